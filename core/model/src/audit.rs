@@ -1,0 +1,272 @@
+//! What is written down: one record for each thing that happened.
+//!
+//! A record holds no literal, no parameter, no row and no credential: statements appear in normalised
+//! form and by the SHA-256 of their bytes (promise P7). Names and shapes here are the log's format: a
+//! field is never renamed, and one that is added is optional for readers.
+//!
+//! `core/evidence` gives each record its place (sequence, time, hash of the one before) and keeps it.
+
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use crate::{
+    decision::{Decision, Diagnostic, Evaluation, SetVersion},
+    digest::Digest,
+    event::{Event, Facet, SessionContext},
+    id::{ApprovalId, EventId, SessionId},
+    session::Outcome,
+};
+
+/// One record, borrowed from whatever it reports.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record<'a> {
+    /// The gateway began to serve.
+    GatewayStarted {
+        /// Version of the program.
+        version: &'a str,
+        /// SHA-256 of the configuration file.
+        config: Digest,
+        /// SHA-256 of the policy set.
+        set: Digest,
+    },
+    /// The gateway ended in good order.
+    GatewayStopped,
+    /// A peer was turned away before it had a session.
+    Refused {
+        /// The session that was being opened.
+        session: SessionId,
+        /// Name of the listener.
+        listener: &'a str,
+        /// Address of the peer.
+        client: std::net::SocketAddr,
+        /// The stable code of the reason, like `auth.jwt_expired` or `pg.pretls_bytes`.
+        code: &'a str,
+    },
+    /// Identity was proved and a session began.
+    SessionOpened(&'a SessionContext),
+    /// A session ended.
+    SessionClosed {
+        /// The session.
+        session: SessionId,
+        /// Why: `client_closed`, `target_closed`, `drained`, or the code of an error.
+        code: &'a str,
+        /// Events that were judged.
+        events: u64,
+    },
+    /// An event was judged. Written before anything of it is forwarded.
+    Decision(DecisionRecord<'a>),
+    /// An event that was forwarded is over. An event with no such record has the outcome `unknown`.
+    Outcome(OutcomeRecord<'a>),
+    /// A person is asked.
+    ApprovalRequested {
+        /// The request.
+        approval: &'a ApprovalId,
+        /// The session.
+        session: SessionId,
+        /// The event.
+        event: EventId,
+        /// SHA-256 of the bytes that will run if it is approved.
+        payload: Digest,
+        /// Which rule asks.
+        rule: &'a str,
+        /// How many reviewers must approve.
+        quorum: u8,
+        /// How long the request stands, in seconds.
+        ttl_seconds: u64,
+    },
+    /// A person answered.
+    ApprovalAnswered {
+        /// The request.
+        approval: &'a ApprovalId,
+        /// Who: `issuer` and `subject`.
+        reviewer: &'a str,
+        /// Who vouches for the reviewer.
+        issuer: &'a str,
+        /// `approve`, `reject`, or `refused` for an answer that was not the reviewer's to give.
+        answer: &'a str,
+        /// The reviewer's words, or why the answer was refused.
+        comment: &'a str,
+    },
+    /// A request is settled: `approved`, `rejected`, `expired`, `withdrawn`.
+    ApprovalSettled {
+        /// The request.
+        approval: &'a ApprovalId,
+        /// The session.
+        session: SessionId,
+        /// The event.
+        event: EventId,
+        /// How.
+        state: &'a str,
+    },
+    /// The policy set was replaced.
+    PolicySwapped {
+        /// What was active before. None at start.
+        old: Option<SetVersionRecord>,
+        /// What is active now.
+        new: SetVersionRecord,
+        /// Each policy of the new set: its name and the SHA-256 of its module.
+        policies: Vec<(Arc<str>, Digest)>,
+    },
+    /// A new policy set was refused; the old one stays.
+    PolicyRefused {
+        /// What stays active. None at start.
+        kept: Option<SetVersionRecord>,
+        /// Each reason, with the file it is about.
+        reasons: Vec<(Arc<str>, Arc<str>)>,
+    },
+}
+
+/// A set version, as records write it.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct SetVersionRecord {
+    /// Its number in this process.
+    pub number: u64,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+impl From<SetVersion> for SetVersionRecord {
+    fn from(version: SetVersion) -> Self {
+        Self { number: version.number, digest: version.digest }
+    }
+}
+
+/// A decision, with everything that made it.
+#[derive(Debug)]
+pub struct DecisionRecord<'a> {
+    /// The session: who, from where, to which target and account.
+    pub session: &'a SessionContext,
+    /// What was asked.
+    pub event: &'a Event,
+    /// What the policies said.
+    pub evaluation: &'a Evaluation,
+}
+
+impl DecisionRecord<'_> {
+    /// Must this record be on disk before the event is forwarded or answered (promise P1)?
+    pub fn wants_sync(&self) -> bool {
+        self.event.leaves_a_trace()
+            || matches!(self.evaluation.decision, Decision::Block(_) | Decision::Escalate { .. })
+    }
+}
+
+impl Serialize for DecisionRecord<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { session, event, evaluation } = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("session", &session.id)?;
+        map.serialize_entry("event", &event.id)?;
+        map.serialize_entry("subject", &*session.principal.subject)?;
+        if !session.principal.actors.is_empty() {
+            map.serialize_entry("actors", &session.principal.actors)?;
+        }
+        map.serialize_entry("target", &*session.target)?;
+        map.serialize_entry("account", &*session.account)?;
+        map.serialize_entry("type", event.kind())?;
+        map.serialize_entry("grade", event.grade().as_str())?;
+        let Facet::Sql(sql) = &event.facet;
+        map.serialize_entry("effects", &sql.analysis.effects())?;
+        map.serialize_entry("command", event.summary())?;
+        map.serialize_entry("payload", &event.payload)?;
+        map.serialize_entry("decision", evaluation.decision.as_str())?;
+        match &evaluation.decision {
+            Decision::Allow | Decision::Mask(_) => {}
+            Decision::Block(block) => {
+                map.serialize_entry("code", &*block.code)?;
+                map.serialize_entry("rule", &*block.rule)?;
+            }
+            Decision::Escalate { escalation, .. } => map.serialize_entry("rule", &*escalation.rule)?,
+        }
+        map.serialize_entry("set", &SetVersionRecord::from(evaluation.set))?;
+        map.serialize_entry("policies", &Diagnostics(&evaluation.diagnostics))?;
+        map.end()
+    }
+}
+
+struct Diagnostics<'a>(&'a [Diagnostic]);
+
+impl Serialize for Diagnostics<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(DiagnosticRecord::from))
+    }
+}
+
+#[derive(Serialize)]
+struct DiagnosticRecord<'a> {
+    policy: &'a str,
+    module: Digest,
+    mode: &'a str,
+    decision: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a str>,
+}
+
+impl<'a> From<&'a Diagnostic> for DiagnosticRecord<'a> {
+    fn from(diagnostic: &'a Diagnostic) -> Self {
+        Self {
+            policy: &diagnostic.policy,
+            module: diagnostic.module,
+            mode: diagnostic.mode.as_str(),
+            decision: diagnostic.decision,
+            rule: diagnostic.rule.as_deref(),
+            failure: diagnostic.failure,
+        }
+    }
+}
+
+impl Serialize for SessionContext {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("session", &self.id)?;
+        map.serialize_entry("protocol", self.protocol)?;
+        map.serialize_entry("listener", &*self.listener)?;
+        map.serialize_entry("target", &*self.target)?;
+        map.serialize_entry("account", &*self.account)?;
+        for (name, value) in &self.attributes {
+            map.serialize_entry(name, &**value)?;
+        }
+        map.serialize_entry("client", &self.client)?;
+        map.serialize_entry("subject", &*self.principal.subject)?;
+        map.serialize_entry("issuer", &*self.principal.issuer)?;
+        map.serialize_entry("principal_kind", &self.principal.kind)?;
+        map.serialize_entry("groups", &self.principal.groups)?;
+        map.serialize_entry("actors", &self.principal.actors)?;
+        map.serialize_entry("credential", &*self.principal.credential)?;
+        map.end()
+    }
+}
+
+/// What became of a forwarded event.
+#[derive(Debug)]
+pub struct OutcomeRecord<'a> {
+    /// The session.
+    pub session: SessionId,
+    /// The event.
+    pub event: EventId,
+    /// What became of it.
+    pub outcome: &'a Outcome,
+}
+
+impl Serialize for OutcomeRecord<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { session, event, outcome } = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("session", session)?;
+        map.serialize_entry("event", event)?;
+        map.serialize_entry("result", outcome.result.as_str())?;
+        if let Some(code) = &outcome.code {
+            map.serialize_entry("code", &**code)?;
+        }
+        if let Some(rows) = outcome.rows {
+            map.serialize_entry("rows", &rows)?;
+        }
+        if !outcome.masked.is_empty() {
+            map.serialize_entry("masked", &outcome.masked)?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,177 @@
+//! What to hide in an answer, and how.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// Everything that one answer must have hidden. The union of plans is a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MaskPlan {
+    /// Columns, by the name of their relation.
+    pub columns: Vec<ColumnMask>,
+    /// Detectors that search every text value.
+    pub detectors: Vec<DetectorMask>,
+}
+
+impl MaskPlan {
+    /// Hides nothing?
+    pub fn is_empty(&self) -> bool {
+        self.columns.is_empty() && self.detectors.is_empty()
+    }
+
+    /// Adds all of `other`. Where both name a column or detector, the stronger method stays, so that
+    /// combining does not depend on the order of policies.
+    pub fn merge(&mut self, other: Self) {
+        for theirs in other.columns {
+            let same = self.columns.iter_mut().find(|ours| {
+                ours.schema == theirs.schema
+                    && ours.relation == theirs.relation
+                    && ours.column == theirs.column
+            });
+            match same {
+                Some(ours) if ours.method.strength() < theirs.method.strength() => *ours = theirs,
+                Some(_) => {}
+                None => self.columns.push(theirs),
+            }
+        }
+        for theirs in other.detectors {
+            let same = self.detectors.iter_mut().find(|ours| ours.detector == theirs.detector);
+            match same {
+                Some(ours) if ours.method.strength() < theirs.method.strength() => *ours = theirs,
+                Some(_) => {}
+                None => self.detectors.push(theirs),
+            }
+        }
+    }
+}
+
+/// One column to hide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnMask {
+    /// Schema of the relation, as PostgreSQL stores the name.
+    pub schema: Arc<str>,
+    /// The relation.
+    pub relation: Arc<str>,
+    /// The column.
+    pub column: Arc<str>,
+    /// How to hide it.
+    pub method: MaskMethod,
+    /// Which rule of which policy asked for it: for records.
+    pub rule: Arc<str>,
+}
+
+/// One detector to run over every text value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DetectorMask {
+    /// What to look for.
+    pub detector: Detector,
+    /// How to hide what was found.
+    pub method: MaskMethod,
+    /// Which rule of which policy asked for it: for records.
+    pub rule: Arc<str>,
+}
+
+/// How a value is hidden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaskMethod {
+    /// Everything but the last `keep` characters becomes `*`; a value of `keep` or fewer characters
+    /// is hidden whole.
+    Partial {
+        /// How many characters at the end stay readable.
+        keep: u8,
+    },
+    /// A keyed hash (HMAC-SHA-256): equal values stay equal, nothing else can be learned without the key.
+    Hash,
+    /// A fixed text, or null where the type can not hold one.
+    Redact,
+}
+
+impl MaskMethod {
+    /// Orders methods by how much they hide.
+    const fn strength(self) -> u16 {
+        match self {
+            Self::Partial { keep } => u8::MAX as u16 - keep as u16,
+            Self::Hash => 256,
+            Self::Redact => 257,
+        }
+    }
+
+    /// The word that policies and records use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Partial { .. } => "partial",
+            Self::Hash => "hash",
+            Self::Redact => "redact",
+        }
+    }
+}
+
+/// What a detector finds. Each has a checksum or a structure that keeps false finds rare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Detector {
+    /// A payment card number: 13 to 19 digits with a right Luhn check digit.
+    CardNumber,
+    /// A United States social security number.
+    Ssn,
+    /// An e-mail address.
+    Email,
+}
+
+impl Detector {
+    /// All of them, in the order in which they run.
+    pub const ALL: [Self; 3] = [Self::CardNumber, Self::Ssn, Self::Email];
+
+    /// The word that policies and records use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CardNumber => "card_number",
+            Self::Ssn => "ssn",
+            Self::Email => "email",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|detector| detector.as_str() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(method: MaskMethod) -> MaskPlan {
+        MaskPlan {
+            columns: vec![ColumnMask {
+                schema: "public".into(),
+                relation: "people".into(),
+                column: "ssn".into(),
+                method,
+                rule: "r".into(),
+            }],
+            detectors: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn merging_keeps_the_stronger_method_in_either_order() {
+        for (first, second) in [
+            (MaskMethod::Partial { keep: 4 }, MaskMethod::Redact),
+            (MaskMethod::Redact, MaskMethod::Partial { keep: 4 }),
+            (MaskMethod::Redact, MaskMethod::Hash),
+        ] {
+            let mut merged = plan(first);
+            merged.merge(plan(second));
+            assert_eq!(merged, plan(MaskMethod::Redact));
+        }
+    }
+
+    #[test]
+    fn a_partial_that_keeps_less_hides_more() {
+        let mut merged = plan(MaskMethod::Partial { keep: 4 });
+        merged.merge(plan(MaskMethod::Partial { keep: 2 }));
+        assert_eq!(merged, plan(MaskMethod::Partial { keep: 2 }));
+    }
+}

@@ -1,0 +1,49 @@
+//! Permission as a value: minted in one place, used up by the act.
+
+use std::sync::Arc;
+
+use crate::{
+    decision::Block,
+    id::{ApprovalId, EventId},
+    mask::MaskPlan,
+};
+
+/// Leave to forward one event.
+///
+/// A session can forward a held event only by consuming its permit, and a permit can not be copied. The
+/// one place that mints them in production is `core/proxy/src/enforce.rs`, after the audit record was
+/// accepted; `tests/tidy` fails when another file does.
+#[derive(Debug)]
+#[must_use = "a permit that is dropped leaves its event held for ever"]
+pub struct Permit {
+    event: EventId,
+    masks: Option<Arc<MaskPlan>>,
+}
+
+impl Permit {
+    /// Mints leave to forward `event`, with `masks` applied to its answer.
+    pub const fn mint(event: EventId, masks: Option<Arc<MaskPlan>>) -> Self {
+        Self { event, masks }
+    }
+
+    /// Which event may go.
+    pub const fn event(&self) -> EventId {
+        self.event
+    }
+
+    /// Uses the permit up; what is left is what must be hidden in the answer.
+    pub fn consume(self) -> Option<Arc<MaskPlan>> {
+        self.masks
+    }
+}
+
+/// The refusal of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// Which event is refused.
+    pub event: EventId,
+    /// Why, by which rule, and what to do next.
+    pub block: Block,
+    /// The approval request that was answered with no, or not at all.
+    pub approval: Option<ApprovalId>,
+}

@@ -1,0 +1,326 @@
+//! What a SQL message means, as far as it could be proved.
+//!
+//! An [`Analysis`] depends on the text alone and is shared by everything that sends the same text; a
+//! [`SqlEvent`] adds what belongs to one message: its phase and its parameters.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Serialize, Serializer};
+
+/// One message that carries or runs SQL.
+#[derive(Debug, Clone)]
+pub struct SqlEvent {
+    /// Which message it was.
+    pub phase: SqlPhase,
+    /// What its text means.
+    pub analysis: Arc<Analysis>,
+    /// The values bound to `$1`, `$2`, ...: on [`SqlPhase::Execute`] only.
+    pub parameters: Vec<Parameter>,
+}
+
+/// Which message carries the statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SqlPhase {
+    /// A simple `Query`: all its statements at once, text in and answer out.
+    Query,
+    /// `Parse`: a statement is prepared and not yet run; its parameters are unknown.
+    Parse,
+    /// `Execute` of a portal: the statement runs, with the values of its `Bind`.
+    Execute,
+}
+
+impl SqlPhase {
+    /// The event kind that policies ask for and records carry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "sql.query",
+            Self::Parse => "sql.parse",
+            Self::Execute => "sql.execute",
+        }
+    }
+}
+
+/// One bound parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parameter {
+    /// SQL null.
+    Null,
+    /// Sent in text format.
+    Text(Arc<str>),
+    /// Sent in binary format, or not UTF-8: policies see that it is there, not what it says.
+    Binary(Arc<[u8]>),
+}
+
+/// How well a text was understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Grade {
+    /// PostgreSQL's grammar read it, every node is known, and the second reader does not contradict.
+    Verified,
+    /// Both readers understood it and they disagree about what it does.
+    Disputed,
+    /// PostgreSQL's grammar did not read it, or it holds something this version does not model.
+    Opaque,
+}
+
+impl Grade {
+    /// The word that policies and records use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Disputed => "disputed",
+            Self::Opaque => "opaque",
+        }
+    }
+}
+
+/// What one SQL text means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Analysis {
+    /// The text as it was sent.
+    pub text: Arc<str>,
+    /// The text with every literal replaced by `$n`: safe to record. For a text that could not be read
+    /// it says only that, and how long it is.
+    pub normalised: Arc<str>,
+    /// Equal for texts that differ in literals and white space only: 16 hex digits. Empty when opaque.
+    pub fingerprint: Arc<str>,
+    /// How well it was understood.
+    pub grade: Grade,
+    /// Why the grade is not `verified`: for people, without values from the text.
+    pub grade_reason: Option<Arc<str>>,
+    /// Its statements, in order. None for an empty text.
+    pub statements: Vec<Statement>,
+}
+
+impl Analysis {
+    /// The union of what all statements do.
+    pub fn effects(&self) -> Effects {
+        self.statements.iter().fold(Effects::default(), |all, statement| all.union(statement.effects))
+    }
+}
+
+/// One statement of a text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Statement {
+    /// What it is, as PostgreSQL's command tag in lower case with `_`: `select`, `insert`, `update`,
+    /// `delete`, `merge`, `create_table`, `drop_table`, `alter_table`, `truncate`, `copy_to`, `copy_from`,
+    /// `begin`, `commit`, `rollback`, `savepoint`, `set`, `show`, `explain`, `prepare`, `execute`,
+    /// `declare_cursor`, `fetch`, `do`, `call`, `grant`, `listen`, `notify`, `vacuum`, ... `unknown` only
+    /// where the grade is not `verified`.
+    pub kind: &'static str,
+    /// Everything it does, the strongest effect of any part included (a CTE that deletes makes a select
+    /// a write).
+    pub effects: Effects,
+    /// Every relation it names, wherever in the statement. One entry for each name and access.
+    pub relations: Vec<Relation>,
+    /// Every column it names.
+    pub columns: Vec<Column>,
+    /// Every function it calls by name.
+    pub functions: Vec<Function>,
+    /// For `update` and `delete`, wherever in the statement: do all of them have a WHERE clause?
+    /// None when there is no update or delete.
+    pub has_where: Option<bool>,
+    /// Where each column of the answer comes from. None when the statement gives no rows, or the shape
+    /// of its answer is not known from the text (`execute`, `fetch`, `show`, `call`, `explain`).
+    pub outputs: Option<Vec<Output>>,
+}
+
+/// What a statement does. Several may hold at once.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Effects {
+    /// Reads rows of relations.
+    pub read: bool,
+    /// Changes rows, sequences or large objects, takes locks that block others, or may do so through a
+    /// function that is not known to be harmless.
+    pub write: bool,
+    /// Changes the catalog: tables, roles, rights, functions, settings that outlive the session.
+    pub ddl: bool,
+    /// Changes the session: settings, role, search path, prepared statements, cursors, listening.
+    pub session: bool,
+    /// Reaches outside the database: files, programs, other servers, libraries of the server's host.
+    pub host_access: bool,
+    /// Begins, ends or marks a transaction.
+    pub transaction: bool,
+    /// Runs SQL that is built at run time and can not be seen here: `DO`, `CALL`, `EXECUTE` of an unknown
+    /// name, functions that take SQL as text.
+    pub dynamic: bool,
+}
+
+impl Effects {
+    /// Each effect with the word that policies and records use.
+    pub fn each(self) -> [(&'static str, bool); 7] {
+        [
+            ("read", self.read),
+            ("write", self.write),
+            ("ddl", self.ddl),
+            ("session", self.session),
+            ("host_access", self.host_access),
+            ("transaction", self.transaction),
+            ("dynamic", self.dynamic),
+        ]
+    }
+
+    /// What either does.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self {
+            read: self.read | other.read,
+            write: self.write | other.write,
+            ddl: self.ddl | other.ddl,
+            session: self.session | other.session,
+            host_access: self.host_access | other.host_access,
+            transaction: self.transaction | other.transaction,
+            dynamic: self.dynamic | other.dynamic,
+        }
+    }
+
+    /// Can anything outlive the statement, or reach beyond the session?
+    ///
+    /// The record of such a statement is on disk before the statement is forwarded (promise P1).
+    pub const fn leaves_a_trace(self) -> bool {
+        self.write | self.ddl | self.host_access | self.dynamic
+    }
+}
+
+impl fmt::Debug for Effects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.each().into_iter().filter(|(_, on)| *on).map(|(word, _)| word);
+        f.debug_set().entries(words).finish()
+    }
+}
+
+impl Serialize for Effects {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.each().into_iter().filter(|(_, on)| *on).map(|(word, _)| word))
+    }
+}
+
+/// A relation that a statement names: table, view, sequence, or a name that may be any of these.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Relation {
+    /// The schema, where the text names one. None: the server's `search_path` decides.
+    pub schema: Option<Arc<str>>,
+    /// The name, folded and unquoted as PostgreSQL stores it.
+    pub name: Arc<str>,
+    /// What is done to it.
+    pub access: Access,
+}
+
+impl Relation {
+    /// Could this be the relation `schema.name`? A name without a schema could be in any.
+    ///
+    /// Policies that protect a relation ask this question, so that leaving the schema out is no bypass.
+    pub fn may_be(&self, schema: &str, name: &str) -> bool {
+        *self.name == *name && self.schema.as_deref().is_none_or(|own| own == schema)
+    }
+}
+
+/// What is done to a relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Access {
+    /// Rows are read.
+    Read,
+    /// Rows are changed.
+    Write,
+    /// Its definition is made, changed or dropped.
+    Define,
+}
+
+impl Access {
+    /// The word that policies and records use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Define => "define",
+        }
+    }
+}
+
+/// A column that a statement names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Column {
+    /// The qualifier, where there is one, resolved through aliases to a relation's name where the text
+    /// alone allows it.
+    pub relation: Option<Arc<str>>,
+    /// The column; `*` for all.
+    pub name: Arc<str>,
+}
+
+/// A function that a statement calls.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Function {
+    /// The schema, where the text names one.
+    pub schema: Option<Arc<str>>,
+    /// The name.
+    pub name: Arc<str>,
+    /// What calling it can do.
+    pub class: FunctionClass,
+}
+
+/// What is known of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FunctionClass {
+    /// A function of PostgreSQL that computes and reads, and changes nothing.
+    Harmless,
+    /// A function of PostgreSQL that changes data, sequences, the session or the server.
+    Changing,
+    /// A function of PostgreSQL that reaches files, programs, other servers or other sessions.
+    Host,
+    /// A function of PostgreSQL that runs SQL given as text.
+    Dynamic,
+    /// Not a function of PostgreSQL: what it does is not known here.
+    Unknown,
+}
+
+impl FunctionClass {
+    /// The word that policies and records use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Harmless => "harmless",
+            Self::Changing => "changing",
+            Self::Host => "host",
+            Self::Dynamic => "dynamic",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Where one column of an answer comes from, as far as the text tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A column, or all columns (`*`), of relations and nothing else: the server's own description of
+    /// the answer will say which, by table oid and attribute number.
+    Direct,
+    /// Computed from these columns (and constants) only. Empty: from no column at all, like `count(*)`
+    /// or `1 + 1`. A column without a relation may belong to any relation of the statement.
+    Computed(Vec<Column>),
+    /// Not understood: whole rows, functions over rows, set operations, sub-selects of other shapes.
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_schema_may_be_in_any() {
+        let relation = |schema: Option<&str>| Relation {
+            schema: schema.map(Arc::from),
+            name: "people".into(),
+            access: Access::Read,
+        };
+        assert!(relation(None).may_be("public", "people"));
+        assert!(relation(Some("public")).may_be("public", "people"));
+        assert!(!relation(Some("hr")).may_be("public", "people"));
+        assert!(!relation(None).may_be("public", "payments"));
+    }
+
+    #[test]
+    fn effects_unite() {
+        let read = Effects { read: true, ..Effects::default() };
+        let write = Effects { write: true, ..Effects::default() };
+        assert!(!read.leaves_a_trace());
+        assert!(read.union(write).leaves_a_trace());
+        assert_eq!(format!("{:?}", read.union(write)), r#"{"read", "write"}"#);
+    }
+}
