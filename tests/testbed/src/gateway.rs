@@ -72,6 +72,17 @@ impl Setup {
         Ok(self)
     }
 
+    /// Reaches the server through another port, at which something stands in between.
+    #[must_use]
+    pub fn at_port(mut self, port: u16) -> Self {
+        for line in &mut self.target {
+            if line.starts_with("address = ") {
+                *line = format!("address = \"127.0.0.1:{port}\"");
+            }
+        }
+        self
+    }
+
     /// Describes the target by lines of configuration, for servers that are not what they should be.
     #[must_use]
     pub fn target(mut self, lines: &[&str]) -> Self {

@@ -37,6 +37,7 @@ pub struct Postgres {
     socket: PathBuf,
     programs: PathBuf,
     certificates: Certificates,
+    pair: Pair,
 }
 
 impl Postgres {
@@ -60,8 +61,8 @@ impl Postgres {
         user.own(&home)?;
         let data = home.join("data");
         initialise(user, &programs, &home, &data)?;
-        let files =
-            ServerFiles::install(user, &home, &certificates.server("server")?, &certificates, clients)?;
+        let pair = certificates.server("server")?;
+        let files = ServerFiles::install(user, &home, &pair, &certificates, clients)?;
 
         // Whoever else takes the port first makes the server end at once: then another port is tried.
         let mut attempts = 0;
@@ -79,7 +80,7 @@ impl Postgres {
             let ready = service.wait_until(Duration::from_secs(30), || is_ready(&programs, &home, port));
             match ready {
                 Ok(()) => {
-                    let this = Self { service, port, socket: home, programs, certificates };
+                    let this = Self { service, port, socket: home, programs, certificates, pair };
                     this.sql(
                         "postgres",
                         &format!("create role {} login password '{}'", ACCOUNT.0, ACCOUNT.1),
@@ -131,6 +132,11 @@ impl Postgres {
     /// The account's password.
     pub fn password(&self) -> &'static str {
         ACCOUNT.1
+    }
+
+    /// The server's own certificate and key.
+    pub fn pair(&self) -> &Pair {
+        &self.pair
     }
 
     /// What the server wrote to its log.
