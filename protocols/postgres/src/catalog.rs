@@ -141,8 +141,11 @@ impl Catalog {
 #[derive(Debug, Clone, Default)]
 pub struct Catalogs {
     // Touched when a session first masks, and then once in `FRESH`: never by an unmasked statement.
-    known: Arc<Mutex<HashMap<Arc<str>, (Arc<Catalog>, Instant)>>>,
+    known: Arc<Mutex<HashMap<Arc<str>, CatalogReading>>>,
 }
+
+/// A catalog and when it was read.
+type CatalogReading = (Arc<Catalog>, Instant);
 
 impl Catalogs {
     /// How long another session's reading of the catalog may be used. Definitions that this session
@@ -150,7 +153,7 @@ impl Catalogs {
     pub const FRESH: Duration = Duration::from_secs(10);
 
     /// The catalog of `database`, if it was read less than [`Self::FRESH`] ago.
-    pub fn get(&self, database: &str, now: Instant) -> Option<(Arc<Catalog>, Instant)> {
+    pub fn get(&self, database: &str, now: Instant) -> Option<CatalogReading> {
         let known = self.known.lock();
         let (catalog, read_at) = known.get(database)?;
         (now.saturating_duration_since(*read_at) < Self::FRESH).then(|| (Arc::clone(catalog), *read_at))

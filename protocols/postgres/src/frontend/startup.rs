@@ -30,8 +30,11 @@ pub struct Startup {
     /// Minor version that the client asked for; the major version is 3.
     pub minor: u16,
     /// Names and values in the client's order. Names are unique.
-    pub parameters: Vec<(Arc<str>, Arc<str>)>,
+    pub parameters: Parameters,
 }
+
+/// Names and values.
+pub type Parameters = Vec<(Arc<str>, Arc<str>)>;
 
 impl Startup {
     /// The value of a parameter.
@@ -80,8 +83,8 @@ pub fn decode(packet: &[u8]) -> Result<Opening, ProtocolError> {
     Ok(opening)
 }
 
-fn parameters(reader: &mut Reader<'_>) -> Result<Vec<(Arc<str>, Arc<str>)>, Malformed> {
-    let mut parameters: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+fn parameters(reader: &mut Reader<'_>) -> Result<Parameters, Malformed> {
+    let mut parameters = Parameters::new();
     loop {
         let name = reader.text()?;
         if name.is_empty() {

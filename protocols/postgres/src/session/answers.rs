@@ -21,7 +21,7 @@ use crate::{
         row_description, tag,
     },
     frame::{HEADER, Inbox},
-    reply::{self, Report},
+    reply::Report,
 };
 
 /// What becomes of one message of the target.

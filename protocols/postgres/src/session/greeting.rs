@@ -122,12 +122,12 @@ impl Greeting {
                     }
                 }
                 Step::Password(_) => {
+                    if inbox.peek().first().is_some_and(|tag| *tag != frontend::tag::PASSWORD) {
+                        return Err(unexpected("a message other than the password"));
+                    }
                     let Some(frame) = inbox.cut(Side::Downstream, |_| password::LIMIT)? else {
                         return Ok(Next::Stay);
                     };
-                    if frame.tag != frontend::tag::PASSWORD {
-                        return Err(unexpected("a message other than the password"));
-                    }
                     let token = password::decode(frame.body())?;
                     let Step::Password(startup) = std::mem::replace(&mut self.step, Step::Opening) else {
                         return Ok(Next::Stay);

@@ -109,7 +109,9 @@ impl Login {
                 }
                 return Ok(Next::Stay);
             }
-            Step::Securing => return Ok(Next::Stay),
+            // The driver feeds nothing while a handshake runs: what is here came before it.
+            Step::Securing if inbox.is_empty() => return Ok(Next::Stay),
+            Step::Securing => return Err(pretls_bytes()),
             _ => {}
         }
         while let Some(frame) = inbox.cut(Side::Upstream, |_| MAX_LOGIN_MESSAGE)? {
@@ -259,7 +261,7 @@ pub(super) fn accept_tls(inbox: &mut Inbox) -> Result<(), ProtocolError> {
             inbox.take(1);
             Ok(())
         }
-        [b'S', ..] => Err(upstream("upstream.pretls", "bytes in clear before the TLS handshake")),
+        [b'S', ..] => Err(pretls_bytes()),
         [b'N', ..] => Err(downgrade("the target does not speak TLS")),
         _ => Err(upstream("upstream.pretls", "the target did not answer the request for TLS")),
     }
@@ -289,6 +291,10 @@ fn send(outputs: &mut VecDeque<Output<Bytes>>, unit: Bytes) {
 
 fn upstream(code: &'static str, detail: &str) -> ProtocolError {
     ProtocolError { fault: Side::Upstream, code, detail: Arc::from(detail) }
+}
+
+fn pretls_bytes() -> ProtocolError {
+    upstream("upstream.pretls", "bytes in clear before the TLS handshake")
 }
 
 fn downgrade(detail: &str) -> ProtocolError {

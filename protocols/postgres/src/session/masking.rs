@@ -210,6 +210,13 @@ impl Objection {
 
 /// Objects to a statement whose answer could not be masked, before anything of it is sent.
 pub(super) fn objection(analysis: &Analysis, plan: Option<&ResolvedPlan>) -> Option<Objection> {
+    if analysis.statements.iter().any(|statement| statement.kind == "set_lexing") {
+        return Some(Objection {
+            code: "sql.mode_change",
+            message: "the gateway reads SQL in UTF-8 and with standard_conforming_strings on".to_owned(),
+            hint: "leave client_encoding and standard_conforming_strings as they are",
+        });
+    }
     let plan = plan?;
     analysis.statements.iter().find_map(|statement| statement_objection(statement, plan))
 }
@@ -245,13 +252,6 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
         }
         _ => {}
     }
-    if (statement.effects.write || statement.effects.ddl) && reads && names_masked {
-        return object(
-            "mask.sink_denied",
-            "masked columns can not be copied into another place",
-            "leave the masked columns out",
-        );
-    }
     for output in statement.outputs.iter().flatten() {
         match output {
             Output::Direct => {}
@@ -271,6 +271,13 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
                 );
             }
         }
+    }
+    if (statement.effects.write || statement.effects.ddl) && reads && names_masked {
+        return object(
+            "mask.sink_denied",
+            "masked columns can not be copied into another place",
+            "leave the masked columns out",
+        );
     }
     None
 }
