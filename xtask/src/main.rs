@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod checks;
+mod demo;
 mod modules;
 mod paint;
 mod run;
@@ -30,6 +31,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         what: "install what is missing to build and test",
         run: setup_everything,
+    },
+    Command {
+        name: "demo",
+        arguments: "[--stay]",
+        what: "show everything once, against a real PostgreSQL; --stay keeps it running to try",
+        run: demo::run,
     },
     Command {
         name: "test",
