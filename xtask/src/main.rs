@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod checks;
+mod demo;
 mod modules;
 mod paint;
 mod run;
@@ -14,7 +15,7 @@ mod threats;
 
 use std::process::ExitCode;
 
-use gatewright_testbed::{Error, Result};
+use gatewright_testbed::{Error, Result, target_directory};
 
 /// A command of xtask.
 struct Command {
@@ -32,10 +33,22 @@ const COMMANDS: &[Command] = &[
         run: setup_everything,
     },
     Command {
+        name: "demo",
+        arguments: "[--stay]",
+        what: "show everything once, against a real PostgreSQL; --stay keeps it running to try",
+        run: demo::run,
+    },
+    Command {
         name: "test",
         arguments: "[--list] [--only STEP] [--from STEP]",
         what: "everything that CI runs",
         run: checks::run,
+    },
+    Command {
+        name: "bench",
+        arguments: "postgres [SECONDS ROUNDS]",
+        what: "what the gateway costs beside PgBouncer and beside nothing (release build: minutes)",
+        run: bench,
     },
     Command { name: "modules", arguments: "", what: "build the policy modules", run: |_| modules::build() },
     Command {
@@ -73,6 +86,23 @@ fn main() -> ExitCode {
 
 fn setup_everything(_: &[String]) -> Result<()> {
     setup::run(setup::Purpose::Test)
+}
+
+fn bench(arguments: &[String]) -> Result<()> {
+    let Some(("postgres", plan)) = arguments.split_first().map(|(name, rest)| (name.as_str(), rest)) else {
+        return Err(Error::new("say what to measure").remedy("run `cargo xtask bench postgres`"));
+    };
+    setup::run(setup::Purpose::Bench)?;
+    modules::build()?;
+    run::step(&mut run::cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "gatewright",
+        "--package",
+        "gatewright-benches",
+    ]))?;
+    run::step(run::program(target_directory().join("release/gatewright-benches")).args(plan))
 }
 
 fn usage() -> String {

@@ -11,6 +11,8 @@ pub(crate) enum Style {
     Dim,
     Green,
     Red,
+    Yellow,
+    Cyan,
 }
 
 /// The text, in the style if standard output is a terminal.
@@ -36,6 +38,8 @@ fn painted(style: Style, text: &str, terminal: bool) -> String {
         Style::Dim => 2,
         Style::Red => 31,
         Style::Green => 32,
+        Style::Yellow => 33,
+        Style::Cyan => 36,
     };
     format!("\x1b[{code}m{text}\x1b[0m")
 }

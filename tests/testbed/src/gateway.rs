@@ -1,9 +1,10 @@
 //! The gateway's own program, with a configuration of its own, in front of a server.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::{Read, Write},
     net::{Ipv4Addr, TcpStream},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output},
     time::Duration,
@@ -51,7 +52,10 @@ impl Setup {
             certificates,
             directory,
             target: Vec::new(),
-            listener: Vec::new(),
+            listener: vec![
+                "tls = { certificate = \"tls/server.pem\", key = \"tls/server.key\", required = true }"
+                    .to_owned(),
+            ],
             more: Vec::new(),
         })
     }
@@ -90,6 +94,18 @@ impl Setup {
         self
     }
 
+    /// Takes TLS away on both sides, which the gateway allows on loopback: for measuring what TLS costs.
+    #[must_use]
+    pub fn without_tls(mut self) -> Self {
+        for line in
+            self.listener.iter_mut().chain(&mut self.target).filter(|line| line.starts_with("tls = "))
+        {
+            *line = String::new();
+        }
+        self.target.push("tls = { mode = \"off\" }".to_owned());
+        self
+    }
+
     /// Adds lines to the listener.
     #[must_use]
     pub fn listener(mut self, lines: &[&str]) -> Self {
@@ -120,6 +136,7 @@ impl Setup {
     pub fn file(&self, name: &str, content: &str) -> Result<String> {
         let path = self.directory.join(name);
         about(fs::write(&path, content), "writing", &path)?;
+        about(fs::set_permissions(&path, Permissions::from_mode(0o600)), "closing", &path)?;
         Ok(name.to_owned())
     }
 
@@ -164,7 +181,6 @@ name = "postgres"
 protocol = "postgres"
 listen = "127.0.0.1:{port}"
 target = "demo"
-tls = {{ certificate = "tls/server.pem", key = "tls/server.key", required = true }}
 {listener}
 
 {more}
@@ -345,6 +361,16 @@ impl Gateway {
     /// Where it does not answer in the manner of HTTP.
     pub fn get(&self, path: &str) -> Result<Answer> {
         get(self.admin, path)
+    }
+
+    /// The value of a metric, named with its labels as the page writes them. 0 where it was never counted.
+    ///
+    /// # Errors
+    /// Where the admin listener does not answer.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let page = self.get("/metrics")?.body;
+        let mut values = page.lines().filter_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        Ok(values.next_back().unwrap_or(0.0))
     }
 
     /// Asks it to end in good order.

@@ -27,3 +27,4 @@ pub use postgres::{Clients, Postgres};
 pub use psql::{Conversation, Psql};
 pub use sample::SAMPLE;
 pub use stage::{Service, Stage};
+pub use user::User;

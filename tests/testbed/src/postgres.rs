@@ -20,11 +20,13 @@ use crate::{
 /// Name and password of the account that the gateway uses at the server.
 const ACCOUNT: (&str, &str) = ("app", "app-secret-that-no-client-sees");
 
-/// How clients prove who they are, over TLS on 127.0.0.1. Without TLS they are refused.
+/// How clients on 127.0.0.1 prove who they are. Without TLS they are refused, unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clients {
     /// With a password, by SCRAM-SHA-256.
     Scram,
+    /// With a password, by SCRAM-SHA-256, with TLS or without: for measuring what TLS costs.
+    ScramPlain,
     /// With a certificate whose common name is the account, and with nothing else.
     Certificate,
 }
@@ -175,12 +177,13 @@ impl ServerFiles {
         about(fs::copy(&pair.certificate, &this.certificate), "copying", &pair.certificate)?;
         about(fs::copy(&pair.key, &this.key), "copying", &pair.key)?;
         about(fs::copy(certificates.authority(), &this.authority), "copying", &this.authority)?;
-        let method = match clients {
-            Clients::Scram => "scram-sha-256",
-            Clients::Certificate => "cert",
+        let (connection, method) = match clients {
+            Clients::Scram => ("hostssl", "scram-sha-256"),
+            Clients::ScramPlain => ("host", "scram-sha-256"),
+            Clients::Certificate => ("hostssl", "cert"),
         };
         // The socket lies in a directory that only the server's user and root can enter.
-        let rules = format!("local all all trust\nhostssl all all 127.0.0.1/32 {method}\n");
+        let rules = format!("local all all trust\n{connection} all all 127.0.0.1/32 {method}\n");
         about(fs::write(&this.rules, rules), "writing", &this.rules)?;
         for file in [&this.certificate, &this.key, &this.authority, &this.rules] {
             user.own(file)?;

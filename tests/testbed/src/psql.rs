@@ -22,6 +22,7 @@ pub struct Psql {
     password: String,
     database: String,
     authority: PathBuf,
+    tls: bool,
     options: Vec<String>,
 }
 
@@ -34,6 +35,7 @@ impl Psql {
             password: password.to_owned(),
             database: "postgres".to_owned(),
             authority: authority.to_owned(),
+            tls: true,
             options: Vec::new(),
         }
     }
@@ -52,6 +54,13 @@ impl Psql {
         self
     }
 
+    /// Without TLS.
+    #[must_use]
+    pub fn without_tls(mut self) -> Self {
+        self.tls = false;
+        self
+    }
+
     /// The connection as libpq's environment, for any program that uses libpq.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -61,7 +70,7 @@ impl Psql {
             ("PGUSER", self.user.clone()),
             ("PGDATABASE", self.database.clone()),
             ("PGPASSWORD", self.password.clone()),
-            ("PGSSLMODE", "verify-full".to_owned()),
+            ("PGSSLMODE", if self.tls { "verify-full" } else { "disable" }.to_owned()),
             ("PGSSLROOTCERT", self.authority.display().to_string()),
             ("PGCONNECT_TIMEOUT", "20".to_owned()),
         ]

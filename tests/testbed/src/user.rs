@@ -6,16 +6,24 @@ use crate::error::{Error, Result, about};
 
 /// The user that servers run as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum User {
+pub enum User {
     /// Whoever we are.
     Same,
     /// Another, because we are root.
-    Other { uid: u32, gid: u32 },
+    Other {
+        /// Its number.
+        uid: u32,
+        /// Its group's number.
+        gid: u32,
+    },
 }
 
 impl User {
     /// Picks a user that PostgreSQL accepts.
-    pub(crate) fn unprivileged() -> Result<Self> {
+    ///
+    /// # Errors
+    /// Where we are root and there is nobody else to be.
+    pub fn unprivileged() -> Result<Self> {
         if about(fs::metadata("/proc/self"), "reading", "/proc/self")?.uid() != 0 {
             return Ok(Self::Same);
         }
@@ -27,7 +35,7 @@ impl User {
     }
 
     /// A command that runs as this user, in place: its process id is the program's.
-    pub(crate) fn command(self, program: impl AsRef<Path>) -> Command {
+    pub fn command(self, program: impl AsRef<Path>) -> Command {
         match self {
             Self::Same => Command::new(program.as_ref()),
             Self::Other { uid, gid } => {
@@ -40,7 +48,10 @@ impl User {
     }
 
     /// Gives it a file or directory.
-    pub(crate) fn own(self, path: &Path) -> Result<()> {
+    ///
+    /// # Errors
+    /// Where it is not ours to give.
+    pub fn own(self, path: &Path) -> Result<()> {
         match self {
             Self::Same => Ok(()),
             Self::Other { uid, gid } => {
