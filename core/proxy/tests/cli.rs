@@ -1,5 +1,11 @@
 //! The program as people and scripts run it: what it prints, and how it exits.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking; the lints only know functions marked `#[test]`"
+)]
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
