@@ -1,2 +1,115 @@
-//! Placeholder.
-fn main() {}
+//! Every command that people and CI run. `cargo xtask` lists them.
+//!
+//! One program and no shell scripts, so that what a person runs and what CI runs can not drift apart.
+
+// A program for a terminal talks to its terminal.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod checks;
+mod demo;
+mod modules;
+mod paint;
+mod run;
+mod setup;
+mod threats;
+
+use std::process::ExitCode;
+
+use gatewright_testbed::{Error, Result, target_directory};
+
+/// A command of xtask.
+struct Command {
+    name: &'static str,
+    arguments: &'static str,
+    what: &'static str,
+    run: fn(&[String]) -> Result<()>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "setup",
+        arguments: "",
+        what: "install what is missing to build and test",
+        run: setup_everything,
+    },
+    Command {
+        name: "demo",
+        arguments: "[--stay]",
+        what: "show everything once, against a real PostgreSQL; --stay keeps it running to try",
+        run: demo::run,
+    },
+    Command {
+        name: "test",
+        arguments: "[--list] [--only STEP] [--from STEP]",
+        what: "everything that CI runs",
+        run: checks::run,
+    },
+    Command {
+        name: "bench",
+        arguments: "postgres [SECONDS ROUNDS]",
+        what: "what the gateway costs beside PgBouncer and beside nothing (release build: minutes)",
+        run: bench,
+    },
+    Command { name: "modules", arguments: "", what: "build the policy modules", run: |_| modules::build() },
+    Command {
+        name: "threats",
+        arguments: "[--check]",
+        what: "write docs/threats.md: which threat is held by which test",
+        run: threats::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        print!("{}", usage());
+        return ExitCode::SUCCESS;
+    };
+    if matches!(name.as_str(), "help" | "--help" | "-h") {
+        print!("{}", usage());
+        return ExitCode::SUCCESS;
+    }
+    let result =
+        match COMMANDS.iter().find(|command| command.name == name) {
+            Some(command) => (command.run)(rest),
+            None => Err(Error::new(format!("there is no command `{name}`"))
+                .remedy("run `cargo xtask` for the list")),
+        };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            paint::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn setup_everything(_: &[String]) -> Result<()> {
+    setup::run(setup::Purpose::Test)
+}
+
+fn bench(arguments: &[String]) -> Result<()> {
+    let Some(("postgres", plan)) = arguments.split_first().map(|(name, rest)| (name.as_str(), rest)) else {
+        return Err(Error::new("say what to measure").remedy("run `cargo xtask bench postgres`"));
+    };
+    setup::run(setup::Purpose::Bench)?;
+    modules::build()?;
+    run::step(&mut run::cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "gatewright",
+        "--package",
+        "gatewright-benches",
+    ]))?;
+    run::step(run::program(target_directory().join("release/gatewright-benches")).args(plan))
+}
+
+fn usage() -> String {
+    let mut text = String::from("usage: cargo xtask COMMAND\n\n");
+    for command in COMMANDS {
+        let call = format!("{} {}", command.name, command.arguments);
+        text.push_str(&format!("  {call:<42} {}\n", command.what));
+    }
+    text
+}

@@ -88,8 +88,8 @@ pub enum MaskMethod {
 }
 
 impl MaskMethod {
-    /// Orders methods by how much they hide.
-    const fn strength(self) -> u16 {
+    /// Orders methods by how much they hide: the greater number hides more.
+    pub const fn strength(self) -> u16 {
         match self {
             Self::Partial { keep } => u8::MAX as u16 - keep as u16,
             Self::Hash => 256,

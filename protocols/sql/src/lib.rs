@@ -1,1 +1,84 @@
-//! Placeholder.
+//! PostgreSQL's SQL, read twice: text in, [`Analysis`] out.
+//!
+//! ```text
+//! text --> bounds --> pg_query (PostgreSQL's own grammar) --> walk --> statements
+//!             |           |                                               |
+//!             |           +--> normalise, fingerprint                     |
+//!             |                                     sqlparser --> compare-+--> grade
+//!             +--> opaque
+//! ```
+//!
+//! A verdict about a statement is worth as much as the reading it rests on, and guards that read SQL
+//! differently from the server are the class of bug that proxies of this kind get wrong most often. So
+//! the server's own grammar decides, one walk of ours looks at every node it can make, and a second,
+//! unrelated parser may object: see [`Grade`]. What can not be read is not guessed at: it is opaque.
+//!
+//! What is read here is the text and nothing else: no catalog, no `search_path`, no server version. Names
+//! without a schema may be in any, a view may be anything, and a function is known by its name only.
+//!
+//! The text is read as the server reads it with `standard_conforming_strings = on` and in UTF-8. The
+//! gateway holds its sessions to that; a statement that would change it has the kind `set_lexing`.
+
+mod analysis;
+mod cache;
+mod functions;
+mod kind;
+mod lineage;
+mod normalise;
+mod scope;
+mod walk;
+
+use std::sync::Arc;
+
+use gatewright_model::sql::Analysis;
+#[cfg(doc)]
+use gatewright_model::sql::Grade;
+
+use crate::cache::Cache;
+
+/// What an [`Analyser`] takes on, and what it keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnalyserLimits {
+    /// The longest text that is read, in bytes. A longer one is opaque. PostgreSQL itself reads up to 1 GiB.
+    pub max_text: usize,
+    /// The most statements of one text. More are opaque.
+    pub max_statements: usize,
+    /// The most texts whose analysis is kept. 0: none.
+    pub cache_entries: usize,
+    /// The most bytes of memory that kept texts and analyses take, as estimated from their parts.
+    pub cache_bytes: usize,
+}
+
+impl Default for AnalyserLimits {
+    fn default() -> Self {
+        Self {
+            max_text: 1024 * 1024,
+            max_statements: 1_000,
+            cache_entries: 20_000,
+            cache_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// Reads SQL, and remembers what it has read.
+///
+/// Reading costs from tens of microseconds to, for the longest texts, tenths of a second of CPU: a text
+/// longer than a few kilobytes is better read away from threads that do I/O. What was read before costs
+/// a hash of the text.
+#[derive(Debug)]
+pub struct Analyser {
+    limits: AnalyserLimits,
+    cache: Cache,
+}
+
+impl Analyser {
+    /// An analyser with nothing read yet.
+    pub fn new(limits: AnalyserLimits) -> Self {
+        Self { limits, cache: Cache::new(limits.cache_entries, limits.cache_bytes) }
+    }
+
+    /// What a text means. What can not be read is [`Grade::Opaque`], never an error.
+    pub fn analyse(&self, text: &str) -> Arc<Analysis> {
+        self.cache.get_or_insert(text, || analysis::analyse(text, &self.limits))
+    }
+}

@@ -1,1 +1,22 @@
-//! Placeholder.
+//! What end-to-end and attack tests are written with.
+//!
+//! A [`Scene`] is a real PostgreSQL with sample data and the gateway's own program in front of it. Clients are
+//! real (psql, psycopg, tokio-postgres), or [`wire::Client`], which sends exactly the bytes that it is told to
+//! and never repairs them. Between gateway and server may stand a [`Recorder`], which keeps every byte that
+//! reached the server: an attack that was refused has to have left none there.
+
+pub mod driver;
+pub mod evidence;
+pub mod fake;
+pub mod policies;
+pub mod recorder;
+pub mod scene;
+pub mod tls;
+pub mod wire;
+
+pub use fake::FakeUpstream;
+pub use gatewright_testbed::{
+    Certificates, Clients, Conversation, Error, Gateway, Mint, Postgres, Psql, Result, SAMPLE, Setup, Stage,
+};
+pub use recorder::Recorder;
+pub use scene::Scene;

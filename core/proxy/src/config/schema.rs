@@ -1,0 +1,457 @@
+//! Every setting of `gatewright.toml`, in one table.
+//!
+//! The reader takes names, kinds and defaults from here, `gatewright config reference` prints it, and an
+//! unknown key is whatever is not in it: the documentation can not disagree with the program.
+
+/// One setting, or a table of settings.
+#[derive(Debug)]
+pub(super) struct Setting {
+    /// Its key.
+    pub(super) key: &'static str,
+    /// What it holds.
+    pub(super) kind: Kind,
+    /// Whether it has to be there.
+    pub(super) need: Need,
+    /// What it is for, as one or two sentences without a full stop at the end.
+    pub(super) about: &'static str,
+}
+
+/// What a setting holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// Any text.
+    Text,
+    /// A name made of letters, digits, `-`, `_` and `.`, as it appears in policies, records and metrics.
+    Name,
+    /// A list of texts.
+    Texts,
+    /// A list of words out of these.
+    Choices(&'static [&'static str]),
+    /// One word out of these.
+    Choice(&'static [&'static str]),
+    /// A path; a relative one starts at the folder of the configuration file.
+    Path,
+    /// A length of time: a whole number and one of `ms`, `s`, `m`, `h`, `d`.
+    Duration,
+    /// An IP address and a port to listen on.
+    Listen,
+    /// A host name or IP address, and a port, to connect to.
+    Address,
+    /// An `https` URL.
+    Url,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number in a range, both ends included.
+    Number(i64, i64),
+    /// Where a secret is found: `{ file = "…" }` or `{ env = "…" }`.
+    Secret,
+    /// A table of settings.
+    Table(&'static [Setting]),
+    /// A list of tables: `[[key]]`, each with these settings.
+    Tables(&'static [Setting]),
+}
+
+/// Whether a setting has to be there.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Need {
+    /// It has to be there.
+    Required,
+    /// It may be left out; then this holds.
+    Optional(&'static str),
+    /// It may be left out; then this TOML value is used.
+    Default(&'static str),
+}
+
+/// The whole file.
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "gateway",
+        kind: Kind::Table(GATEWAY),
+        need: Need::Optional("every setting has its default"),
+        about: "The process itself",
+    },
+    Setting {
+        key: "evidence",
+        kind: Kind::Table(EVIDENCE),
+        need: Need::Required,
+        about: "Where the record of every decision is kept",
+    },
+    Setting {
+        key: "policies",
+        kind: Kind::Table(POLICIES),
+        need: Need::Optional("every setting has its default"),
+        about: "Where the rules are",
+    },
+    Setting {
+        key: "identity",
+        kind: Kind::Table(IDENTITY),
+        need: Need::Optional("only tokens of `gatewright token mint` are accepted"),
+        about: "Whose tokens are accepted",
+    },
+    Setting {
+        key: "approvals",
+        kind: Kind::Table(APPROVALS),
+        need: Need::Optional("every setting has its default"),
+        about: "Who decides what a policy holds back for a person",
+    },
+    Setting {
+        key: "admin",
+        kind: Kind::Table(ADMIN),
+        need: Need::Optional("every setting has its default"),
+        about: "The HTTP listener for health, metrics and reviewers",
+    },
+    Setting {
+        key: "target",
+        kind: Kind::Tables(TARGET),
+        need: Need::Required,
+        about: "Something that is reached through the gateway",
+    },
+    Setting {
+        key: "listener",
+        kind: Kind::Tables(LISTENER),
+        need: Need::Required,
+        about: "An address on which clients are served",
+    },
+];
+
+const GATEWAY: &[Setting] = &[
+    Setting {
+        key: "state",
+        kind: Kind::Path,
+        need: Need::Default("\"state\""),
+        about: "Folder of the gateway's own keys; made on first use, readable by the gateway only",
+    },
+    Setting {
+        key: "drain",
+        kind: Kind::Duration,
+        need: Need::Default("\"30s\""),
+        about: "How long sessions may go on after SIGTERM before they are ended",
+    },
+];
+
+const EVIDENCE: &[Setting] = &[
+    Setting {
+        key: "directory",
+        kind: Kind::Path,
+        need: Need::Default("\"evidence\""),
+        about: "Folder of the log; on a disk that survives a power cut",
+    },
+    Setting {
+        key: "origin",
+        kind: Kind::Text,
+        need: Need::Required,
+        about: "Name of this log in its signed checkpoints, unique among your logs (C2SP tlog-checkpoint)",
+    },
+];
+
+const POLICIES: &[Setting] = &[Setting {
+    key: "directory",
+    kind: Kind::Path,
+    need: Need::Default("\"policies\""),
+    about: "Folder of the policy documents (`*.toml`); it is watched, and a change is used at once",
+}];
+
+const IDENTITY: &[Setting] = &[
+    Setting {
+        key: "audience",
+        kind: Kind::Text,
+        need: Need::Default("\"gatewright\""),
+        about: "The `aud` of tokens that `gatewright token mint` makes and this gateway accepts",
+    },
+    Setting {
+        key: "issuer",
+        kind: Kind::Tables(ISSUER),
+        need: Need::Optional("only tokens of `gatewright token mint` are accepted"),
+        about: "An external OpenID Connect issuer whose tokens are accepted",
+    },
+];
+
+/// Signature algorithms that an issuer may be pinned to: asymmetric ones only, so that a public key can
+/// never be mistaken for a shared secret.
+pub(super) const ALGORITHMS: &[&str] =
+    &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+
+const ISSUER: &[Setting] = &[
+    Setting {
+        key: "issuer",
+        kind: Kind::Url,
+        need: Need::Required,
+        about: "The `iss` of its tokens, exactly as they carry it",
+    },
+    Setting {
+        key: "audience",
+        kind: Kind::Text,
+        need: Need::Required,
+        about: "The `aud` that its tokens must carry to be meant for this gateway",
+    },
+    Setting {
+        key: "algorithms",
+        kind: Kind::Choices(ALGORITHMS),
+        need: Need::Default("[\"RS256\"]"),
+        about: "Signature algorithms that it uses; anything else is refused",
+    },
+    Setting {
+        key: "jwks_file",
+        kind: Kind::Path,
+        need: Need::Optional("`discovery` must be true"),
+        about: "File with its public keys (a JSON Web Key Set)",
+    },
+    Setting {
+        key: "discovery",
+        kind: Kind::Flag,
+        need: Need::Default("false"),
+        about: "Fetch its public keys over HTTPS, through its discovery document",
+    },
+    Setting {
+        key: "ca",
+        kind: Kind::Path,
+        need: Need::Optional("the certificate authorities of the operating system are trusted"),
+        about: "Certificate authorities (PEM) that its HTTPS server is verified against",
+    },
+    Setting {
+        key: "groups_claim",
+        kind: Kind::Text,
+        need: Need::Default("\"groups\""),
+        about: "Claim that lists the groups of the subject",
+    },
+    Setting {
+        key: "kind_claim",
+        kind: Kind::Text,
+        need: Need::Default("\"principal_kind\""),
+        about: "Claim that says `human`, `agent` or `service`",
+    },
+    Setting {
+        key: "default_kind",
+        kind: Kind::Choice(&["human", "agent", "service"]),
+        need: Need::Default("\"service\""),
+        about: "What a subject is whose token does not say",
+    },
+    Setting {
+        key: "claims",
+        kind: Kind::Texts,
+        need: Need::Default("[]"),
+        about: "Further claims that policies may read",
+    },
+    Setting {
+        key: "key_hosts",
+        kind: Kind::Texts,
+        need: Need::Default("[]"),
+        about: "Hosts beside the issuer's own that its discovery document may name for its keys",
+    },
+];
+
+const APPROVALS: &[Setting] = &[Setting {
+    key: "reviewers",
+    kind: Kind::Texts,
+    need: Need::Default("[\"reviewers\"]"),
+    about: "Groups whose members may decide where a policy names no group of its own",
+}];
+
+const ADMIN: &[Setting] = &[
+    Setting {
+        key: "listen",
+        kind: Kind::Listen,
+        need: Need::Default("\"127.0.0.1:9901\""),
+        about: "Address of the admin listener; beyond loopback it needs `tls`",
+    },
+    Setting {
+        key: "tls",
+        kind: Kind::Table(ADMIN_TLS),
+        need: Need::Optional("plain HTTP, which is allowed on loopback only"),
+        about: "Serve HTTPS",
+    },
+];
+
+const ADMIN_TLS: &[Setting] = &[CERTIFICATE, KEY];
+
+const CERTIFICATE: Setting = Setting {
+    key: "certificate",
+    kind: Kind::Path,
+    need: Need::Required,
+    about: "Certificate chain (PEM), own certificate first; read again when it changes",
+};
+
+const KEY: Setting = Setting {
+    key: "key",
+    kind: Kind::Path,
+    need: Need::Required,
+    about: "Private key (PEM), readable by the gateway only; read again when it changes",
+};
+
+/// Protocols that this version speaks.
+pub(super) const PROTOCOLS: &[&str] = &["postgres"];
+
+const TARGET: &[Setting] = &[
+    Setting {
+        key: "name",
+        kind: Kind::Name,
+        need: Need::Required,
+        about: "Its name in listeners, policies and records",
+    },
+    Setting {
+        key: "protocol",
+        kind: Kind::Choice(PROTOCOLS),
+        need: Need::Required,
+        about: "What it speaks",
+    },
+    Setting { key: "address", kind: Kind::Address, need: Need::Required, about: "Where it is" },
+    Setting {
+        key: "account",
+        kind: Kind::Text,
+        need: Need::Required,
+        about: "The account under which the gateway acts there (a database role)",
+    },
+    Setting {
+        key: "password",
+        kind: Kind::Secret,
+        need: Need::Optional("the target has to accept the account without one, or by client certificate"),
+        about: "Where the account's password is found; clients never see it",
+    },
+    Setting {
+        key: "connect_timeout",
+        kind: Kind::Duration,
+        need: Need::Default("\"10s\""),
+        about: "How long connecting may take, TLS included",
+    },
+    Setting {
+        key: "tls",
+        kind: Kind::Table(TARGET_TLS),
+        need: Need::Optional("`{ mode = \"verify\" }`"),
+        about: "How the connection to the target is protected",
+    },
+];
+
+const TARGET_TLS: &[Setting] = &[
+    Setting {
+        key: "mode",
+        kind: Kind::Choice(&["verify", "off"]),
+        need: Need::Default("\"verify\""),
+        about: "`verify`: TLS with a verified certificate and name, or no connection; `off`: plain text",
+    },
+    Setting {
+        key: "ca",
+        kind: Kind::Path,
+        need: Need::Optional("the certificate authorities of the operating system are trusted"),
+        about: "Certificate authorities (PEM) that the target is verified against",
+    },
+    Setting {
+        key: "server_name",
+        kind: Kind::Text,
+        need: Need::Optional("the host of `address`"),
+        about: "Name that the target's certificate must carry",
+    },
+    Setting {
+        key: "client_certificate",
+        kind: Kind::Path,
+        need: Need::Optional("the gateway shows no certificate"),
+        about: "Certificate chain (PEM) that the gateway shows to the target; needs `client_key`",
+    },
+    Setting {
+        key: "client_key",
+        kind: Kind::Path,
+        need: Need::Optional("the gateway shows no certificate"),
+        about: "Private key (PEM) of `client_certificate`, readable by the gateway only",
+    },
+];
+
+const LISTENER: &[Setting] = &[
+    Setting {
+        key: "name",
+        kind: Kind::Name,
+        need: Need::Required,
+        about: "Its name in policies, records and metrics",
+    },
+    Setting {
+        key: "protocol",
+        kind: Kind::Choice(PROTOCOLS),
+        need: Need::Required,
+        about: "What its clients speak",
+    },
+    Setting { key: "listen", kind: Kind::Listen, need: Need::Required, about: "Address and port" },
+    Setting {
+        key: "target",
+        kind: Kind::Name,
+        need: Need::Required,
+        about: "Name of the `[[target]]` that its clients reach",
+    },
+    Setting {
+        key: "max_connections",
+        kind: Kind::Number(1, 100_000),
+        need: Need::Default("1000"),
+        about: "Connections at one time; further ones are turned away, the open ones go on",
+    },
+    Setting {
+        key: "login_timeout",
+        kind: Kind::Duration,
+        need: Need::Default("\"30s\""),
+        about: "How long a client may take from connecting to being authenticated",
+    },
+    Setting {
+        key: "tls",
+        kind: Kind::Table(LISTENER_TLS),
+        need: Need::Optional(
+            "plain text, which is allowed on loopback only: tokens travel on this connection",
+        ),
+        about: "TLS towards clients",
+    },
+];
+
+const LISTENER_TLS: &[Setting] = &[
+    CERTIFICATE,
+    KEY,
+    Setting {
+        key: "required",
+        kind: Kind::Flag,
+        need: Need::Default("true"),
+        about: "Turn away clients that do not use TLS",
+    },
+];
+
+/// Where a secret can be found.
+pub(super) const SECRET: &[Setting] = &[
+    Setting {
+        key: "file",
+        kind: Kind::Path,
+        need: Need::Optional("`env` must be there"),
+        about: "File that holds the secret and nothing else, readable by the gateway only",
+    },
+    Setting {
+        key: "env",
+        kind: Kind::Text,
+        need: Need::Optional("`file` must be there"),
+        about: "Environment variable that holds the secret",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn each(settings: &'static [Setting], check: &mut dyn FnMut(&'static Setting)) {
+        for setting in settings {
+            check(setting);
+            if let Kind::Table(inner) | Kind::Tables(inner) = setting.kind {
+                each(inner, check);
+            }
+        }
+    }
+
+    #[test]
+    fn defaults_are_toml() {
+        let mut defaults = 0;
+        each(SETTINGS, &mut |setting| {
+            if let Need::Default(text) = setting.need {
+                toml::de::DeValue::parse(text).unwrap();
+                defaults += 1;
+            }
+        });
+        assert!(defaults > 10);
+    }
+
+    #[test]
+    fn every_setting_is_described() {
+        each(SETTINGS, &mut |setting| {
+            assert!(!setting.about.is_empty() && !setting.about.ends_with('.'), "{}", setting.key);
+        });
+    }
+}

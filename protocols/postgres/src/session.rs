@@ -1,0 +1,314 @@
+//! The session: one client, one target, no I/O.
+//!
+//! It passes through three phases, each in its own file:
+//!
+//! | phase | file | until |
+//! | --- | --- | --- |
+//! | greeting | [`greeting`] | the client has TLS, a startup packet and a verified token |
+//! | login | [`login`] | the target has accepted the gateway's own credential |
+//! | relay | [`relay`], [`requests`], [`answers`] | one side leaves |
+//!
+//! A client's statement is held from the moment its message was cut until a permit or a denial arrives.
+//! Everything that was forwarded and not answered yet stands in one queue ([`pipeline`]), so that a
+//! refusal takes its place in the order of answers exactly as the server's own error would.
+
+mod answers;
+mod greeting;
+mod login;
+mod masking;
+mod pipeline;
+mod relay;
+mod requests;
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use gatewright_masking::MaskKey;
+use gatewright_model::session::{Input, Output, ProtocolError, Session, Side, TlsInfo};
+use gatewright_sql::Analyser;
+
+use self::{greeting::Greeting, login::Login, relay::Relay};
+use crate::{
+    cancel::{CancelKeys, OwnKey, TargetKey},
+    catalog::Catalogs,
+    frame::Inbox,
+    reply,
+};
+
+/// What all sessions of one listener share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Reads SQL.
+    pub analyser: Arc<Analyser>,
+    /// Cancel keys of live sessions.
+    pub cancel_keys: CancelKeys,
+    /// Catalogs of the target's databases.
+    pub catalogs: Catalogs,
+    /// Key of keyed hashes in masks.
+    pub mask_key: MaskKey,
+    /// Does the listener have a certificate?
+    pub tls: DownstreamTls,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// Does a listener speak TLS?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DownstreamTls {
+    /// A client without TLS is turned away before it could send its token.
+    Required,
+    /// The client may choose.
+    Offered,
+    /// There is no certificate.
+    Off,
+}
+
+/// Bounds of one session. Every one is checked before memory is spent.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Largest message of a client that is held whole, in bytes.
+    pub message: usize,
+    /// Largest row or other message of a target that must be held whole (to mask or understand it), in
+    /// bytes. Rows that no mask touches are forwarded in pieces and have no limit.
+    pub answer: usize,
+    /// Statements and portals that a client may have prepared at once.
+    pub prepared: usize,
+    /// Requests that were forwarded and not answered yet.
+    pub pipeline: usize,
+    /// How long greeting and login may take together.
+    pub handshake: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message: 16 << 20,
+            answer: 64 << 20,
+            prepared: 10_000,
+            pipeline: 10_000,
+            handshake: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Random bits that the caller drew for one session.
+#[derive(Debug, Clone, Copy)]
+pub struct Seed {
+    /// The cancel key that the client will get.
+    pub cancel_key: OwnKey,
+}
+
+/// One session. See the module's documentation.
+#[derive(Debug)]
+pub struct PostgresSession {
+    shared: Arc<Shared>,
+    seed: Seed,
+    phase: Phase,
+    downstream: Inbox,
+    upstream: Inbox,
+    outputs: VecDeque<Output<Bytes>>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Greeting(Greeting),
+    Login(Box<Login>),
+    Relay(Box<Relay>),
+    /// A cancel request on its way to the target.
+    Cancelling(TargetKey, CancelStep),
+    Over,
+}
+
+#[derive(Debug)]
+enum CancelStep {
+    Connecting,
+    AskingTls,
+    Securing,
+}
+
+/// How a phase ended.
+enum Next {
+    /// It has not.
+    Stay,
+    Login(Box<Login>),
+    Relay(Box<Relay>),
+    Cancel(TargetKey),
+    /// Both sides are to be closed after what was sent.
+    Over,
+}
+
+impl PostgresSession {
+    /// A session for a client that was just accepted at `now`.
+    pub fn new(shared: Arc<Shared>, seed: Seed, now: Instant) -> Self {
+        let deadline = now + shared.limits.handshake;
+        Self {
+            phase: Phase::Greeting(Greeting::new(shared.tls)),
+            shared,
+            seed,
+            downstream: Inbox::default(),
+            upstream: Inbox::default(),
+            outputs: VecDeque::from([Output::Wake(deadline)]),
+        }
+    }
+
+    fn step(&mut self, now: Instant, input: Input<Bytes>) -> Result<(), ProtocolError> {
+        let input = match input {
+            Input::Data { side, unit } => {
+                self.inbox(side).push(unit);
+                None
+            }
+            Input::Timeout if matches!(self.phase, Phase::Relay(_) | Phase::Over) => return Ok(()),
+            Input::Timeout => return Err(slow()),
+            Input::Terminate(rejection) => {
+                self.send(Side::Downstream, reply::rejection(&rejection));
+                self.abandon();
+                self.close();
+                return Ok(());
+            }
+            other => Some(other),
+        };
+        let next = match &mut self.phase {
+            Phase::Over => Next::Stay,
+            Phase::Greeting(greeting) => {
+                greeting.handle(&self.shared, &mut self.downstream, &mut self.outputs, input)?
+            }
+            Phase::Login(login) => {
+                login.handle(&self.shared, self.seed, &mut self.upstream, &mut self.outputs, input)?
+            }
+            Phase::Relay(relay) => relay.handle(
+                now,
+                &self.shared,
+                &mut self.downstream,
+                &mut self.upstream,
+                &mut self.outputs,
+                input,
+            )?,
+            Phase::Cancelling(target, step) => {
+                cancel(target, step, &mut self.upstream, &mut self.outputs, input)?
+            }
+        };
+        match next {
+            Next::Stay => {}
+            Next::Login(login) => self.phase = Phase::Login(login),
+            Next::Cancel(target) => self.phase = Phase::Cancelling(target, CancelStep::Connecting),
+            Next::Over => self.close(),
+            Next::Relay(relay) => {
+                self.phase = Phase::Relay(relay);
+                // The client may have sent its first statement already.
+                self.step(now, Input::Data { side: Side::Downstream, unit: Bytes::new() })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn inbox(&mut self, side: Side) -> &mut Inbox {
+        match side {
+            Side::Downstream => &mut self.downstream,
+            Side::Upstream => &mut self.upstream,
+        }
+    }
+
+    fn send(&mut self, side: Side, unit: Bytes) {
+        self.outputs.push_back(Output::Send { side, unit });
+    }
+
+    /// Whatever is still running has an unknown outcome.
+    fn abandon(&mut self) {
+        if let Phase::Relay(relay) = &mut self.phase {
+            relay.abandon(&mut self.outputs);
+        }
+    }
+
+    fn close(&mut self) {
+        self.phase = Phase::Over;
+        self.outputs.push_back(Output::Close { side: Side::Upstream });
+        self.outputs.push_back(Output::Close { side: Side::Downstream });
+    }
+}
+
+impl Session for PostgresSession {
+    type Unit = Bytes;
+
+    fn handle_input(&mut self, now: Instant, input: Input<Bytes>) -> Result<(), ProtocolError> {
+        self.step(now, input).inspect_err(|error| {
+            // Nothing is said to a peer that may not be what it seems: before TLS stands, silence.
+            let may_speak = match &self.phase {
+                Phase::Greeting(greeting) => greeting.may_speak(),
+                Phase::Login(_) | Phase::Relay(_) => true,
+                Phase::Cancelling(..) | Phase::Over => false,
+            };
+            if may_speak {
+                self.send(Side::Downstream, reply::protocol_error(error));
+            }
+            self.abandon();
+            self.close();
+        })
+    }
+
+    fn poll_output(&mut self) -> Option<Output<Bytes>> {
+        self.outputs.pop_front()
+    }
+
+    fn wants_input(&self, side: Side) -> bool {
+        match (&self.phase, side) {
+            (Phase::Over, _) => false,
+            // While something is held, a little is still read: enough to see that a client has left.
+            (_, Side::Downstream) => self.downstream.len() < READ_AHEAD,
+            (_, Side::Upstream) => true,
+        }
+    }
+}
+
+/// Bytes of a client that may wait behind a held statement.
+const READ_AHEAD: usize = 64 << 10;
+
+/// The application protocol of PostgreSQL over TLS (manual, section 55.2.11).
+pub const ALPN: &[u8] = b"postgresql";
+
+fn slow() -> ProtocolError {
+    ProtocolError {
+        fault: Side::Downstream,
+        code: "net.slow",
+        detail: Arc::from("the connection was not established in time"),
+    }
+}
+
+/// Did the handshake agree on another application protocol than PostgreSQL's?
+fn is_foreign(tls: &TlsInfo) -> bool {
+    tls.alpn.as_deref().is_some_and(|alpn| alpn != ALPN)
+}
+
+fn cancel(
+    target: &TargetKey,
+    step: &mut CancelStep,
+    upstream: &mut Inbox,
+    outputs: &mut VecDeque<Output<Bytes>>,
+    input: Option<Input<Bytes>>,
+) -> Result<Next, ProtocolError> {
+    let send = |outputs: &mut VecDeque<Output<Bytes>>, unit| {
+        outputs.push_back(Output::Send { side: Side::Upstream, unit });
+    };
+    match (&step, input) {
+        (CancelStep::Connecting, Some(Input::Connected(account))) if account.require_tls => {
+            send(outputs, reply::tls_request());
+            *step = CancelStep::AskingTls;
+        }
+        (CancelStep::Connecting, Some(Input::Connected(_)))
+        | (CancelStep::Securing, Some(Input::Secured { side: Side::Upstream, .. })) => {
+            send(outputs, reply::cancel_request(target.process, &target.key));
+            return Ok(Next::Over);
+        }
+        (CancelStep::AskingTls, None) if !upstream.is_empty() => {
+            login::accept_tls(upstream)?;
+            outputs.push_back(Output::StartTls { side: Side::Upstream });
+            *step = CancelStep::Securing;
+        }
+        (_, Some(Input::Closed { .. } | Input::Unreachable)) => return Ok(Next::Over),
+        _ => {}
+    }
+    Ok(Next::Stay)
+}

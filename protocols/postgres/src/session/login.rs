@@ -1,0 +1,310 @@
+//! The target's side until it accepts the gateway's own credential: TLS, SCRAM, its settings.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gatewright_model::session::{Account, Input, Output, ProtocolError, Side, TlsInfo};
+use postgres_protocol::authentication::sasl::{
+    ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
+};
+
+use super::{Next, Seed, Shared, greeting::CLIENT_SETTINGS, is_foreign, relay::Relay};
+use crate::{
+    backend::{
+        authentication::{self, Authentication},
+        error_response, parameter_status, ready_for_query, tag,
+    },
+    cancel::{OwnKey, TargetKey},
+    frame::{Frame, Inbox},
+    frontend::startup::Startup,
+    reader::Reader,
+    reply,
+};
+
+/// State of the login.
+pub(super) struct Login {
+    startup: Startup,
+    account: Account,
+    step: Step,
+    tls: Option<TlsInfo>,
+    /// What the client will be told once the target is ready.
+    settings: Vec<Bytes>,
+    key: Option<TargetKey>,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login").field("account", &self.account.name).finish_non_exhaustive()
+    }
+}
+
+enum Step {
+    AskingTls,
+    Securing,
+    /// The startup packet is sent; the target has not asked for anything yet.
+    Greeted,
+    Scram(Box<ScramSha256>),
+    /// The target proved that it knows the credential too.
+    ScramProved,
+    /// The target accepted.
+    Accepted,
+}
+
+impl Login {
+    pub(super) fn start(
+        startup: Startup,
+        account: Account,
+        outputs: &mut VecDeque<Output<Bytes>>,
+    ) -> Box<Self> {
+        let mut login = Box::new(Self {
+            startup,
+            account,
+            step: Step::AskingTls,
+            tls: None,
+            settings: Vec::new(),
+            key: None,
+        });
+        if login.account.require_tls {
+            send(outputs, reply::tls_request());
+        } else {
+            login.greet(outputs);
+        }
+        login
+    }
+
+    pub(super) fn handle(
+        &mut self,
+        shared: &Arc<Shared>,
+        seed: Seed,
+        inbox: &mut Inbox,
+        outputs: &mut VecDeque<Output<Bytes>>,
+        input: Option<Input<Bytes>>,
+    ) -> Result<Next, ProtocolError> {
+        match input {
+            Some(Input::Secured { side: Side::Upstream, tls }) => {
+                if is_foreign(&tls) {
+                    return Err(downgrade("the target speaks another application protocol"));
+                }
+                self.tls = Some(tls);
+                self.greet(outputs);
+            }
+            Some(Input::Closed { side: Side::Downstream }) => return Ok(Next::Over),
+            Some(Input::Closed { side: Side::Upstream } | Input::Unreachable) => {
+                return Err(upstream("upstream.closed", "the target closed the connection during login"));
+            }
+            Some(Input::Drain) => {
+                let unit = reply::rejection(&super::greeting::draining());
+                outputs.push_back(Output::Send { side: Side::Downstream, unit });
+                return Ok(Next::Over);
+            }
+            _ => {}
+        }
+        match self.step {
+            Step::AskingTls => {
+                if !inbox.is_empty() {
+                    accept_tls(inbox)?;
+                    outputs.push_back(Output::StartTls { side: Side::Upstream });
+                    self.step = Step::Securing;
+                }
+                return Ok(Next::Stay);
+            }
+            // The driver feeds nothing while a handshake runs: what is here came before it.
+            Step::Securing if inbox.is_empty() => return Ok(Next::Stay),
+            Step::Securing => return Err(pretls_bytes()),
+            _ => {}
+        }
+        while let Some(frame) = inbox.cut(Side::Upstream, |_| MAX_LOGIN_MESSAGE)? {
+            match frame.tag {
+                tag::AUTHENTICATION => self.authenticate(authentication::decode(frame.body())?, outputs)?,
+                tag::ERROR_RESPONSE => return self.refused(&frame, outputs),
+                // Words of a target that has not proved itself are not for the client.
+                tag::NOTICE_RESPONSE => {}
+                _ if !matches!(self.step, Step::Accepted) => {
+                    return Err(upstream(
+                        "upstream.protocol",
+                        "a message before authentication was complete",
+                    ));
+                }
+                tag::PARAMETER_STATUS => {
+                    if parameter_status::decode(frame.body())?.changes_lexer() {
+                        return Err(mode_change());
+                    }
+                    if self.settings.len() == MAX_SETTINGS {
+                        return Err(upstream("upstream.protocol", "too many settings during login"));
+                    }
+                    self.settings.push(frame.bytes);
+                }
+                tag::BACKEND_KEY_DATA => self.key = Some(key_data(&frame)?),
+                tag::READY_FOR_QUERY => {
+                    let transaction = ready_for_query::decode(frame.body())?;
+                    self.welcome(seed.cancel_key, outputs);
+                    let unit = reply::ready_for_query(transaction);
+                    outputs.push_back(Output::Send { side: Side::Downstream, unit });
+                    let registration =
+                        self.key.take().map(|target| shared.cancel_keys.register(seed.cancel_key, target));
+                    return Ok(Next::Relay(Box::new(Relay::new(
+                        self.database(),
+                        registration,
+                        transaction,
+                    ))));
+                }
+                _ => return Err(upstream("upstream.protocol", "an unexpected message during login")),
+            }
+        }
+        Ok(Next::Stay)
+    }
+
+    /// Sends the startup packet: the client's choice among allowed settings, and the pins that keep our
+    /// reading of SQL the server's (threats A13).
+    fn greet(&mut self, outputs: &mut VecDeque<Output<Bytes>>) {
+        let chosen = self.startup.parameters.iter().filter(|(name, _)| {
+            !name.eq_ignore_ascii_case("client_encoding")
+                && CLIENT_SETTINGS.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
+        });
+        let database = self.database();
+        let parameters = [("user", &*self.account.name), ("database", &*database)]
+            .into_iter()
+            .chain(chosen.map(|(name, value)| (&**name, &**value)))
+            .chain([("client_encoding", "UTF8"), ("standard_conforming_strings", "on")]);
+        send(outputs, reply::startup(parameters));
+        self.step = Step::Greeted;
+    }
+
+    fn database(&self) -> Arc<str> {
+        let named = self.startup.get("database").or_else(|| self.startup.get("user"));
+        named.map_or_else(|| Arc::clone(&self.account.name), Arc::clone)
+    }
+
+    fn authenticate(
+        &mut self,
+        request: Authentication<'_>,
+        outputs: &mut VecDeque<Output<Bytes>>,
+    ) -> Result<(), ProtocolError> {
+        match (&mut self.step, request) {
+            (Step::Greeted, Authentication::Sasl { scram, scram_plus }) => {
+                let Some(password) = &self.account.password else {
+                    return Err(upstream(
+                        "upstream.credential",
+                        "the target wants a password and none is set",
+                    ));
+                };
+                let end_point = self.tls.as_ref().and_then(|tls| tls.server_end_point.as_deref());
+                let (mechanism, binding) = match end_point {
+                    Some(hash) if scram_plus => {
+                        (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(hash.to_vec()))
+                    }
+                    // Says that we could have bound: a server that was made to hide PLUS will notice.
+                    Some(_) if scram => (SCRAM_SHA_256, ChannelBinding::unrequested()),
+                    None if scram => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+                    _ => return Err(downgrade("the target offers no SCRAM-SHA-256")),
+                };
+                let exchange = ScramSha256::new(password.expose().as_bytes(), binding);
+                send(outputs, reply::sasl_initial(mechanism, exchange.message()));
+                self.step = Step::Scram(Box::new(exchange));
+                Ok(())
+            }
+            (Step::Scram(exchange), Authentication::SaslContinue(data)) => {
+                exchange.update(data).map_err(|_| scram_failed())?;
+                send(outputs, reply::sasl_response(exchange.message()));
+                Ok(())
+            }
+            (Step::Scram(exchange), Authentication::SaslFinal(data)) => {
+                exchange.finish(data).map_err(|_| scram_failed())?;
+                self.step = Step::ScramProved;
+                Ok(())
+            }
+            (Step::ScramProved, Authentication::Ok) => {
+                self.step = Step::Accepted;
+                Ok(())
+            }
+            // A certificate, or `trust`: fine where TLS has proved whom we speak to. Without TLS, a target
+            // that does not ask for the password has proved nothing (threats A3).
+            (Step::Greeted, Authentication::Ok)
+                if self.tls.is_some() || self.account.password.is_none() =>
+            {
+                self.step = Step::Accepted;
+                Ok(())
+            }
+            (_, Authentication::Weak(_)) => {
+                Err(downgrade("the target asks for a password in a form that would give it away"))
+            }
+            _ => Err(downgrade("the target broke the order of authentication")),
+        }
+    }
+
+    /// The target said no. Its words are shown once it has proved itself, and never before.
+    fn refused(&self, frame: &Frame, outputs: &mut VecDeque<Output<Bytes>>) -> Result<Next, ProtocolError> {
+        error_response::decode(frame.body())?;
+        if !matches!(self.step, Step::Accepted) {
+            return Err(upstream("upstream.auth_failed", "the target refused the gateway's credential"));
+        }
+        outputs.push_back(Output::Send { side: Side::Downstream, unit: frame.bytes.clone() });
+        Ok(Next::Over)
+    }
+
+    fn welcome(&mut self, own: OwnKey, outputs: &mut VecDeque<Output<Bytes>>) {
+        let mut unit = bytes::BytesMut::from(&*reply::authentication_ok());
+        for setting in self.settings.drain(..) {
+            unit.extend_from_slice(&setting);
+        }
+        unit.extend_from_slice(&reply::key_data(own.process, own.key));
+        outputs.push_back(Output::Send { side: Side::Downstream, unit: unit.freeze() });
+    }
+}
+
+/// Reads the one byte that answers an SSLRequest. Anything but a lone `S` ends the session before any
+/// byte of a credential is sent (threats A2, A3).
+pub(super) fn accept_tls(inbox: &mut Inbox) -> Result<(), ProtocolError> {
+    match inbox.peek() {
+        b"S" => {
+            inbox.take(1);
+            Ok(())
+        }
+        [b'S', ..] => Err(pretls_bytes()),
+        [b'N', ..] => Err(downgrade("the target does not speak TLS")),
+        _ => Err(upstream("upstream.pretls", "the target did not answer the request for TLS")),
+    }
+}
+
+/// Largest message during login, in bytes: far above any honest one.
+const MAX_LOGIN_MESSAGE: usize = 64 << 10;
+
+/// Most settings that a target may report during login.
+const MAX_SETTINGS: usize = 128;
+
+fn key_data(frame: &Frame) -> Result<TargetKey, ProtocolError> {
+    let mut reader = Reader::new(frame.body());
+    let process = reader.u32().map_err(|cause| cause.in_message(Side::Upstream, "BackendKeyData"))?;
+    let key = Bytes::copy_from_slice(reader.rest());
+    // 4 bytes in protocol 3.0, up to 256 in 3.2 (manual, section 55.7).
+    if (4..=256).contains(&key.len()) {
+        Ok(TargetKey { process, key })
+    } else {
+        Err(upstream("upstream.protocol", "a cancel key of an impossible length"))
+    }
+}
+
+fn send(outputs: &mut VecDeque<Output<Bytes>>, unit: Bytes) {
+    outputs.push_back(Output::Send { side: Side::Upstream, unit });
+}
+
+fn upstream(code: &'static str, detail: &str) -> ProtocolError {
+    ProtocolError { fault: Side::Upstream, code, detail: Arc::from(detail) }
+}
+
+fn pretls_bytes() -> ProtocolError {
+    upstream("upstream.pretls", "bytes in clear before the TLS handshake")
+}
+
+fn downgrade(detail: &str) -> ProtocolError {
+    upstream("upstream.downgrade", detail)
+}
+
+fn scram_failed() -> ProtocolError {
+    upstream("upstream.auth_failed", "the SCRAM exchange with the target failed")
+}
+
+pub(super) fn mode_change() -> ProtocolError {
+    upstream("sql.mode_change", "the target reads SQL in a mode that the gateway does not")
+}

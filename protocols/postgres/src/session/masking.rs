@@ -1,0 +1,402 @@
+//! Keeping a mask's word: what must be refused because its answer could not be masked, and the catalog
+//! that masks by column need.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use gatewright_model::{
+    mask::MaskPlan,
+    session::ProtocolError,
+    sql::{Access, Analysis, Column, FunctionClass, Output, Relation, Statement},
+};
+
+use super::{
+    pipeline::Expect,
+    relay::{Desk, Relay},
+};
+use crate::{
+    backend::row_description::Field,
+    catalog::{self, Catalog, Catalogs},
+    mask::{Counts, ResolvedPlan, RowMask, rewrite_text},
+    reader::Reader,
+    reply::{self, Report},
+};
+
+/// The masks of one running request.
+#[derive(Debug, Default)]
+pub(super) struct Masks(Option<Box<ActiveMasks>>);
+
+#[derive(Debug)]
+struct ActiveMasks {
+    plan: Arc<MaskPlan>,
+    resolved: Option<Arc<ResolvedPlan>>,
+    analysis: Arc<Analysis>,
+    /// Which statement of the text is being answered.
+    statement: usize,
+    rows: Option<RowMask>,
+    counts: Counts,
+}
+
+impl Masks {
+    pub(super) fn new(
+        plan: Option<Arc<MaskPlan>>,
+        resolved: Option<Arc<ResolvedPlan>>,
+        analysis: &Arc<Analysis>,
+    ) -> Self {
+        Self(plan.map(|plan| {
+            Box::new(ActiveMasks {
+                plan,
+                resolved,
+                analysis: Arc::clone(analysis),
+                statement: 0,
+                rows: None,
+                counts: Counts::default(),
+            })
+        }))
+    }
+
+    /// Must the gateway know the columns before it lets a row pass?
+    pub(super) const fn wants_description(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The columns of the rows that follow.
+    pub(super) fn describe(&mut self, fields: &[Field], desk: &Desk<'_>) {
+        let Some(active) = &mut self.0 else { return };
+        let key = &desk.shared.mask_key;
+        let trust = active.trusts_computed(fields);
+        active.rows = RowMask::new(&active.plan, active.resolved.as_deref(), fields, trust, key);
+    }
+
+    /// The next statement of a text is answered now.
+    pub(super) fn next_statement(&mut self) {
+        if let Some(active) = &mut self.0 {
+            active.statement += 1;
+            active.rows = None;
+        }
+    }
+
+    /// Do rows pass as they are?
+    pub(super) fn rows_pass(&self) -> bool {
+        self.0.as_ref().is_none_or(|active| active.rows.is_none())
+    }
+
+    /// Does COPY data pass as it is?
+    pub(super) fn copy_passes(&self) -> bool {
+        self.0.as_ref().is_none_or(|active| active.plan.detectors.is_empty())
+    }
+
+    /// Rewrites a row.
+    pub(super) fn row(&mut self, body: &[u8]) -> Result<Option<Bytes>, ProtocolError> {
+        let Some(active) = self.0.as_deref_mut() else { return Ok(None) };
+        match &active.rows {
+            Some(rows) => rows.rewrite(body, &active.plan, &mut active.counts).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Rewrites a part of COPY data, which is one row in text or CSV format.
+    pub(super) fn copy_data(&mut self, body: &[u8], desk: &Desk<'_>) -> Option<Bytes> {
+        let active = self.0.as_deref_mut()?;
+        let text = rewrite_text(body, &active.plan, &desk.shared.mask_key, &mut active.counts)?;
+        Some(reply::message(crate::backend::tag::COPY_DATA, |out| out.extend_from_slice(&text)))
+    }
+
+    /// Must the words of errors and notices be hidden? They may quote values (threats A31).
+    pub(super) const fn hides_reports(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What was hidden.
+    pub(super) fn take_counts(&mut self) -> Vec<(Arc<str>, u64)> {
+        self.0.take().map(|active| active.counts.into_inner()).unwrap_or_default()
+    }
+}
+
+impl ActiveMasks {
+    /// Did the text prove that the computed columns of this answer hold nothing masked?
+    ///
+    /// [`Relay::objection`] has refused every statement that computes from a masked column. What is left
+    /// to check is that the server's description agrees with our reading: it must report no origin for
+    /// exactly as many columns as we saw computed.
+    fn trusts_computed(&self, fields: &[Field]) -> bool {
+        let Some(statement) = self.analysis.statements.get(self.statement) else { return false };
+        let hidden_code = statement.effects.dynamic
+            || statement.functions.iter().any(|function| function.class == FunctionClass::Unknown);
+        match &statement.outputs {
+            Some(outputs) => {
+                let computed =
+                    outputs.iter().filter(|output| matches!(output, Output::Computed(_))).count();
+                let unknown = outputs.iter().any(|output| matches!(output, Output::Unknown));
+                let without_origin = fields.iter().filter(|field| field.relation == 0).count();
+                let agrees = !unknown && computed == without_origin;
+                let reach = self.resolved.as_ref().map_or(Reach::Nothing, |plan| reach(statement, plan));
+                // Where nothing masked is in reach, an output that we could not follow is harmless.
+                !hidden_code && (agrees || reach == Reach::Nothing)
+            }
+            // SHOW and EXPLAIN answer with words of the server; objection() has refused an EXPLAIN of a
+            // masked relation.
+            None => matches!(statement.kind, "show" | "explain"),
+        }
+    }
+}
+
+/// How a statement reaches masked columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    /// Not at all.
+    Nothing,
+    /// By relations that have masked columns, under the columns' own names.
+    Direct,
+    /// By views over them, children of them, or relations that the catalog does not have (yet): a masked
+    /// column may go by any name.
+    Indirect,
+}
+
+fn reach(statement: &Statement, plan: &ResolvedPlan) -> Reach {
+    let of_relation = |relation: &Relation| {
+        let mut known = plan.catalog().named(&relation.name).peekable();
+        if known.peek().is_none() {
+            return Reach::Indirect;
+        }
+        known
+            .filter(|oid| {
+                relation.schema.as_deref().is_none_or(|schema| {
+                    plan.catalog().relation(*oid).is_some_and(|known| &*known.schema == schema)
+                })
+            })
+            .map(|oid| match plan.catalog().reaches(oid, &plan.relations) {
+                true if plan.relations.contains(&oid) => Reach::Direct,
+                true => Reach::Indirect,
+                false => Reach::Nothing,
+            })
+            .max()
+            .unwrap_or(Reach::Indirect)
+    };
+    if plan.relations.is_empty() {
+        return Reach::Nothing;
+    }
+    statement.relations.iter().map(of_relation).max().unwrap_or(Reach::Nothing)
+}
+
+/// Why a permitted statement is refused after all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Objection {
+    pub(super) code: &'static str,
+    message: String,
+    hint: &'static str,
+}
+
+impl Objection {
+    pub(super) fn encode(&self) -> Bytes {
+        let detail = format!("code: {}", self.code);
+        let sqlstate = match self.code {
+            "mask.catalog" => "58000",
+            "sql.mode_change" => "0A000",
+            _ => "42501",
+        };
+        Report { severity: "ERROR", sqlstate, message: &self.message, detail: &detail, hint: self.hint }
+            .encode()
+    }
+
+    pub(super) fn no_catalog() -> Self {
+        Self {
+            code: "mask.catalog",
+            message: "the catalog that masking needs could not be read".to_owned(),
+            hint: "end the transaction and try again",
+        }
+    }
+}
+
+/// Objects to a statement whose answer could not be masked, before anything of it is sent.
+pub(super) fn objection(analysis: &Analysis, plan: Option<&ResolvedPlan>) -> Option<Objection> {
+    if analysis.statements.iter().any(|statement| statement.kind == "set_lexing") {
+        return Some(Objection {
+            code: "sql.mode_change",
+            message: "the gateway reads SQL in UTF-8 and with standard_conforming_strings on".to_owned(),
+            hint: "leave client_encoding and standard_conforming_strings as they are",
+        });
+    }
+    let plan = plan?;
+    analysis.statements.iter().find_map(|statement| statement_objection(statement, plan))
+}
+
+fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Objection> {
+    let reach = reach(statement, plan);
+    if reach == Reach::Nothing {
+        return None;
+    }
+    // Behind a view, any column may be a masked one.
+    let is_masked = |column: &Column| {
+        reach == Reach::Indirect
+            || *column.name == *"*"
+            || plan.plan.columns.iter().any(|mask| mask.column == column.name)
+    };
+    let object = |code, message: &str, hint| Some(Objection { code, message: message.to_owned(), hint });
+    let reads = statement.relations.iter().any(|relation| relation.access == Access::Read);
+    let names_masked = reach == Reach::Indirect || statement.columns.iter().any(is_masked);
+    match statement.kind {
+        "copy_to" => {
+            return object(
+                "mask.copy",
+                "COPY of a relation with masked columns is not possible",
+                "use SELECT, which is masked",
+            );
+        }
+        "explain" => {
+            return object(
+                "mask.catalog",
+                "EXPLAIN of a relation with masked columns is not possible",
+                "its counters tell about values",
+            );
+        }
+        _ => {}
+    }
+    for output in statement.outputs.iter().flatten() {
+        match output {
+            Output::Direct => {}
+            Output::Computed(columns) if !columns.iter().any(is_masked) => {}
+            Output::Computed(_) => {
+                return object(
+                    "mask.lineage_unknown",
+                    "an expression over a masked column can not be masked",
+                    "select the column itself",
+                );
+            }
+            Output::Unknown => {
+                return object(
+                    "mask.lineage_unknown",
+                    "a column of the answer could hold masked values in a form that can not be masked",
+                    "select plain columns of the relation",
+                );
+            }
+        }
+    }
+    if (statement.effects.write || statement.effects.ddl) && reads && names_masked {
+        return object(
+            "mask.sink_denied",
+            "masked columns can not be copied into another place",
+            "leave the masked columns out",
+        );
+    }
+    None
+}
+
+/// The session's view of the catalog.
+#[derive(Debug, Default)]
+pub(super) struct CatalogReading {
+    current: Option<(Arc<Catalog>, Instant)>,
+    outdated: bool,
+    building: Option<Catalog>,
+    failed: bool,
+    /// The plan of the last statement, found in `current`: policies give the same plan again and again.
+    resolved: Option<Arc<ResolvedPlan>>,
+}
+
+impl CatalogReading {
+    /// A definition was changed: what was read is not true any more.
+    pub(super) const fn outdate(&mut self) {
+        self.outdated = true;
+    }
+
+    /// Is there a catalog that is young enough?
+    pub(super) fn is_ready(&mut self, database: &str, desk: &Desk<'_>) -> bool {
+        if self.outdated {
+            return false;
+        }
+        let young = |read_at: Instant| desk.now.saturating_duration_since(read_at) < Catalogs::FRESH;
+        if !self.current.as_ref().is_some_and(|(_, read_at)| young(*read_at)) {
+            self.current = desk.shared.catalogs.get(database, desk.now);
+        }
+        self.current.is_some()
+    }
+
+    /// Finds the plan's columns in the catalog.
+    pub(super) fn resolve(&mut self, plan: &Arc<MaskPlan>) -> Result<Option<Arc<ResolvedPlan>>, Objection> {
+        if plan.columns.is_empty() {
+            return Ok(None);
+        }
+        let Some((catalog, _)) = &self.current else { return Err(Objection::no_catalog()) };
+        if let Some(resolved) = &self.resolved
+            && *resolved.plan == **plan
+            && std::ptr::eq(resolved.catalog(), &**catalog)
+        {
+            return Ok(Some(Arc::clone(resolved)));
+        }
+        let resolved =
+            ResolvedPlan::new(Arc::clone(plan), Arc::clone(catalog)).map_err(|gone| Objection {
+                code: "mask.stale",
+                message: format!("a policy masks the column {}, which does not exist", gone.column),
+                hint: "ask the owner of the policy to name the column as it is called now",
+            })?;
+        let resolved = Arc::new(resolved);
+        self.resolved = Some(Arc::clone(&resolved));
+        Ok(Some(resolved))
+    }
+
+    /// Takes in a row of [`catalog::QUERY`]'s answer.
+    pub(super) fn row(&mut self, body: &[u8]) -> Result<(), ProtocolError> {
+        let mut reader = Reader::new(body);
+        let mut row = Vec::with_capacity(5);
+        let mut read = || -> Result<(), crate::reader::Malformed> {
+            for _ in 0..reader.count()? {
+                row.push(reader.value()?);
+            }
+            Ok(())
+        };
+        let side = gatewright_model::session::Side::Upstream;
+        read().map_err(|cause| cause.in_message(side, "DataRow"))?;
+        let building = self.building.get_or_insert_default();
+        building.add_row(&row).map_err(|_| crate::reader::Malformed::OutOfRange.in_message(side, "DataRow"))
+    }
+
+    /// The answer is complete.
+    pub(super) fn complete(&mut self, database: &Arc<str>, desk: &Desk<'_>) {
+        let building = self.building.take();
+        if std::mem::take(&mut self.failed) {
+            return;
+        }
+        let catalog = Arc::new(building.unwrap_or_default());
+        // What a transaction sees may never be committed: it is this session's and nobody else's.
+        if !self.outdated {
+            desk.shared.catalogs.put(database, Arc::clone(&catalog), desk.now);
+        }
+        self.current = Some((catalog, desk.now));
+        self.outdated = false;
+        self.resolved = None;
+    }
+
+    /// The answer was an error.
+    pub(super) fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    /// A reading inside a batch ended with its error: no ReadyForQuery of its own follows.
+    pub(super) fn abort(&mut self) {
+        self.building = None;
+        self.failed = false;
+    }
+}
+
+impl Relay {
+    /// Asks the target for its catalog, in a way that leaves its transaction and the client's statements
+    /// as they are.
+    pub(super) fn read_catalog(&mut self, desk: &mut Desk<'_>) {
+        if self.pipeline.is_empty() && !self.batch_open {
+            self.pipeline.push(Expect::CatalogQuery);
+            desk.upstream(reply::query(catalog::QUERY));
+            return;
+        }
+        self.batch_open = true;
+        self.pipeline.push(Expect::CatalogBatch { closed: 0 });
+        desk.upstream(reply::parse(CATALOG_NAME, catalog::QUERY));
+        desk.upstream(reply::bind(CATALOG_NAME, CATALOG_NAME));
+        desk.upstream(reply::execute(CATALOG_NAME));
+        desk.upstream(reply::close_portal(CATALOG_NAME));
+        desk.upstream(reply::close_statement(CATALOG_NAME));
+        desk.upstream(reply::flush());
+    }
+}
+
+/// The statement and portal under which the catalog is read inside a client's batch.
+const CATALOG_NAME: &str = "gatewright.catalog";

@@ -1,0 +1,117 @@
+//! What was forwarded and is not answered yet, in order.
+//!
+//! A server answers in order, so the front of this queue says what the next message of the target must
+//! be about. It is also what makes a refusal take its right place: the gateway sends a text that can not
+//! be parsed instead of the refused statement, the server fails exactly there and enters exactly the
+//! state that it would enter after an error of its own, and its error is replaced by ours on the way
+//! back. Where nothing is running and no transaction is open there is no state to keep, and the gateway
+//! answers by itself.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use gatewright_model::id::EventId;
+
+use super::{masking::Masks, relay::Undo};
+
+/// Sent in place of a refused statement. It says what it is, for whoever reads the server's log.
+pub(super) const REFUSED_TEXT: &str = "gatewright refused a statement here";
+
+/// The name under which [`REFUSED_TEXT`] is prepared: it never is, because it can not be parsed.
+pub(super) const REFUSED_NAME: &str = "gatewright.refused";
+
+/// One request at the target.
+#[derive(Debug)]
+pub(super) enum Expect {
+    /// A Query; ends with ReadyForQuery.
+    Query(RunningQuery),
+    /// [`REFUSED_TEXT`] as a Query; its error becomes `error`.
+    RefusedQuery { error: Bytes },
+    /// [`REFUSED_TEXT`] as a Parse; its error becomes `error`.
+    RefusedBatch { error: Bytes },
+    /// The catalog, read by a Query of our own. Nothing of it reaches the client.
+    CatalogQuery,
+    /// The catalog, read inside a batch: ends with the second CloseComplete.
+    CatalogBatch { closed: u8 },
+    /// A Parse.
+    Parse { event: EventId, undo: Undo },
+    /// A Bind.
+    Bind { undo: Undo },
+    /// A Close.
+    Close { undo: Undo },
+    /// A Describe of a statement: its parameters, then its columns.
+    DescribeStatement,
+    /// A Describe of a portal.
+    DescribePortal,
+    /// A Describe of a portal that the gateway added, to learn what the Execute behind it will send.
+    OwnDescribe,
+    /// An Execute.
+    Execute { event: EventId, masks: Masks },
+    /// A Sync.
+    Sync,
+}
+
+/// A simple Query at the target: several statements, several answers, one ReadyForQuery.
+#[derive(Debug)]
+pub(super) struct RunningQuery {
+    pub(super) event: EventId,
+    /// Rows of all its statements, once one has reported some.
+    pub(super) rows: Option<u64>,
+    /// The SQLSTATE of its error.
+    pub(super) failed: Option<Arc<str>>,
+    pub(super) masks: Masks,
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub(super) struct Pipeline {
+    expected: VecDeque<Expect>,
+}
+
+impl Pipeline {
+    pub(super) fn push(&mut self, expect: Expect) {
+        self.expected.push_back(expect);
+    }
+
+    pub(super) fn front(&mut self) -> Option<&mut Expect> {
+        self.expected.front_mut()
+    }
+
+    pub(super) fn last(&self) -> Option<&Expect> {
+        self.expected.back()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Expect> {
+        self.expected.pop_front()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.expected.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.expected.len()
+    }
+
+    /// Takes everything up to the next Sync, which stays: what a server skips after an error in a batch.
+    /// Also says whether there is such a Sync.
+    pub(super) fn take_batch(&mut self) -> (Vec<Expect>, bool) {
+        let sync = self.expected.iter().position(|expect| matches!(expect, Expect::Sync));
+        let skipped = self.expected.drain(..sync.unwrap_or(self.expected.len())).collect();
+        (skipped, sync.is_some())
+    }
+
+    /// Forgets the Syncs behind the front: a server that begins to take in COPY data ignores those that
+    /// it has not read yet (manual, section 55.2.6).
+    pub(super) fn forget_syncs(&mut self) {
+        let mut index = 0;
+        self.expected.retain(|expect| {
+            index += 1;
+            index == 1 || !matches!(expect, Expect::Sync)
+        });
+    }
+
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Expect> + '_ {
+        self.expected.drain(..)
+    }
+}

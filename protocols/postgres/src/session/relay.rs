@@ -1,0 +1,308 @@
+//! The relay: both sides are established, and every request of the client is judged.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use bytes::Bytes;
+use gatewright_model::{
+    digest::Digest,
+    event::{Event, Facet},
+    id::EventId,
+    mask::MaskPlan,
+    session::{Input, Outcome, OutcomeResult, Output, ProtocolError, Side},
+    sql::{Analysis, Parameter, SqlEvent, SqlPhase},
+};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Next, Shared,
+    greeting::draining,
+    masking::CatalogReading,
+    pipeline::{Expect, Pipeline},
+};
+use crate::{
+    backend::ready_for_query::Transaction,
+    cancel::Registration,
+    frame::{Frame, Inbox},
+    reply,
+};
+
+/// State of the relay.
+#[derive(Debug)]
+pub(super) struct Relay {
+    pub(super) database: Arc<str>,
+    pub(super) registration: Option<Registration>,
+    pub(super) running: bool,
+    /// As the target last reported it.
+    pub(super) transaction: Transaction,
+    pub(super) pipeline: Pipeline,
+    /// Was anything of a batch forwarded since the last Sync?
+    pub(super) batch_open: bool,
+    /// What the client sends is thrown away until its next Sync.
+    pub(super) skipping: Skipping,
+    pub(super) statements: HashMap<Box<str>, Prepared>,
+    pub(super) portals: HashMap<Box<str>, Portal>,
+    pub(super) held: Option<Held>,
+    /// Nothing more is read from the client until everything is answered: a statement that changes the
+    /// session runs alone, so that what follows is read under the settings that it leaves.
+    pub(super) barrier: bool,
+    /// The target takes in COPY data.
+    pub(super) copy_in: bool,
+    /// Bytes of a frame that is forwarded in pieces and has not ended, by side of its sender.
+    pub(super) passing_down: usize,
+    pub(super) passing_up: usize,
+    /// Notices of our own that wait for the end of such a frame.
+    pub(super) notices: Vec<Bytes>,
+    pub(super) catalog: CatalogReading,
+    next_event: EventId,
+    draining: bool,
+    over: bool,
+}
+
+/// Why the client's messages are thrown away until Sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Skipping {
+    No,
+    /// The target knows nothing of the batch: the gateway answers its Sync.
+    Own,
+    /// The target skips too and answers the Sync.
+    Target,
+}
+
+/// A statement that the client prepared and the target accepted, or will.
+#[derive(Debug, Clone)]
+pub(super) struct Prepared {
+    pub(super) analysis: Arc<Analysis>,
+    /// SHA-256 of its Parse.
+    pub(super) digest: Digest,
+}
+
+/// A statement with its parameters.
+#[derive(Debug, Clone)]
+pub(super) struct Portal {
+    pub(super) analysis: Arc<Analysis>,
+    pub(super) parameters: Vec<Parameter>,
+    /// SHA-256 over the statement's digest and its Bind.
+    pub(super) digest: Digest,
+}
+
+/// What a name stood for before a message that the target may still skip.
+#[derive(Debug)]
+pub(super) enum Undo {
+    Nothing,
+    Statement(Box<str>, Option<Prepared>),
+    Portal(Box<str>, Option<Portal>),
+}
+
+/// A request that waits for its decision.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) event: EventId,
+    pub(super) analysis: Arc<Analysis>,
+    pub(super) request: Request,
+    /// It is permitted, and the catalog is being read before it can go.
+    pub(super) waiting_for_catalog: Option<Arc<MaskPlan>>,
+}
+
+/// Which message is held.
+#[derive(Debug)]
+pub(super) enum Request {
+    Query { frame: Frame },
+    Parse { frame: Frame, name: Box<str>, digest: Digest },
+    Execute { frame: Frame, portal: Box<str> },
+}
+
+impl Relay {
+    pub(super) fn new(
+        database: Arc<str>,
+        registration: Option<Registration>,
+        transaction: Transaction,
+    ) -> Self {
+        Self {
+            database,
+            registration,
+            running: false,
+            transaction,
+            pipeline: Pipeline::default(),
+            batch_open: false,
+            skipping: Skipping::No,
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            held: None,
+            barrier: false,
+            copy_in: false,
+            passing_down: 0,
+            passing_up: 0,
+            notices: Vec::new(),
+            catalog: CatalogReading::default(),
+            next_event: EventId::FIRST,
+            draining: false,
+            over: false,
+        }
+    }
+
+    pub(super) fn handle(
+        &mut self,
+        now: Instant,
+        shared: &Arc<Shared>,
+        downstream: &mut Inbox,
+        upstream: &mut Inbox,
+        outputs: &mut VecDeque<Output<Bytes>>,
+        input: Option<Input<Bytes>>,
+    ) -> Result<Next, ProtocolError> {
+        let mut desk = Desk { now, shared, outputs };
+        match input {
+            None => {}
+            Some(Input::Permitted(permit)) => self.permitted(permit, &mut desk)?,
+            Some(Input::Denied(denial)) => self.denied(&denial, &mut desk),
+            Some(Input::Held { approval, reason, .. }) => {
+                self.notices.push(reply::held(&approval, &reason));
+                self.flush_notices(&mut desk);
+            }
+            Some(Input::Drain) => self.draining = true,
+            Some(Input::Closed { side: Side::Downstream }) => {
+                self.abandon(desk.outputs);
+                desk.upstream(reply::terminate());
+                return Ok(Next::Over);
+            }
+            Some(Input::Closed { side: Side::Upstream }) => {
+                return Err(ProtocolError {
+                    fault: Side::Upstream,
+                    code: "upstream.closed",
+                    detail: Arc::from("the target closed the connection"),
+                });
+            }
+            Some(_) => {}
+        }
+        self.read_upstream(upstream, &mut desk)?;
+        self.read_downstream(downstream, &mut desk)?;
+        self.report_running();
+        if self.over {
+            return Ok(Next::Over);
+        }
+        let quiet = self.pipeline.is_empty() && !self.batch_open && self.held.is_none();
+        if self.draining && quiet && self.transaction == Transaction::Idle {
+            desk.downstream(reply::rejection(&draining()));
+            desk.upstream(reply::terminate());
+            return Ok(Next::Over);
+        }
+        Ok(Next::Stay)
+    }
+
+    /// Everything that is still running has an unknown outcome: it may have run.
+    pub(super) fn abandon(&mut self, outputs: &mut VecDeque<Output<Bytes>>) {
+        for expect in self.pipeline.drain() {
+            let event = match expect {
+                Expect::Query(query) => query.event,
+                Expect::Execute { event, .. } | Expect::Parse { event, .. } => event,
+                _ => continue,
+            };
+            outputs.push_back(Output::Finished { event, outcome: Outcome::default() });
+        }
+    }
+
+    /// Asks for a decision on `request` and holds it.
+    pub(super) fn decide(
+        &mut self,
+        request: Request,
+        phase: SqlPhase,
+        analysis: Arc<Analysis>,
+        parameters: Vec<Parameter>,
+        payload: Digest,
+        desk: &mut Desk<'_>,
+    ) {
+        let id = self.next_event;
+        self.next_event = id.next();
+        let sql = SqlEvent { phase, analysis: Arc::clone(&analysis), parameters };
+        desk.outputs.push_back(Output::Decide(Event { id, payload, facet: Facet::Sql(sql) }));
+        self.held = Some(Held { event: id, analysis, request, waiting_for_catalog: None });
+    }
+
+    /// Is there nothing at the target whose state a refusal would have to change?
+    pub(super) fn target_is_quiet(&self) -> bool {
+        self.pipeline.is_empty() && !self.batch_open && self.transaction != Transaction::Open
+    }
+
+    pub(super) fn undo(&mut self, undo: Undo) {
+        match undo {
+            Undo::Nothing => {}
+            Undo::Statement(name, Some(old)) => {
+                self.statements.insert(name, old);
+            }
+            Undo::Statement(name, None) => {
+                self.statements.remove(&name);
+            }
+            Undo::Portal(name, Some(old)) => {
+                self.portals.insert(name, old);
+            }
+            Undo::Portal(name, None) => {
+                self.portals.remove(&name);
+            }
+        }
+    }
+
+    pub(super) fn flush_notices(&mut self, desk: &mut Desk<'_>) {
+        if self.passing_down == 0 {
+            for notice in self.notices.drain(..) {
+                desk.downstream(notice);
+            }
+        }
+    }
+
+    pub(super) const fn leave(&mut self) {
+        self.over = true;
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        self.over
+    }
+
+    fn report_running(&mut self) {
+        let running = !self.pipeline.is_empty();
+        if running != self.running {
+            self.running = running;
+            if let Some(registration) = &self.registration {
+                registration.set_running(running);
+            }
+        }
+    }
+}
+
+/// What a step works with: the time, what the listener shares, and where its outputs go.
+pub(super) struct Desk<'a> {
+    pub(super) now: Instant,
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) outputs: &'a mut VecDeque<Output<Bytes>>,
+}
+
+impl Desk<'_> {
+    pub(super) fn downstream(&mut self, unit: Bytes) {
+        self.outputs.push_back(Output::Send { side: Side::Downstream, unit });
+    }
+
+    pub(super) fn upstream(&mut self, unit: Bytes) {
+        self.outputs.push_back(Output::Send { side: Side::Upstream, unit });
+    }
+
+    pub(super) fn finished(&mut self, event: EventId, outcome: Outcome) {
+        self.outputs.push_back(Output::Finished { event, outcome });
+    }
+
+    /// The event was permitted, and the gateway did not send it after all.
+    pub(super) fn not_sent(&mut self, event: EventId, code: &str) {
+        let code = Some(Arc::from(code));
+        self.finished(event, Outcome { result: OutcomeResult::Error, code, ..Outcome::default() });
+    }
+}
+
+/// SHA-256 over `parts`, one after the other.
+pub(super) fn digest_of(parts: &[&[u8]]) -> Digest {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    Digest::new(hash.finalize().into())
+}

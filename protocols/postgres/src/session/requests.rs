@@ -1,0 +1,440 @@
+//! What the client asks for, and what becomes of it once it is decided.
+//!
+//! | message | |
+//! | --- | --- |
+//! | Query, Parse, Execute | an event: held until it is decided |
+//! | Bind, Describe, Close, Sync, Flush, Terminate | uneventful: forwarded |
+//! | CopyData, CopyDone, CopyFail | forwarded while a permitted COPY takes in data, else dropped as a server drops them |
+//! | FunctionCall | refused: it runs a function by number and shows nothing to judge |
+//! | anything else | the end of the session |
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gatewright_model::{
+    id::EventId,
+    mask::MaskPlan,
+    permit::{Denial, Permit},
+    session::{ProtocolError, Side},
+    sql::{Analysis, Effects, Grade, SqlPhase},
+};
+
+use super::{
+    masking::{Masks, Objection, objection},
+    pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
+    relay::{Desk, Held, Portal, Prepared, Relay, Request, Skipping, Undo, digest_of},
+};
+use crate::{
+    frame::{Frame, HEADER, Inbox},
+    frontend::{
+        bind, execute,
+        name::{self, Name},
+        parse, query, tag,
+    },
+    reply::{self, Report},
+};
+
+impl Relay {
+    /// Reads the client's messages until one is held, or there are no more.
+    pub(super) fn read_downstream(
+        &mut self,
+        inbox: &mut Inbox,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), ProtocolError> {
+        loop {
+            if self.passing_up > 0 {
+                let part = inbox.take(self.passing_up);
+                if part.is_empty() {
+                    return Ok(());
+                }
+                self.passing_up -= part.len();
+                desk.upstream(part);
+                continue;
+            }
+            if self.barrier && self.pipeline.is_empty() {
+                self.barrier = false;
+            }
+            let full = self.pipeline.len() >= desk.shared.limits.pipeline;
+            if self.held.is_some() || self.barrier || full || self.is_over() {
+                return Ok(());
+            }
+            let Some(header) = inbox.peek_header() else { return Ok(()) };
+            let (tag, size) = header.map_err(|bad| bad.on(Side::Downstream))?;
+            if matches!(tag, tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL) && !self.copy_in {
+                // The client may send data before the target has said that it takes some.
+                if !self.pipeline.is_empty() && self.skipping == Skipping::No {
+                    return Ok(());
+                }
+            }
+            if tag == tag::COPY_DATA && self.copy_in {
+                self.passing_up = size;
+                continue;
+            }
+            let limit = desk.shared.limits.message;
+            let Some(frame) = inbox.cut(Side::Downstream, |tag| largest(tag, limit))? else {
+                return Ok(());
+            };
+            self.request(frame, desk)?;
+        }
+    }
+
+    fn request(&mut self, frame: Frame, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
+        if self.copy_in {
+            return self.request_during_copy(frame, desk);
+        }
+        if self.skipping != Skipping::No && !matches!(frame.tag, tag::SYNC | tag::TERMINATE) {
+            return known(frame.tag);
+        }
+        match frame.tag {
+            tag::QUERY => {
+                let analysis = desk.shared.analyser.analyse(query::decode(frame.body())?);
+                let payload = digest_of(&[&frame.bytes]);
+                let request = Request::Query { frame };
+                self.decide(request, SqlPhase::Query, analysis, Vec::new(), payload, desk);
+            }
+            tag::PARSE => {
+                let parse = parse::decode(frame.body())?;
+                let analysis = desk.shared.analyser.analyse(parse.text);
+                let (name, digest) = (Box::from(parse.name), digest_of(&[&frame.bytes]));
+                if self.statements.len() >= desk.shared.limits.prepared {
+                    self.refuse_batch(too_many("prepared statements"), desk);
+                    return Ok(());
+                }
+                let request = Request::Parse { frame, name, digest };
+                self.decide(request, SqlPhase::Parse, analysis, Vec::new(), digest, desk);
+            }
+            tag::BIND => self.bind(frame, desk)?,
+            tag::EXECUTE => {
+                let name = execute::decode(frame.body())?;
+                let Some(portal) = self.portals.get(name) else {
+                    // It may exist at the target, as a cursor that SQL opened: what it would run was not
+                    // judged as this portal, so it is not run as one.
+                    self.refuse_batch(missing("34000", "portal", name), desk);
+                    return Ok(());
+                };
+                let payload = digest_of(&[portal.digest.as_bytes(), &frame.bytes]);
+                let (analysis, parameters) = (Arc::clone(&portal.analysis), portal.parameters.clone());
+                let request = Request::Execute { portal: Box::from(name), frame };
+                self.decide(request, SqlPhase::Execute, analysis, parameters, payload, desk);
+            }
+            tag::DESCRIBE => {
+                let expect = match name::decode(frame.body(), "Describe")? {
+                    Name::Statement(_) => Expect::DescribeStatement,
+                    Name::Portal(_) => Expect::DescribePortal,
+                };
+                self.forward_in_batch(frame.bytes, expect, desk);
+            }
+            tag::CLOSE => {
+                let undo = match name::decode(frame.body(), "Close")? {
+                    Name::Statement(name) => Undo::Statement(Box::from(name), self.statements.remove(name)),
+                    Name::Portal(name) => Undo::Portal(Box::from(name), self.portals.remove(name)),
+                };
+                self.forward_in_batch(frame.bytes, Expect::Close { undo }, desk);
+            }
+            tag::FLUSH => {
+                empty(&frame, "Flush")?;
+                desk.upstream(frame.bytes);
+            }
+            tag::SYNC => {
+                empty(&frame, "Sync")?;
+                self.sync(frame.bytes, desk);
+            }
+            tag::TERMINATE => {
+                self.abandon(desk.outputs);
+                desk.upstream(reply::terminate());
+                self.leave();
+            }
+            tag::FUNCTION_CALL => self.refuse_query(function_call(), desk),
+            // Without a COPY these are out of place; a server ignores them, and so do we (threats A22).
+            tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL => {}
+            other => return unknown(other),
+        }
+        Ok(())
+    }
+
+    fn request_during_copy(&mut self, frame: Frame, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
+        match frame.tag {
+            tag::COPY_DONE | tag::COPY_FAIL => {
+                self.copy_in = false;
+                desk.upstream(frame.bytes);
+                Ok(())
+            }
+            // A server ignores these while it takes in data (manual, section 55.2.6).
+            tag::FLUSH | tag::SYNC => Ok(()),
+            tag::TERMINATE => {
+                desk.upstream(reply::copy_fail("the client left"));
+                self.abandon(desk.outputs);
+                desk.upstream(reply::terminate());
+                self.leave();
+                Ok(())
+            }
+            other => {
+                desk.upstream(reply::copy_fail("the client broke the protocol"));
+                Err(ProtocolError {
+                    fault: Side::Downstream,
+                    code: "pg.copy_state",
+                    detail: Arc::from(format!(
+                        "a message of type `{}` while COPY takes in data",
+                        char::from(other).escape_default()
+                    )),
+                })
+            }
+        }
+    }
+
+    fn bind(&mut self, frame: Frame, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
+        let bind = bind::decode(frame.body())?;
+        let Some(prepared) = self.statements.get(bind.statement) else {
+            // It may exist at the target, prepared by SQL under the same name: see above.
+            self.refuse_batch(missing("26000", "prepared statement", bind.statement), desk);
+            return Ok(());
+        };
+        if self.portals.len() >= desk.shared.limits.prepared {
+            self.refuse_batch(too_many("portals"), desk);
+            return Ok(());
+        }
+        let portal = Portal {
+            analysis: Arc::clone(&prepared.analysis),
+            parameters: bind.parameters,
+            digest: digest_of(&[prepared.digest.as_bytes(), &frame.bytes]),
+        };
+        let undo =
+            Undo::Portal(Box::from(bind.portal), self.portals.insert(Box::from(bind.portal), portal));
+        self.forward_in_batch(frame.bytes, Expect::Bind { undo }, desk);
+        Ok(())
+    }
+
+    fn sync(&mut self, bytes: Bytes, desk: &mut Desk<'_>) {
+        self.batch_open = false;
+        match std::mem::replace(&mut self.skipping, Skipping::No) {
+            Skipping::Own => desk.downstream(reply::ready_for_query(self.transaction)),
+            Skipping::No | Skipping::Target => {
+                self.pipeline.push(Expect::Sync);
+                desk.upstream(bytes);
+            }
+        }
+    }
+
+    fn forward_in_batch(&mut self, bytes: Bytes, expect: Expect, desk: &mut Desk<'_>) {
+        self.batch_open = true;
+        self.pipeline.push(expect);
+        desk.upstream(bytes);
+    }
+
+    /// A permit has come: the held request goes on, if masking can keep its word.
+    pub(super) fn permitted(&mut self, permit: Permit, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
+        let Some(held) = self.held.take().filter(|held| held.event == permit.event()) else {
+            return Err(ProtocolError {
+                fault: Side::Downstream,
+                code: "gateway.permit",
+                detail: Arc::from("a permit for an event that is not held"),
+            });
+        };
+        let plan = permit.consume().filter(|plan| !plan.is_empty());
+        match plan {
+            Some(plan) if self.needs_catalog(&held.analysis, &plan, desk) => {
+                self.read_catalog(desk);
+                self.held = Some(Held { waiting_for_catalog: Some(plan), ..held });
+            }
+            plan => self.release(held, plan, desk),
+        }
+        Ok(())
+    }
+
+    /// Must the catalog be read before this statement can go? One that touches no data needs none, so that
+    /// a failed transaction, in which nothing can be read, can be ended.
+    fn needs_catalog(&mut self, analysis: &Analysis, plan: &MaskPlan, desk: &Desk<'_>) -> bool {
+        !plan.columns.is_empty() && touches_data(analysis) && !self.catalog.is_ready(&self.database, desk)
+    }
+
+    /// Sends a permitted request, or refuses it where its answer could not be masked.
+    pub(super) fn release(&mut self, held: Held, plan: Option<Arc<MaskPlan>>, desk: &mut Desk<'_>) {
+        let Held { event, analysis, request, .. } = held;
+        let simple = matches!(request, Request::Query { .. });
+        if self.skipping != Skipping::No && !simple {
+            desk.not_sent(event, "skipped");
+            return;
+        }
+        let plan = plan.filter(|_| touches_data(&analysis));
+        let resolved = match plan.as_ref().map_or(Ok(None), |plan| self.catalog.resolve(plan)) {
+            Ok(resolved) => resolved,
+            Err(objection) => return self.object(event, &objection, simple, desk),
+        };
+        if let Some(objection) = objection(&analysis, resolved.as_deref()) {
+            return self.object(event, &objection, simple, desk);
+        }
+        self.note_effects(&analysis);
+        let masks = Masks::new(plan, resolved, &analysis);
+        match request {
+            Request::Query { frame } => {
+                let effects = analysis.effects();
+                self.barrier = effects.session || effects.dynamic;
+                self.pipeline.push(Expect::Query(RunningQuery { event, rows: None, failed: None, masks }));
+                desk.upstream(frame.bytes);
+            }
+            Request::Parse { frame, name, digest } => {
+                let old = self.statements.insert(name.clone(), Prepared { analysis, digest });
+                let undo = Undo::Statement(name, old);
+                self.forward_in_batch(frame.bytes, Expect::Parse { event, undo }, desk);
+            }
+            Request::Execute { frame, portal } => {
+                if masks.wants_description() {
+                    let describe = reply::describe_portal(&portal);
+                    self.forward_in_batch(describe, Expect::OwnDescribe, desk);
+                }
+                self.forward_in_batch(frame.bytes, Expect::Execute { event, masks }, desk);
+            }
+        }
+    }
+
+    /// A denial has come: the held request is dropped, and the client and the target see an error there.
+    pub(super) fn denied(&mut self, denial: &Denial, desk: &mut Desk<'_>) {
+        let Some(held) = self.held.take_if(|held| held.event == denial.event) else { return };
+        let error = reply::denial(denial);
+        match held.request {
+            Request::Query { .. } => self.refuse_query(error, desk),
+            Request::Parse { .. } | Request::Execute { .. } => {
+                if self.skipping == Skipping::No {
+                    self.refuse_batch(error, desk);
+                }
+            }
+        }
+    }
+
+    pub(super) fn object(
+        &mut self,
+        event: EventId,
+        objection: &Objection,
+        simple: bool,
+        desk: &mut Desk<'_>,
+    ) {
+        desk.not_sent(event, objection.code);
+        let error = objection.encode();
+        if simple { self.refuse_query(error, desk) } else { self.refuse_batch(error, desk) }
+    }
+
+    /// Answers a Query (or FunctionCall) with an error, in its place.
+    pub(super) fn refuse_query(&mut self, error: Bytes, desk: &mut Desk<'_>) {
+        if self.target_is_quiet() {
+            desk.downstream(error);
+            desk.downstream(reply::ready_for_query(self.transaction));
+        } else {
+            self.pipeline.push(Expect::RefusedQuery { error });
+            desk.upstream(reply::query(REFUSED_TEXT));
+        }
+    }
+
+    /// Answers a message of a batch with an error, in its place, and skips the rest of the batch.
+    pub(super) fn refuse_batch(&mut self, error: Bytes, desk: &mut Desk<'_>) {
+        if self.target_is_quiet() {
+            desk.downstream(error);
+            self.skipping = Skipping::Own;
+        } else {
+            self.batch_open = true;
+            self.pipeline.push(Expect::RefusedBatch { error });
+            desk.upstream(reply::parse(REFUSED_NAME, REFUSED_TEXT));
+            self.skipping = Skipping::Target;
+        }
+    }
+
+    /// Keeps our tables of names the target's, where SQL can change what a name stands for.
+    fn note_effects(&mut self, analysis: &Analysis) {
+        for statement in &analysis.statements {
+            match statement.kind {
+                // Shares its names with Parse: a name that we know could now run something else.
+                "prepare" => self.statements.clear(),
+                // Shares its names with Bind.
+                "declare_cursor" => self.portals.clear(),
+                _ => {}
+            }
+            if statement.effects.ddl {
+                self.catalog.outdate();
+            }
+        }
+    }
+}
+
+/// Can any statement of the text show or change data? What only begins, ends or sets something can not.
+fn touches_data(analysis: &Analysis) -> bool {
+    analysis.grade != Grade::Verified
+        || analysis.statements.iter().any(|statement| {
+            let Effects { read, write, ddl, host_access, dynamic, .. } = statement.effects;
+            let idle =
+                matches!(statement.kind, "begin" | "commit" | "rollback" | "savepoint" | "set" | "show");
+            !idle || read || write || ddl || host_access || dynamic
+        })
+}
+
+/// The largest frame of each type, in bytes, when `limit` is the largest that carries text or values.
+fn largest(tag: u8, limit: usize) -> usize {
+    match tag {
+        tag::QUERY | tag::PARSE | tag::BIND | tag::FUNCTION_CALL | tag::COPY_DATA => limit,
+        // `PQ_SMALL_MESSAGE_LIMIT` of PostgreSQL's `libpq/libpq.h`.
+        _ => 10_000,
+    }
+}
+
+fn known(tag: u8) -> Result<(), ProtocolError> {
+    match tag {
+        tag::QUERY
+        | tag::PARSE
+        | tag::BIND
+        | tag::EXECUTE
+        | tag::DESCRIBE
+        | tag::CLOSE
+        | tag::FLUSH
+        | tag::FUNCTION_CALL
+        | tag::COPY_DATA
+        | tag::COPY_DONE
+        | tag::COPY_FAIL => Ok(()),
+        other => unknown(other),
+    }
+}
+
+fn unknown(tag: u8) -> Result<(), ProtocolError> {
+    Err(ProtocolError {
+        fault: Side::Downstream,
+        code: "pg.unknown_message",
+        detail: Arc::from(format!("invalid frontend message type {tag}")),
+    })
+}
+
+fn empty(frame: &Frame, message: &'static str) -> Result<(), ProtocolError> {
+    if frame.bytes.len() == HEADER {
+        Ok(())
+    } else {
+        Err(crate::reader::Malformed::Trailing.in_message(Side::Downstream, message))
+    }
+}
+
+fn function_call() -> Bytes {
+    Report {
+        severity: "ERROR",
+        sqlstate: "0A000",
+        message: "function calls by number are not supported through the gateway",
+        detail: "code: pg.fastpath",
+        hint: "call the function in a SELECT",
+    }
+    .encode()
+}
+
+fn missing(sqlstate: &'static str, what: &str, name: &str) -> Bytes {
+    let message = if name.is_empty() {
+        format!("unnamed {what} does not exist")
+    } else {
+        format!("{what} \"{name}\" does not exist")
+    };
+    Report { severity: "ERROR", sqlstate, message: &message, detail: "", hint: "" }.encode()
+}
+
+fn too_many(what: &str) -> Bytes {
+    let message = format!("too many {what} in one session");
+    Report {
+        severity: "ERROR",
+        sqlstate: "54000",
+        message: &message,
+        detail: "code: pg.limit",
+        hint: "close some",
+    }
+    .encode()
+}

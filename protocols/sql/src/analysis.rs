@@ -1,0 +1,104 @@
+//! One text, read and graded.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use gatewright_model::sql::{Analysis, Grade};
+use parking_lot::Mutex;
+use pg_query::protobuf::{ParseResult, ScanToken};
+
+use crate::{AnalyserLimits, normalise, walk};
+
+/// What a text means.
+pub(crate) fn analyse(text: &str, limits: &AnalyserLimits) -> Analysis {
+    let text = Arc::from(text);
+    match read(&text, limits) {
+        Ok(analysis) => analysis,
+        Err(reason) => Analysis {
+            normalised: Arc::from(format!("(unreadable, {} bytes)", text.len())),
+            text,
+            fingerprint: Arc::from(""),
+            grade: Grade::Opaque,
+            grade_reason: Some(reason.into()),
+            statements: Vec::new(),
+        },
+    }
+}
+
+/// Why a text can not be read. For people; nothing of the text is in it.
+type Reason = &'static str;
+
+fn read(text: &Arc<str>, limits: &AnalyserLimits) -> Result<Analysis, Reason> {
+    if text.len() > limits.max_text {
+        return Err("the text is longer than the gateway reads");
+    }
+    if text.contains('\0') {
+        return Err("the text holds a NUL, which PostgreSQL does not accept");
+    }
+    if is_blank(text) {
+        return Ok(Analysis {
+            text: Arc::clone(text),
+            normalised: Arc::from(""),
+            fingerprint: normalise::fingerprint(std::iter::empty()),
+            grade: Grade::Verified,
+            grade_reason: None,
+            statements: Vec::new(),
+        });
+    }
+    let tokens = scan(text)?;
+    let tree = parse(text)?;
+    if tree.stmts.len() > limits.max_statements {
+        return Err("the text holds more statements than the gateway reads");
+    }
+    let mut statements = Vec::with_capacity(tree.stmts.len());
+    let mut doubt = None;
+    for raw in &tree.stmts {
+        let node = raw.stmt.as_ref().and_then(|stmt| stmt.node.as_ref()).ok_or("a statement is empty")?;
+        let (statement, reason) = walk::statement(node);
+        statements.push(statement);
+        doubt = doubt.or(reason);
+    }
+    let normalised = normalise::normalise(text, &tokens).ok_or("its tokens do not add up")?;
+    let grade = if doubt.is_some() { Grade::Opaque } else { Grade::Verified };
+    Ok(Analysis {
+        text: Arc::clone(text),
+        fingerprint: if doubt.is_some() { Arc::from("") } else { normalised.fingerprint },
+        normalised: normalised.text,
+        grade,
+        grade_reason: doubt.map(Arc::from),
+        statements,
+    })
+}
+
+/// Is there nothing but what PostgreSQL's scanner takes for white space?
+///
+/// For a text without tokens `pg_query::scan_tokens` makes a slice from a null pointer.
+fn is_blank(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c))
+}
+
+/// The tokens, as PostgreSQL's own scanner cuts them.
+fn scan(text: &str) -> Result<Vec<ScanToken>, Reason> {
+    catch_unwind(AssertUnwindSafe(|| pg_query::scan_tokens(text)))
+        .map_err(|_| "the scanner failed")?
+        .map_err(|_| "PostgreSQL's scanner does not read it")
+}
+
+/// The tree, as PostgreSQL's own grammar makes it.
+fn parse(text: &str) -> Result<ParseResult, Reason> {
+    // libpg_query points the process's file descriptor 2 at a pipe of its own while it parses, and back
+    // afterwards. Two threads doing that at once leave descriptor 2 pointing at a closed pipe for good.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let parsed = {
+        let _guard = ONE_AT_A_TIME.lock();
+        // `pg_query` also summarises the tree, in code that panics on shapes it does not expect.
+        catch_unwind(AssertUnwindSafe(|| pg_query::parse(text, 0)))
+    };
+    match parsed.map_err(|_| "the parser failed")? {
+        Ok(result) => Ok(result.protobuf),
+        Err(pg_query::Error::Decode(_)) => Err("it is nested more deeply than the gateway reads"),
+        Err(_) => Err("PostgreSQL's grammar does not read it"),
+    }
+}

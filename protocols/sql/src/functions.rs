@@ -1,0 +1,157 @@
+//! What calling a function can do, as far as its name tells.
+//!
+//! PostgreSQL's own functions are in a table made from a real server's `pg_proc` (`functions/postgres.txt`;
+//! `tests/functions_table.rs` makes it, and compares it with any server it finds). What is not in there
+//! is [`FunctionClass::Unknown`]: its body is in a catalog that this crate does not see, so a statement
+//! that calls it counts as a write.
+//!
+//! What this can not see, because the text does not say it: an unqualified name that the server's
+//! `search_path` or overload rules resolve to somebody's own function of the same name; functions behind
+//! operators, casts, views, triggers, rules, defaults and index expressions; `p.f` for `f(p)`. Who may
+//! create such things decides whether that matters: creating them is `ddl` and `dynamic`.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use gatewright_model::sql::{Effects, FunctionClass};
+
+/// What is known of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) class: FunctionClass,
+    /// What a statement does by calling it, besides what its own kind does.
+    pub(crate) effects: Effects,
+}
+
+/// What is known of the function of this name.
+pub(crate) fn classify(schema: Option<&str>, name: &str) -> Known {
+    let in_catalog = schema == Some("pg_catalog");
+    match TABLE.get(name) {
+        Some(entry) if entry.is_extension => {
+            if in_catalog {
+                unknown()
+            } else {
+                known(entry.word)
+            }
+        }
+        Some(entry) if schema.is_none() || in_catalog => known(entry.word),
+        None if in_catalog && LATER.split_whitespace().any(|later| later == name) => known("harmless"),
+        _ => unknown(),
+    }
+}
+
+/// Does PostgreSQL have a function of this name that takes one row and gives away what is in it?
+///
+/// `p.row_to_json` calls it when `p` is a row without such a column.
+pub(crate) fn takes_a_row(name: &str) -> bool {
+    TABLE.get(name).is_some_and(|entry| entry.takes_a_row)
+}
+
+/// Is it the function that changes settings?
+pub(crate) fn is_set_config(names: &[&str]) -> bool {
+    matches!(names, ["set_config"] | [.., "pg_catalog", "set_config"])
+}
+
+fn unknown() -> Known {
+    Known { class: FunctionClass::Unknown, effects: Effects { write: true, ..Effects::default() } }
+}
+
+/// The classes of reviewed.txt. A word that is not among them is unknown.
+fn known(word: &str) -> Known {
+    let none = Effects::default();
+    let (class, effects) = match word {
+        "harmless" => (FunctionClass::Harmless, none),
+        "changing" => (FunctionClass::Changing, Effects { write: true, ..none }),
+        "session" => (FunctionClass::Changing, Effects { session: true, ..none }),
+        "host" => (FunctionClass::Host, Effects { host_access: true, ..none }),
+        "host_changing" => (FunctionClass::Host, Effects { host_access: true, write: true, ..none }),
+        "dynamic" => (FunctionClass::Dynamic, Effects { dynamic: true, write: true, ..none }),
+        "dynamic_host" => {
+            (FunctionClass::Dynamic, Effects { dynamic: true, host_access: true, write: true, ..none })
+        }
+        _ => return unknown(),
+    };
+    Known { class, effects }
+}
+
+struct Entry {
+    word: &'static str,
+    takes_a_row: bool,
+    is_extension: bool,
+}
+
+static TABLE: LazyLock<HashMap<&'static str, Entry>> = LazyLock::new(|| {
+    let lines = |text: &'static str| text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let extensions = lines(EXTENSIONS).flat_map(|line| {
+        let mut words = line.split_whitespace();
+        let word = words.next().unwrap_or_default();
+        words.map(move |name| (name, Entry { word, takes_a_row: false, is_extension: true }))
+    });
+    let postgres = lines(POSTGRES).filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let name = words.next()?;
+        let word = words.next()?;
+        Some((name, Entry { word, takes_a_row: words.next() == Some("row"), is_extension: false }))
+    });
+    extensions.chain(postgres).collect()
+});
+
+const POSTGRES: &str = include_str!("functions/postgres.txt");
+const EXTENSIONS: &str = include_str!("functions/extensions.txt");
+const LATER: &str = include_str!("functions/later.txt");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closed_by_default() {
+        let class = |schema, name| classify(schema, name).class;
+        assert_eq!(class(None, "lower"), FunctionClass::Harmless);
+        assert_eq!(class(Some("pg_catalog"), "lower"), FunctionClass::Harmless);
+        assert_eq!(class(Some("public"), "lower"), FunctionClass::Unknown);
+        assert_eq!(class(None, "our_own"), FunctionClass::Unknown);
+        assert_eq!(class(None, "pg_advisory_lock"), FunctionClass::Changing);
+        assert_eq!(class(None, "uuidv7"), FunctionClass::Unknown);
+        assert_eq!(class(Some("pg_catalog"), "uuidv7"), FunctionClass::Harmless);
+        assert!(classify(None, "our_own").effects.write);
+    }
+
+    #[test]
+    fn a021_functions_that_reach_the_host() {
+        for name in
+            ["pg_read_file", "pg_ls_dir", "lo_import", "lo_export", "pg_reload_conf", "pg_stat_file"]
+        {
+            assert_eq!(classify(None, name).class, FunctionClass::Host, "{name}");
+            assert!(classify(None, name).effects.host_access, "{name}");
+        }
+        for schema in [None, Some("public")] {
+            assert!(classify(schema, "dblink").effects.host_access);
+            assert_eq!(classify(schema, "dblink_exec").class, FunctionClass::Dynamic);
+        }
+    }
+
+    #[test]
+    fn a017_functions_that_run_sql_given_as_text() {
+        for name in ["query_to_xml", "table_to_xml", "database_to_xml", "cursor_to_xml", "ts_stat"] {
+            assert_eq!(classify(None, name).class, FunctionClass::Dynamic, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_line_of_the_table_is_understood() {
+        for (name, entry) in TABLE.iter() {
+            assert_ne!(known(entry.word).class, FunctionClass::Unknown, "{name}");
+        }
+        assert!(TABLE.len() > 2_500);
+    }
+
+    #[test]
+    fn functions_that_take_a_row() {
+        for name in ["row_to_json", "to_jsonb", "array_agg", "json_agg", "concat"] {
+            assert!(takes_a_row(name), "{name}");
+        }
+        for name in ["id", "ssn", "name", "count", "lower"] {
+            assert!(!takes_a_row(name), "{name}");
+        }
+    }
+}

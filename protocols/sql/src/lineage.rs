@@ -1,0 +1,117 @@
+//! Where a value comes from.
+//!
+//! The server tells, by table oid and attribute number, where a column of an answer comes from, but
+//! only for plain columns; for anything computed it says nothing (threats.md 4.1). This is the part
+//! that the text has to tell. Every doubt ends in [`Origin::Unknown`].
+
+use std::sync::Arc;
+
+use gatewright_model::sql::{Column, Output};
+
+/// What an expression is made of.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lineage {
+    /// Every column named anywhere within, derived tables resolved.
+    pub(crate) columns: Vec<Column>,
+    /// It holds something that can bring in what is not in `columns`: whole rows, functions that are
+    /// not known to be harmless.
+    pub(crate) doubtful: bool,
+}
+
+impl Lineage {
+    pub(crate) fn add(&mut self, column: Column) {
+        if !self.columns.contains(&column) {
+            self.columns.push(column);
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.doubtful |= other.doubtful;
+        for column in &other.columns {
+            self.add(column.clone());
+        }
+    }
+
+    /// Adds what a value of this origin is made of.
+    pub(crate) fn add_origin(&mut self, origin: &Origin) {
+        match origin {
+            Origin::Direct(columns) | Origin::Computed(columns) => {
+                for column in columns {
+                    self.add(column.clone());
+                }
+            }
+            Origin::Unknown => self.doubtful = true,
+        }
+    }
+
+    pub(crate) fn into_origin(self) -> Origin {
+        if self.doubtful { Origin::Unknown } else { Origin::Computed(self.columns) }
+    }
+}
+
+/// Where one column of a query comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum Origin {
+    /// A column (or all columns, as `*`) of a relation, untouched. The column says which, in case
+    /// something is computed from it further out.
+    Direct(Vec<Column>),
+    /// Computed from these.
+    Computed(Vec<Column>),
+    /// Can not be told.
+    Unknown,
+}
+
+impl Origin {
+    /// The origin of what may be either.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::Direct(mut a), Self::Direct(b)) => {
+                a.extend(b);
+                Self::Direct(a)
+            }
+            (Self::Direct(mut a) | Self::Computed(mut a), Self::Direct(b) | Self::Computed(b)) => {
+                a.extend(b);
+                Self::Computed(a)
+            }
+        }
+    }
+
+    pub(crate) fn columns(&self) -> &[Column] {
+        match self {
+            Self::Direct(columns) | Self::Computed(columns) => columns,
+            Self::Unknown => &[],
+        }
+    }
+
+    pub(crate) fn into_output(self) -> Output {
+        match self {
+            Self::Direct(_) => Output::Direct,
+            Self::Computed(columns) => {
+                let mut lineage = Lineage::default();
+                columns.into_iter().for_each(|column| lineage.add(column));
+                Output::Computed(lineage.columns)
+            }
+            Self::Unknown => Output::Unknown,
+        }
+    }
+}
+
+/// One column of a query's answer, or a `*` that could not be expanded.
+#[derive(Debug, Clone)]
+pub(crate) struct OutColumn {
+    pub(crate) name: OutName,
+    pub(crate) origin: Origin,
+}
+
+/// What a column of a query is called, seen from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OutName {
+    Known(Arc<str>),
+    /// The server chooses a name that is not followed here: it may be any.
+    Any,
+    /// All columns of a relation, by their own names: any number of columns.
+    Star,
+    /// The same under names that say nothing about what they are.
+    RenamedStar,
+}

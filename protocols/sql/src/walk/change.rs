@@ -1,0 +1,297 @@
+//! INSERT, UPDATE, DELETE, MERGE, COPY, and what locks, empties or rebuilds a table.
+
+use gatewright_model::sql::Access;
+use pg_query::{
+    NodeEnum,
+    protobuf::{
+        self, ClusterStmt, CopyStmt, DeleteStmt, InferClause, InsertStmt, LockStmt, MergeStmt,
+        MergeWhenClause, OnConflictClause, RangeVar, RefreshMatViewStmt, ReindexStmt, ReturningClause,
+        TruncateStmt, UpdateStmt, VacuumRelation, VacuumStmt,
+    },
+};
+
+use super::{Visit, Walk, from};
+use crate::{
+    lineage::OutColumn,
+    scope::{Range, Scope, Source},
+};
+
+impl Walk {
+    pub(super) fn insert(&mut self, insert: &InsertStmt) -> Option<Vec<OutColumn>> {
+        let InsertStmt {
+            relation,
+            cols,
+            select_stmt,
+            on_conflict_clause,
+            returning_clause,
+            with_clause,
+            r#override: _,
+        } = insert;
+        self.with(with_clause, |walk| {
+            let target = walk.target(relation, Access::Write);
+            walk.within(target.clone(), |walk| walk.assigned_columns(cols));
+            walk.query_node(select_stmt);
+            if let Some(on_conflict) = on_conflict_clause {
+                walk.on_conflict(on_conflict, relation, target.clone());
+            }
+            walk.returning_from(returning_clause, relation, target)
+        })
+    }
+
+    fn on_conflict(&mut self, clause: &OnConflictClause, relation: &Option<RangeVar>, mut scope: Scope) {
+        let OnConflictClause { action: _, infer, target_list, where_clause, location: _ } = clause;
+        if !target_list.is_empty() {
+            // The row that is there is found, and may be looked at.
+            self.relation_opt(relation, Access::Read);
+        }
+        scope.ranges.extend(also_known_as(&scope, &["excluded"]));
+        self.within(scope, |walk| {
+            infer.visit(walk);
+            walk.assigned_columns(target_list);
+            where_clause.visit(walk);
+        });
+    }
+
+    pub(super) fn update(&mut self, update: &UpdateStmt) -> Option<Vec<OutColumn>> {
+        let UpdateStmt { relation, target_list, where_clause, from_clause, returning_clause, with_clause } =
+            update;
+        self.with(with_clause, |walk| {
+            let target = walk.target(relation, Access::Write);
+            let mut scope = target;
+            let from = walk.from_clause(from_clause);
+            scope.absorb(from);
+            let filtered = walk.within(scope.clone(), |walk| {
+                walk.assigned_columns(target_list);
+                walk.filter(where_clause)
+            });
+            walk.note_where(filtered);
+            if where_clause.is_some() || !from_clause.is_empty() {
+                walk.relation_opt(relation, Access::Read);
+            }
+            walk.returning_from(returning_clause, relation, scope)
+        })
+    }
+
+    pub(super) fn delete(&mut self, delete: &DeleteStmt) -> Option<Vec<OutColumn>> {
+        let DeleteStmt { relation, using_clause, where_clause, returning_clause, with_clause } = delete;
+        self.with(with_clause, |walk| {
+            let mut scope = walk.target(relation, Access::Write);
+            let using = walk.from_clause(using_clause);
+            scope.absorb(using);
+            let filtered = walk.within(scope.clone(), |walk| walk.filter(where_clause));
+            walk.note_where(filtered);
+            if where_clause.is_some() || !using_clause.is_empty() {
+                walk.relation_opt(relation, Access::Read);
+            }
+            walk.returning_from(returning_clause, relation, scope)
+        })
+    }
+
+    pub(super) fn merge(&mut self, merge: &MergeStmt) -> Option<Vec<OutColumn>> {
+        let MergeStmt {
+            relation,
+            source_relation,
+            join_condition,
+            merge_when_clauses,
+            returning_clause,
+            with_clause,
+        } = merge;
+        self.with(with_clause, |walk| {
+            let target = walk.target(relation, Access::Write);
+            walk.relation_opt(relation, Access::Read);
+            let source = match source_relation.as_ref().and_then(|source| source.node.as_ref()) {
+                Some(source) => walk.from_item(source, &Scope::default()),
+                None => Scope::default(),
+            };
+            // `returning *` gives the source's columns before the target's.
+            let mut scope = source;
+            scope.absorb(target);
+            walk.within(scope.clone(), |walk| {
+                join_condition.visit(walk);
+                for clause in merge_when_clauses {
+                    match &clause.node {
+                        Some(NodeEnum::MergeWhenClause(clause)) => walk.merge_when(clause),
+                        _ => walk.doubt("a MERGE clause of an unknown kind"),
+                    }
+                }
+            });
+            walk.returning_from(returning_clause, relation, scope)
+        })
+    }
+
+    fn merge_when(&mut self, clause: &MergeWhenClause) {
+        let MergeWhenClause {
+            match_kind: _,
+            command_type: _,
+            r#override: _,
+            condition,
+            target_list,
+            values,
+        } = clause;
+        condition.visit(self);
+        self.assigned_columns(target_list);
+        values.visit(self);
+    }
+
+    /// The table that a statement changes: always a relation of the catalog, whatever CTE has its name.
+    fn target(&mut self, relation: &Option<RangeVar>, access: Access) -> Scope {
+        let mut scope = Scope::default();
+        match relation {
+            Some(relation) => {
+                self.relation(relation, access);
+                scope.ranges.push(from::base(relation));
+            }
+            None => self.doubt("a change of no relation"),
+        }
+        scope
+    }
+
+    /// Columns that get a value, with the value where it stands beside: `insert into t (a)`, `set a = 1`.
+    fn assigned_columns(&mut self, columns: &[protobuf::Node]) {
+        for column in columns {
+            match &column.node {
+                Some(NodeEnum::ResTarget(target)) => {
+                    self.assigned(&target.name);
+                    target.visit(self);
+                }
+                _ => column.visit(self),
+            }
+        }
+    }
+
+    fn assigned(&mut self, column: &str) {
+        let name = std::sync::Arc::from(column);
+        let target = self.scopes.last().and_then(|scope| {
+            scope.ranges.iter().find(|range| matches!(range.source, Source::Base { .. })).cloned()
+        });
+        if let Some(target) = target {
+            let origin = target.column(&name);
+            self.note_origin(origin.as_ref(), &name);
+        }
+    }
+
+    /// Walks a WHERE clause. Returns whether it chooses rows: `where true` and `where 1 = 1` name no
+    /// column, and so let every row through or none.
+    fn filter(&mut self, clause: &Option<Box<protobuf::Node>>) -> bool {
+        let Some(condition) = clause.as_ref().and_then(|condition| condition.node.as_ref()) else {
+            return false;
+        };
+        if let NodeEnum::CurrentOfExpr(_) = condition {
+            return true;
+        }
+        let ((), lineage) = self.traced(|walk| walk.node(condition));
+        lineage.doubtful || !lineage.columns.is_empty()
+    }
+
+    fn returning_from(
+        &mut self,
+        clause: &Option<ReturningClause>,
+        relation: &Option<RangeVar>,
+        scope: Scope,
+    ) -> Option<Vec<OutColumn>> {
+        let ReturningClause { options, exprs: _ } = clause.as_ref()?;
+        self.relation_opt(relation, Access::Read);
+        // PostgreSQL 18: the row before and after, under these names or those of `with (old as o)`.
+        let mut names = vec!["old", "new"];
+        for option in options {
+            match &option.node {
+                Some(NodeEnum::ReturningOption(option)) => names.push(&option.value),
+                _ => self.doubt("a RETURNING option of an unknown kind"),
+            }
+        }
+        let target: Vec<Range> = relation.iter().map(from::base).collect();
+        let rows = also_known_as(&Scope { ranges: target, ..Scope::default() }, &names);
+        // They can be referred to, and `*` does not give them.
+        self.within(Scope { ranges: rows, ..Scope::default() }, |walk| {
+            walk.within(scope, |walk| walk.returning(clause))
+        })
+    }
+
+    /// COPY: a table or a query, to or from the client, a file or a program.
+    pub(super) fn copy(&mut self, copy: &CopyStmt) {
+        let CopyStmt { relation, query, attlist, is_from, is_program, filename, options, where_clause } =
+            copy;
+        let access = if *is_from { Access::Write } else { Access::Read };
+        let scope = match relation {
+            Some(_) => self.target(relation, access),
+            None => Scope::default(),
+        };
+        self.query_node(query);
+        if *is_program || !filename.is_empty() {
+            self.effects.host_access = true;
+        }
+        self.within(scope, |walk| {
+            for column in super::strings(attlist) {
+                walk.assigned(column);
+            }
+            walk.all(&[options, where_clause]);
+        });
+    }
+
+    pub(super) fn truncate(&mut self, truncate: &TruncateStmt) {
+        let TruncateStmt { relations, restart_seqs: _, behavior: _ } = truncate;
+        self.relations(relations, Access::Write);
+    }
+
+    /// LOCK TABLE changes no row and can stop everybody else: a write.
+    pub(super) fn lock(&mut self, lock: &LockStmt) {
+        let LockStmt { relations, mode: _, nowait: _ } = lock;
+        self.relations(relations, Access::Write);
+    }
+
+    /// VACUUM rewrites and locks; ANALYZE reads rows into `pg_statistic`.
+    pub(super) fn vacuum(&mut self, vacuum: &VacuumStmt) {
+        let VacuumStmt { options, rels, is_vacuumcmd: _ } = vacuum;
+        self.effects.read = true;
+        self.effects.write = true;
+        self.all(&[options, rels]);
+    }
+
+    pub(super) fn vacuum_relation(&mut self, relation: &VacuumRelation) {
+        let VacuumRelation { relation, oid: _, va_cols: _ } = relation;
+        self.relation_opt(relation, Access::Read);
+        self.relation_opt(relation, Access::Write);
+    }
+
+    pub(super) fn cluster(&mut self, cluster: &ClusterStmt) {
+        let ClusterStmt { relation, indexname: _, params } = cluster;
+        self.rebuilds();
+        self.relation_opt(relation, Access::Define);
+        params.visit(self);
+    }
+
+    pub(super) fn reindex(&mut self, reindex: &ReindexStmt) {
+        let ReindexStmt { kind: _, relation, name: _, params } = reindex;
+        self.rebuilds();
+        self.relation_opt(relation, Access::Define);
+        params.visit(self);
+    }
+
+    pub(super) fn refresh(&mut self, refresh: &RefreshMatViewStmt) {
+        let RefreshMatViewStmt { concurrent: _, skip_data: _, relation } = refresh;
+        // Runs the query of its definition, which is not in the text.
+        self.effects.dynamic = true;
+        self.relation_opt(relation, Access::Write);
+    }
+
+    fn rebuilds(&mut self) {
+        self.effects.ddl = true;
+        self.effects.write = true;
+    }
+}
+
+impl Visit for InferClause {
+    fn visit(&self, walk: &mut Walk) {
+        let Self { index_elems, where_clause, conname: _, location: _ } = self;
+        walk.all(&[index_elems, where_clause]);
+    }
+}
+
+/// The first range of a scope under other names.
+fn also_known_as(scope: &Scope, names: &[&str]) -> Vec<Range> {
+    let Some(target) = scope.ranges.first() else { return Vec::new() };
+    names
+        .iter()
+        .map(|name| Range { alias: Some(std::sync::Arc::from(*name)), source: target.source.clone() })
+        .collect()
+}

@@ -1,0 +1,322 @@
+//! FROM items: what each makes visible, and to whom.
+
+use std::sync::Arc;
+
+use gatewright_model::sql::Access;
+use pg_query::{
+    NodeEnum,
+    protobuf::{
+        self, Alias, JoinExpr, JoinType, JsonTable, JsonTableColumn, JsonTablePathSpec, RangeFunction,
+        RangeSubselect, RangeTableFunc, RangeTableFuncCol, RangeTableSample, RangeVar,
+    },
+};
+
+use super::{Visit, Walk, name, strings};
+use crate::{
+    lineage::{Lineage, Origin, OutColumn, OutName},
+    scope::{Range, Scope, Source},
+};
+
+impl Walk {
+    /// Walks a FROM clause. Returns what can be seen by the query it belongs to.
+    pub(super) fn from_clause(&mut self, items: &[protobuf::Node]) -> Scope {
+        let mut scope = Scope::default();
+        for item in items {
+            if let Some(item) = &item.node {
+                let made = self.from_item(item, &scope);
+                scope.absorb(made);
+            }
+        }
+        scope
+    }
+
+    /// Walks one FROM item, to the right of `left` (which LATERAL can see).
+    pub(super) fn from_item(&mut self, item: &NodeEnum, left: &Scope) -> Scope {
+        match item {
+            NodeEnum::RangeVar(relation) => Scope::of(self.range_var(relation)),
+            NodeEnum::RangeSubselect(subselect) => Scope::of(self.range_subselect(subselect, left)),
+            NodeEnum::RangeFunction(function) => Scope::of(self.range_function(function, left)),
+            NodeEnum::RangeTableFunc(table) => Scope::of(self.range_table_func(table, left)),
+            NodeEnum::JsonTable(table) => Scope::of(self.json_table(table, left)),
+            NodeEnum::RangeTableSample(sample) => self.range_table_sample(sample, left),
+            NodeEnum::JoinExpr(join) => self.join(join, left),
+            _ => {
+                self.doubt("a FROM item of an unknown kind");
+                self.node(item);
+                Scope::default()
+            }
+        }
+    }
+
+    /// A relation or a CTE.
+    fn range_var(&mut self, relation: &RangeVar) -> Range {
+        let columns = if relation.schemaname.is_empty() && relation.catalogname.is_empty() {
+            self.ctes.iter().rev().find(|cte| *cte.name == relation.relname).map(|cte| cte.columns.clone())
+        } else {
+            None
+        };
+        match columns {
+            Some(columns) => derived(Some(Arc::from(relation.relname.as_str())), columns, &relation.alias),
+            None => {
+                self.relation(relation, Access::Read);
+                base(relation)
+            }
+        }
+    }
+
+    fn range_subselect(&mut self, subselect: &RangeSubselect, left: &Scope) -> Range {
+        let RangeSubselect { lateral, subquery, alias } = subselect;
+        let columns = if *lateral {
+            self.within(left.clone(), |walk| walk.query_node(subquery))
+        } else {
+            self.query_node(subquery)
+        };
+        derived(None, columns, alias)
+    }
+
+    /// Functions in FROM see what is to their left without LATERAL.
+    fn range_function(&mut self, function: &RangeFunction, left: &Scope) -> Range {
+        let RangeFunction { lateral: _, ordinality: _, is_rowsfrom, functions, alias, coldeflist } =
+            function;
+        let mut implied = None;
+        let ((), lineage) = self.traced(|walk| {
+            walk.within(left.clone(), |walk| {
+                for function in functions {
+                    // Each is a list: the call, and its column definitions.
+                    function.visit(walk);
+                    if let (false, Some(NodeEnum::List(list))) = (*is_rowsfrom, &function.node)
+                        && let Some(NodeEnum::FuncCall(call)) =
+                            list.items.first().and_then(|call| call.node.as_ref())
+                    {
+                        implied = strings(&call.funcname).last().map(|name| Arc::from(*name));
+                    }
+                }
+                coldeflist.visit(walk);
+            });
+        });
+        function_range(implied, alias, lineage)
+    }
+
+    /// `XMLTABLE`.
+    fn range_table_func(&mut self, table: &RangeTableFunc, left: &Scope) -> Range {
+        let RangeTableFunc { lateral: _, docexpr, rowexpr, namespaces, columns, alias, location: _ } =
+            table;
+        let ((), lineage) = self.traced(|walk| {
+            walk.within(left.clone(), |walk| walk.all(&[docexpr, rowexpr, namespaces, columns]));
+        });
+        function_range(Some(Arc::from("xmltable")), alias, lineage)
+    }
+
+    fn json_table(&mut self, table: &JsonTable, left: &Scope) -> Range {
+        let JsonTable {
+            context_item,
+            pathspec,
+            passing,
+            columns,
+            on_error,
+            alias,
+            lateral: _,
+            location: _,
+        } = table;
+        let ((), lineage) = self.traced(|walk| {
+            walk.within(left.clone(), |walk| {
+                walk.all(&[context_item, pathspec, passing, columns, on_error])
+            });
+        });
+        function_range(Some(Arc::from("json_table")), alias, lineage)
+    }
+
+    fn range_table_sample(&mut self, sample: &RangeTableSample, left: &Scope) -> Scope {
+        let RangeTableSample { relation, method, args, repeatable, location: _ } = sample;
+        self.call(method);
+        self.within(left.clone(), |walk| walk.all(&[args, repeatable]));
+        match relation.as_ref().and_then(|relation| relation.node.as_ref()) {
+            Some(relation) => self.from_item(relation, left),
+            None => Scope::default(),
+        }
+    }
+
+    fn join(&mut self, join: &JoinExpr, outer: &Scope) -> Scope {
+        let JoinExpr {
+            jointype,
+            is_natural,
+            larg,
+            rarg,
+            using_clause,
+            join_using_alias,
+            quals,
+            alias,
+            rtindex: _,
+        } = join;
+        let arm = |walk: &mut Self, arm: &Option<Box<protobuf::Node>>, left: &Scope| match arm
+            .as_ref()
+            .and_then(|arm| arm.node.as_ref())
+        {
+            Some(item) => walk.from_item(item, left),
+            None => {
+                walk.doubt("a join with one side");
+                Scope::default()
+            }
+        };
+        let mut both = arm(self, larg, outer);
+        let mut seen_by_right = outer.clone();
+        seen_by_right.absorb(both.clone());
+        let right = arm(self, rarg, &seen_by_right);
+        both.absorb(right);
+        if !using_clause.is_empty() || *is_natural {
+            both.has_full_merge |= JoinType::try_from(*jointype) == Ok(JoinType::JoinFull);
+        }
+        for column in strings(using_clause) {
+            let column = Arc::from(column);
+            for range in &both.ranges {
+                self.note_origin(range.column(&column).as_ref(), &column);
+            }
+        }
+        let both = self.within(both, |walk| {
+            quals.visit(walk);
+            walk.scopes.last().cloned().unwrap_or_default()
+        });
+        match (alias, join_using_alias) {
+            // The alias of a whole join hides the names within it.
+            (Some(alias), _) => {
+                let columns = if both.has_full_merge {
+                    None
+                } else {
+                    Some(both.ranges.iter().flat_map(Range::star).collect())
+                };
+                Scope::of(derived(None, columns, &Some(alias.clone())))
+            }
+            // `using (..) as x` adds a name for the merged columns.
+            (None, Some(using)) => {
+                let mut scope = both;
+                scope.ranges.push(Range { alias: name(&using.aliasname), source: Source::Derived(None) });
+                scope
+            }
+            (None, None) => both,
+        }
+    }
+}
+
+impl Scope {
+    fn of(range: Range) -> Self {
+        Self { ranges: vec![range], has_full_merge: false, windows: Lineage::default() }
+    }
+
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.ranges.extend(other.ranges);
+        self.has_full_merge |= other.has_full_merge;
+    }
+}
+
+/// The range of a relation of the catalog.
+pub(super) fn base(relation: &RangeVar) -> Range {
+    let alias = relation.alias.as_ref();
+    Range {
+        alias: Some(Arc::from(alias.map_or(relation.relname.as_str(), |alias| alias.aliasname.as_str()))),
+        source: Source::Base {
+            // Under an alias the schema can no longer be used to refer to it.
+            schema: if alias.is_none() { name(&relation.schemaname) } else { None },
+            name: Arc::from(relation.relname.as_str()),
+            renamed: alias.is_some_and(|alias| !alias.colnames.is_empty()),
+        },
+    }
+}
+
+fn derived(own_name: Option<Arc<str>>, columns: Option<Vec<OutColumn>>, alias: &Option<Alias>) -> Range {
+    let columns = match alias {
+        Some(alias) => columns.map(|columns| renamed(columns, &alias.colnames)),
+        None => columns,
+    };
+    Range {
+        alias: alias.as_ref().map(|alias| Arc::from(alias.aliasname.as_str())).or(own_name),
+        source: Source::Derived(columns),
+    }
+}
+
+fn function_range(implied: Option<Arc<str>>, alias: &Option<Alias>, lineage: Lineage) -> Range {
+    Range {
+        alias: alias.as_ref().map(|alias| Arc::from(alias.aliasname.as_str())).or(implied),
+        source: Source::Function(lineage.into_origin()),
+    }
+}
+
+/// The columns under the names of a list of column aliases, as in `with c (a, b) as`.
+pub(super) fn renamed(mut columns: Vec<OutColumn>, aliases: &[protobuf::Node]) -> Vec<OutColumn> {
+    let aliases = strings(aliases);
+    if aliases.is_empty() {
+        return columns;
+    }
+    let countable = columns
+        .iter()
+        .take(aliases.len())
+        .all(|column| matches!(column.name, OutName::Known(_) | OutName::Any));
+    if countable {
+        for (column, alias) in columns.iter_mut().zip(aliases) {
+            column.name = OutName::Known(Arc::from(alias));
+        }
+    } else {
+        // Behind a `*` nobody can count: each name may be each column.
+        for column in &mut columns {
+            column.name = match column.name {
+                OutName::Star | OutName::RenamedStar => OutName::RenamedStar,
+                OutName::Known(_) | OutName::Any => OutName::Any,
+            };
+        }
+    }
+    columns
+}
+
+impl Visit for RangeTableFuncCol {
+    fn visit(&self, walk: &mut Walk) {
+        let Self {
+            colname: _,
+            type_name,
+            for_ordinality: _,
+            is_not_null: _,
+            colexpr,
+            coldefexpr,
+            location: _,
+        } = self;
+        walk.all(&[type_name, colexpr, coldefexpr]);
+    }
+}
+
+impl Visit for JsonTableColumn {
+    fn visit(&self, walk: &mut Walk) {
+        let Self {
+            coltype: _,
+            name: _,
+            type_name,
+            pathspec,
+            format: _,
+            wrapper: _,
+            quotes: _,
+            columns,
+            on_empty,
+            on_error,
+            location: _,
+        } = self;
+        walk.all(&[type_name, pathspec, columns, on_empty, on_error]);
+    }
+}
+
+impl Visit for JsonTablePathSpec {
+    fn visit(&self, walk: &mut Walk) {
+        let Self { string, name: _, name_location: _, location: _ } = self;
+        string.visit(walk);
+    }
+}
+
+impl Walk {
+    /// Notes the columns that a name stands for.
+    pub(super) fn note_origin(&mut self, origin: Option<&Origin>, as_named: &Arc<str>) {
+        let columns = origin.map_or(&[][..], Origin::columns);
+        if columns.is_empty() {
+            self.columns
+                .insert(gatewright_model::sql::Column { relation: None, name: Arc::clone(as_named) });
+        }
+        for column in columns {
+            self.columns.insert(column.clone());
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What changes the session: settings, roles, transactions, prepared statements, cursors; and what runs
+//! SQL that is not in the text.
+
+use pg_query::{
+    NodeEnum,
+    protobuf::{
+        self, CallStmt, ConstraintsSetStmt, DeclareCursorStmt, DoStmt, ExecuteStmt, PrepareStmt,
+        TransactionStmt, VariableSetStmt,
+    },
+};
+
+use super::{Visit, Walk};
+use crate::kind;
+
+impl Walk {
+    /// BEGIN and its kin: kind says which.
+    pub(super) fn transaction(&mut self, transaction: &TransactionStmt) {
+        let TransactionStmt { kind: _, options, savepoint_name: _, gid: _, chain: _, location: _ } =
+            transaction;
+        self.effects.transaction = true;
+        options.visit(self);
+    }
+
+    pub(super) fn set(&mut self, set: &VariableSetStmt) {
+        let VariableSetStmt { kind: _, name: _, args, jumble_args: _, is_local: _, location: _ } = set;
+        self.effects.session = true;
+        if kind::is_set_transaction(set) {
+            self.effects.transaction = true;
+        }
+        args.visit(self);
+    }
+
+    /// `ALTER ROLE .. SET`, `ALTER DATABASE .. SET`, `ALTER SYSTEM SET`: a setting of later sessions.
+    pub(super) fn alter_setting(&mut self, set: &Option<VariableSetStmt>) {
+        self.effects.ddl = true;
+        if let Some(set) = set {
+            set.args.visit(self);
+        }
+    }
+
+    pub(super) fn set_constraints(&mut self, set: &ConstraintsSetStmt) {
+        let ConstraintsSetStmt { constraints: _, deferred: _ } = set;
+        self.effects.session = true;
+        self.effects.transaction = true;
+    }
+
+    /// `set_config(name, value, local)` in a query is a SET in another spelling: where it names the role
+    /// or the lexer, or does not say what it names, that is what the statement is.
+    pub(super) fn set_config(&mut self, args: &[protobuf::Node]) {
+        let mut arguments = args.iter().map(constant);
+        let setting = arguments.next().flatten();
+        let value = arguments.next().flatten();
+        let found = match setting {
+            Some(setting) => kind::of_setting(setting, value),
+            None => Some(kind::SET_ROLE),
+        };
+        if found.is_some() {
+            self.kind_found = found;
+        }
+    }
+
+    /// The body is judged as if it ran: EXECUTE will not show it again.
+    pub(super) fn prepare(&mut self, prepare: &PrepareStmt) {
+        let PrepareStmt { name: _, argtypes, query } = prepare;
+        self.effects.session = true;
+        self.all(&[argtypes, query]);
+    }
+
+    /// What runs was prepared earlier, in a message that is not at hand here.
+    pub(super) fn execute(&mut self, execute: &ExecuteStmt) {
+        let ExecuteStmt { name: _, params } = execute;
+        self.runs_unseen_sql();
+        params.visit(self);
+    }
+
+    pub(super) fn declare_cursor(&mut self, declare: &DeclareCursorStmt) {
+        let DeclareCursorStmt { portalname: _, options: _, query } = declare;
+        self.effects.session = true;
+        query.visit(self);
+    }
+
+    pub(super) fn do_block(&mut self, block: &DoStmt) {
+        // The code is a string in an option.
+        let DoStmt { args } = block;
+        self.runs_unseen_sql();
+        args.visit(self);
+    }
+
+    pub(super) fn call_statement(&mut self, call: &CallStmt) {
+        let CallStmt { funccall, funcexpr, outargs } = call;
+        self.runs_unseen_sql();
+        if let Some(call) = funccall {
+            self.func_call(call);
+        }
+        if funcexpr.is_some() {
+            self.doubt("an analysed call in a parse tree");
+        }
+        outargs.visit(self);
+    }
+
+    pub(super) fn runs_unseen_sql(&mut self) {
+        self.effects.dynamic = true;
+        self.effects.write = true;
+    }
+}
+
+/// The text of a constant argument.
+fn constant(node: &protobuf::Node) -> Option<&str> {
+    match &node.node {
+        Some(NodeEnum::AConst(value)) => match &value.val {
+            Some(protobuf::a_const::Val::Sval(string)) => Some(&string.sval),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,9 @@
+//! The PostgreSQL session, scene by scene.
+
+mod postgres {
+    mod batch;
+    mod copy;
+    mod login;
+    mod masks;
+    mod query;
+}

@@ -1,0 +1,402 @@
+//! Masked answers.
+
+use expect_test::expect;
+use gatewright_model::mask::{ColumnMask, Detector, DetectorMask, MaskMethod, MaskPlan};
+use gatewright_playbook::{
+    Play, Stage, check,
+    messages::{self, *},
+};
+
+/// The oid of `people` in the catalog that these targets show.
+const PEOPLE: u32 = 16_400;
+
+fn plan() -> MaskPlan {
+    MaskPlan {
+        columns: vec![ColumnMask {
+            schema: "public".into(),
+            relation: "people".into(),
+            column: "ssn".into(),
+            method: MaskMethod::Partial { keep: 4 },
+            rule: "mask-people/ssn".into(),
+        }],
+        detectors: Vec::new(),
+    }
+}
+
+fn catalog_rows() -> Vec<u8> {
+    [
+        data_row(&["16400", "public", "people", "1", "id"]),
+        data_row(&["16400", "public", "people", "2", "name"]),
+        data_row(&["16400", "public", "people", "3", "ssn"]),
+        data_row(&["16500", "public", "orders", "1", "id"]),
+        data_row(&["16600", "public", "people_view", "1", "whatever"]),
+        data_row(&["16600", "", "", "0", "16400"]),
+    ]
+    .concat()
+}
+
+fn catalog() -> Vec<u8> {
+    [row_description(&[("a", 0, 0)]), catalog_rows(), complete("SELECT 6"), ready(b'I')].concat()
+}
+
+/// A session whose policies mask `people.ssn` and that has read the catalog.
+fn masking() -> Play {
+    let mut play = Play::relay(&Stage::default(), usize::MAX);
+    play.client(query("select id from orders"));
+    play.permit_masked(plan());
+    play.target(catalog());
+    play.target(
+        [row_description(&[("id", 16_500, 1)]), data_row(&["1"]), complete("SELECT 1"), ready(b'I')]
+            .concat(),
+    );
+    play
+}
+
+/// What the client sees of `rows` under `statement`.
+fn answer(statement: &str, columns: &[(&str, u32, i16)], rows: &[&str]) -> String {
+    let mut play = masking();
+    play.client(query(statement));
+    play.permit_masked(plan());
+    play.target([row_description(columns), data_row(rows), complete("SELECT 1"), ready(b'I')].concat());
+    messages::render(play.transcript().client_bytes(), false)
+}
+
+/// Is the statement refused with this code, and nothing sent?
+fn refused(statement: &str, code: &str) {
+    let mut play = masking();
+    play.client(query(statement));
+    play.permit_masked(plan());
+    let transcript = play.transcript().to_string();
+    assert!(transcript.ends_with(&format!("error {code}\n")), "{statement}:\n{transcript}");
+    assert!(play.transcript().target_bytes().is_empty(), "{statement}:\n{transcript}");
+}
+
+#[test]
+fn the_catalog_is_read_before_the_first_masked_answer_and_stays_hidden() {
+    check(
+        |play| {
+            play.log_in();
+            play.client(query("select ssn from people"));
+            play.permit_masked(plan());
+            play.target(catalog());
+            play.target(
+                [
+                    row_description(&[("ssn", PEOPLE, 3)]),
+                    data_row(&["123-45-6789"]),
+                    complete("SELECT 1"),
+                    ready(b'I'),
+                ]
+                .concat(),
+            );
+        },
+        expect![[r#"
+            client: Q(select ssn from people)
+              decide sql.query `select ssn from people`
+            permit
+              to target: Q(select c.oid::pg_catalog.text, n.nspname::pg_catalog.text, c)
+            target: T D(16400,public,people,1,id) D(16400,public,people,2,name) D(16400,public,people,3,ssn) D(16500,public,orders,1,id) D(16600,public,people_view,1,whatever) D(16600,,,0,16400) C(SELECT 6) Z(I)
+              to target: Q(select ssn from people)
+            target: T D(123-45-6789) C(SELECT 1) Z(I)
+              to client: T D(*******6789) C(SELECT 1) Z(I)
+              finished 1: ok, 1 rows, 1 masked by mask-people/ssn
+        "#]],
+    );
+}
+
+#[test]
+fn a025_an_alias_does_not_unmask() {
+    assert_eq!(
+        answer("select ssn as harmless from people", &[("harmless", PEOPLE, 3)], &["123-45-6789"]),
+        "T D(*******6789) C(SELECT 1) Z(I)"
+    );
+}
+
+#[test]
+fn a026_expressions_over_masked_columns_are_refused() {
+    for statement in [
+        "select substr(ssn, 1, 3) from people",
+        "select ssn || '' from people",
+        "select ssn::varchar from people",
+        "select md5(ssn) from people",
+        "select max(ssn) from people",
+        "select array_agg(ssn) from people",
+        "select row_to_json(p) from people p",
+        "select p from people p",
+        "select to_jsonb(p) ->> 'ssn' from people p",
+        "select ssn from people union all select ssn from people",
+        "select case when true then ssn end from people",
+        "select (select ssn from people limit 1)",
+        "with x as (select substr(ssn, 1, 3) as y from people) select y from x",
+        "select y from (select reverse(ssn) as y from people) x",
+        "select lag(ssn) over () from people",
+        "update people set name = name returning substr(ssn, 1, 3)",
+    ] {
+        refused(statement, "mask.lineage_unknown");
+    }
+}
+
+#[test]
+fn a026_expressions_over_other_columns_are_not() {
+    assert_eq!(
+        answer(
+            "select count(*), upper(name) from people group by name",
+            &[("count", 0, 0), ("upper", 0, 0)],
+            &["2", "ANN"]
+        ),
+        "T D(2,ANN) C(SELECT 1) Z(I)"
+    );
+}
+
+#[test]
+fn a025_columns_of_a_view_over_a_masked_table_are_withheld() {
+    assert_eq!(
+        answer("select whatever from people_view", &[("whatever", 16_600, 1)], &["123-45-6789"]),
+        "T D(null) C(SELECT 1) Z(I)"
+    );
+    refused("select substr(whatever, 1, 3) from people_view", "mask.lineage_unknown");
+}
+
+#[test]
+fn a026_an_origin_that_the_text_did_not_announce_is_withheld() {
+    assert_eq!(
+        answer("select ssn from people", &[("ssn", 0, 0)], &["123-45-6789"]),
+        "T D(null) C(SELECT 1) Z(I)"
+    );
+    assert_eq!(
+        answer("fetch all from some_cursor", &[("x", 0, 0), ("ssn", PEOPLE, 3)], &["123", "123-45-6789"]),
+        "T D(null,*******6789) C(SELECT 1) Z(I)"
+    );
+}
+
+#[test]
+fn a027_masked_columns_can_not_be_copied_elsewhere() {
+    for statement in [
+        "create table copied as select ssn from people",
+        "create temp table copied as select * from people",
+        "select ssn into copied from people",
+        "insert into orders (note) select ssn from people",
+        "create view v as select ssn as a from people",
+    ] {
+        refused(statement, "mask.sink_denied");
+    }
+}
+
+#[test]
+fn a033_copy_out_of_a_masked_table_is_refused() {
+    refused("copy people to stdout", "mask.copy");
+    refused("copy (select ssn from people) to stdout", "mask.copy");
+}
+
+#[test]
+fn a035_plans_of_a_masked_table_are_refused() {
+    refused("explain analyze select 1 from people where ssn like '1%'", "mask.catalog");
+}
+
+#[test]
+fn a029_an_execute_without_describe_is_described_by_the_gateway() {
+    let mut play = masking();
+    play.client([parse("s", "select ssn from people"), sync()].concat());
+    play.permit_masked(plan());
+    play.target([message(b'1', b""), ready(b'I')].concat());
+    for _ in 0..3 {
+        play.client([bind("", "s", &[]), execute(""), sync()].concat());
+        play.permit_masked(plan());
+        assert_eq!(messages::render(play.transcript().target_bytes(), true), "D(P) E() S");
+        play.target(
+            [
+                message(b'2', b""),
+                row_description(&[("ssn", PEOPLE, 3)]),
+                data_row(&["123-45-6789"]),
+                complete("SELECT 1"),
+                ready(b'I'),
+            ]
+            .concat(),
+        );
+        assert_eq!(
+            messages::render(play.transcript().client_bytes(), false),
+            "2 D(*******6789) C(SELECT 1) Z(I)"
+        );
+    }
+}
+
+#[test]
+fn a030_each_portal_is_masked_by_its_own_description() {
+    let mut play = masking();
+    play.client(
+        [
+            parse("a", "select id from people"),
+            parse("b", "select ssn from people"),
+            bind("pa", "a", &[]),
+            bind("pb", "b", &[]),
+        ]
+        .concat(),
+    );
+    play.permit_masked(plan());
+    play.permit_masked(plan());
+    play.client([execute("pa"), execute("pb"), sync()].concat());
+    play.permit_masked(plan());
+    play.permit_masked(plan());
+    play.target([message(b'1', b""), message(b'1', b""), message(b'2', b""), message(b'2', b"")].concat());
+    play.target([row_description(&[("id", PEOPLE, 1)]), data_row(&["1"]), complete("SELECT 1")].concat());
+    play.target(
+        [
+            row_description(&[("ssn", PEOPLE, 3)]),
+            data_row(&["123-45-6789"]),
+            complete("SELECT 1"),
+            ready(b'I'),
+        ]
+        .concat(),
+    );
+    assert_eq!(
+        messages::render(play.transcript().client_bytes(), false),
+        "D(*******6789) C(SELECT 1) Z(I)"
+    );
+}
+
+#[test]
+fn a031_errors_and_notices_keep_their_code_and_lose_their_words() {
+    let mut play = masking();
+    play.client(query("select ssn from people where ssn::int = 1"));
+    play.permit_masked(plan());
+    play.target(
+        [error("22P02", "invalid input syntax for type integer: \"123-45-6789\""), ready(b'I')].concat(),
+    );
+    let transcript = play.transcript().to_string();
+    let client = messages::render(play.transcript().client_bytes(), false);
+    assert!(client.starts_with("E(22P02 the server"), "{client}");
+    assert!(!client.contains("6789"), "{transcript}");
+}
+
+#[test]
+fn the_catalog_is_read_inside_a_batch_without_ending_it() {
+    check(
+        |play| {
+            play.log_in();
+            play.client(
+                [parse("", "insert into orders values (1)"), bind("", "", &[]), execute("")].concat(),
+            );
+            play.permit();
+            play.permit();
+            play.client([parse("", "select ssn from people"), sync()].concat());
+            play.permit_masked(plan());
+            play.target([message(b'1', b""), message(b'2', b""), complete("INSERT 0 1")].concat());
+            play.target(
+                [
+                    message(b'1', b""),
+                    message(b'2', b""),
+                    catalog_rows(),
+                    complete("SELECT 6"),
+                    message(b'3', b""),
+                    message(b'3', b""),
+                ]
+                .concat(),
+            );
+            play.target([message(b'1', b""), ready(b'I')].concat());
+        },
+        expect![[r#"
+            client: P(insert into orders values (1)) B() E()
+              decide sql.parse `insert into orders values (1)`
+            permit
+              to target: P(insert into orders values (1)) B()
+              decide sql.execute `insert into orders values (1)`
+            permit
+              to target: E()
+            client: P(select ssn from people) S
+              decide sql.parse `select ssn from people`
+            permit
+              to target: P(gatewright.catalog select c.oid::pg_catalog.text, n.nspname:) B(gatewright.catalog gatewright.catalog) E(gatewright.catalog) C(Pgatewright.catalog) C(Sgatewright.catalog) H
+            target: 1 2 C(INSERT 0 1)
+              to client: 1 2 C(INSERT 0 1)
+              finished 1: ok
+              finished 2: ok, 1 rows
+            target: 1 2 D(16400,public,people,1,id) D(16400,public,people,2,name) D(16400,public,people,3,ssn) D(16500,public,orders,1,id) D(16600,public,people_view,1,whatever) D(16600,,,0,16400) C(SELECT 6) 3 3
+              to target: P(select ssn from people) S
+            target: 1 Z(I)
+              to client: 1 Z(I)
+              finished 3: ok
+        "#]],
+    );
+}
+
+#[test]
+fn a_failed_transaction_can_be_ended_though_no_catalog_can_be_read_in_it() {
+    check(
+        |play| {
+            play.log_in();
+            play.client(query("begin; select nothing"));
+            play.permit();
+            play.target([complete("BEGIN"), error("42703", "no such column"), ready(b'E')].concat());
+            play.client(query("select ssn from people"));
+            play.permit_masked(plan());
+            play.target([error("25P02", "current transaction is aborted"), ready(b'E')].concat());
+            play.client(query("rollback"));
+            play.permit_masked(plan());
+        },
+        expect![[r#"
+            client: Q(begin; select nothing)
+              decide sql.query `begin; select nothing`
+            permit
+              to target: Q(begin; select nothing)
+            target: C(BEGIN) E(42703 no such column) Z(E)
+              to client: C(BEGIN) E(42703 no such column) Z(E)
+              finished 1: error 42703
+            client: Q(select ssn from people)
+              decide sql.query `select ssn from people`
+            permit
+              to target: Q(select c.oid::pg_catalog.text, n.nspname::pg_catalog.text, c)
+            target: E(25P02 current transaction is aborted) Z(E)
+              to client: E(58000 the catalog that masking needs could not be read) Z(E)
+              finished 2: error mask.catalog
+            client: Q(rollback)
+              decide sql.query `rollback`
+            permit
+              to target: Q(rollback)
+        "#]],
+    );
+}
+
+#[test]
+fn a_masked_column_that_is_gone_is_an_error_and_not_an_open_door() {
+    let mut play = masking();
+    play.client(query("select social from people"));
+    let mut renamed = plan();
+    renamed.columns[0].column = "social".into();
+    play.permit_masked(renamed);
+    assert!(play.transcript().to_string().contains("error mask.stale"), "{}", play.transcript());
+}
+
+#[test]
+fn detectors_search_rows_and_copied_text() {
+    let plan = || MaskPlan {
+        columns: Vec::new(),
+        detectors: vec![DetectorMask {
+            detector: Detector::CardNumber,
+            method: MaskMethod::Redact,
+            rule: "cards".into(),
+        }],
+    };
+    let mut play = Play::relay(&Stage::default(), usize::MAX);
+    play.client(query("select note from orders"));
+    play.permit_masked(plan());
+    play.target(
+        [
+            row_description(&[("note", 16_500, 2)]),
+            data_row(&["card 4111111111111111"]),
+            complete("SELECT 1"),
+            ready(b'I'),
+        ]
+        .concat(),
+    );
+    assert_eq!(
+        messages::render(play.transcript().client_bytes(), false),
+        "T D(card [redacted]) C(SELECT 1) Z(I)"
+    );
+    assert!(play.transcript().to_string().contains("1 masked by cards"), "{}", play.transcript());
+    play.client(query("copy orders to stdout"));
+    play.permit_masked(plan());
+    play.target(
+        [message(b'H', &[0, 0, 1, 0, 0]), message(b'd', b"1\t4111111111111111\n"), message(b'c', b"")]
+            .concat(),
+    );
+    assert_eq!(messages::render(play.transcript().client_bytes(), false), "H d(1\\t[redacted]\\n) c");
+}

@@ -1,0 +1,56 @@
+//! `--stay`: the demo goes on until Ctrl-C, with commands to try.
+
+use std::{fs, os::unix::fs::PermissionsExt, thread, time::Duration};
+
+use gatewright_testbed::{Error, Result, gateway_program};
+
+use super::stage::{AGENT, ALICE, BOB, CAROL, Demo, Person};
+use crate::paint::{Style, paint};
+
+/// Prints what to try, and waits until the process is ended: the stage's janitor takes everything down then.
+pub(super) fn until_interrupted(demo: &Demo) -> Result<()> {
+    let people = [("alice", ALICE), ("bob", BOB), ("carol", CAROL), ("agent", AGENT)];
+    for (name, person) in people {
+        environment(demo, name, person)?;
+    }
+    let directory = demo.stage.directory().display();
+    let program = gateway_program()?;
+    let program = program.display();
+    let config = demo.gateway.config().display();
+    let policies = demo.gateway.policies();
+    println!("{}", paint(Style::Bold, "It stays. In another terminal:"));
+    for (what, command) in [
+        ("ask as alice, carol or her agent", format!(". {directory}/alice.env && psql")),
+        (
+            "be the reviewer of what is held",
+            format!(". {directory}/bob.env && {program} approvals list --config {config}"),
+        ),
+        ("change a rule while psql is open", format!("${{EDITOR:-vi}} {}/*.toml", policies.display())),
+        ("see what was decided", format!("{program} evidence show --config {config}")),
+        ("verify the log", format!("{program} evidence verify --config {config}")),
+        ("look at the metrics", format!("curl http://127.0.0.1:{}/metrics", demo.gateway.admin())),
+        ("read the gateway's own log", format!("tail -f {directory}/gateway.log")),
+    ] {
+        println!("  {}\n    {command}", paint(Style::Dim, what));
+    }
+    println!("Ctrl-C ends it, and takes everything away.");
+    loop {
+        thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+/// Writes what a shell has to know to be somebody.
+fn environment(demo: &Demo, name: &str, person: Person) -> Result<()> {
+    let path = demo.stage.directory().join(format!("{name}.env"));
+    let psql = demo.gateway.psql(&person.mint)?;
+    let mut text = String::new();
+    for (variable, value) in psql.environment() {
+        if variable == "PGPASSWORD" {
+            text.push_str(&format!("export GATEWRIGHT_TOKEN='{value}'\n"));
+        }
+        text.push_str(&format!("export {variable}='{value}'\n"));
+    }
+    let written = fs::write(&path, text);
+    let closed = written.and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o600)));
+    closed.map_err(|error| Error::new(format!("writing {}: {error}", path.display())))
+}
