@@ -26,6 +26,7 @@ mod kind;
 mod lineage;
 mod normalise;
 mod scope;
+mod second_reader;
 mod walk;
 
 use std::sync::Arc;

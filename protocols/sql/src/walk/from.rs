@@ -172,6 +172,13 @@ impl Walk {
                 self.note_origin(range.column(&column).as_ref(), &column);
             }
         }
+        if *is_natural {
+            // Compares every column that both sides have.
+            let star = Arc::from("*");
+            for column in both.ranges.iter().flat_map(Range::star) {
+                self.note_origin(Some(&column.origin), &star);
+            }
+        }
         let both = self.within(both, |walk| {
             quals.visit(walk);
             walk.scopes.last().cloned().unwrap_or_default()

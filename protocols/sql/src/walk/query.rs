@@ -223,7 +223,9 @@ impl Walk {
             // They add columns.
             columns = None;
         }
-        self.ctes.push(Cte { name: Arc::from(ctename.as_str()), columns });
+        let name: Arc<str> = Arc::from(ctename.as_str());
+        self.cte_names.push(Arc::clone(&name));
+        self.ctes.push(Cte { name, columns });
     }
 
     /// Walks `RETURNING`. Returns its columns.
@@ -282,6 +284,7 @@ impl Walk {
             self.effects = self.effects.union(effects);
             self.functions.insert(function);
         }
+        self.cte_names = planned.cte_names;
         self.effects.dynamic |= planned.effects.dynamic;
         self.effects.session |= planned.effects.session;
         self.kind_found = planned.kind_found;
