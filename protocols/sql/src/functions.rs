@@ -1,7 +1,7 @@
 //! What calling a function can do, as far as its name tells.
 //!
 //! PostgreSQL's own functions are in a table made from a real server's `pg_proc` (`functions/postgres.txt`;
-//! `tests/functions_table.rs` makes it, and compares it with any server it finds). What is not in there
+//! `tests/sql/live.rs` makes it, and compares it with any server it finds). What is not in there
 //! is [`FunctionClass::Unknown`]: its body is in a catalog that this crate does not see, so a statement
 //! that calls it counts as a write.
 //!

@@ -247,6 +247,7 @@ fn family_of_kind(kind: &str) -> Option<Family> {
         | "reset_all"
         | "set_role"
         | "set_session_authorization"
+        | "set_search_path"
         | "set_lexing"
         | "set_transaction" => Family::Set,
         "show" => Family::Show,

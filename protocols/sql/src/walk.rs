@@ -275,7 +275,7 @@ impl Walk {
             | N::RangeTableFunc(_)
             | N::RangeTableSample(_)
             | N::JsonTable(_) => {
-                self.from_item(node, &Scope::default());
+                self.walk_from_item(node, &Scope::default());
             }
             N::RangeTableFuncCol(column) => column.visit(self),
             N::LockingClause(clause) => self.locking(clause),

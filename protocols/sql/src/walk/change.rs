@@ -58,7 +58,7 @@ impl Walk {
         self.with(with_clause, |walk| {
             let target = walk.target(relation, Access::Write);
             let mut scope = target;
-            let from = walk.from_clause(from_clause);
+            let from = walk.walk_from(from_clause);
             scope.absorb(from);
             let filtered = walk.within(scope.clone(), |walk| {
                 walk.assigned_columns(target_list);
@@ -76,7 +76,7 @@ impl Walk {
         let DeleteStmt { relation, using_clause, where_clause, returning_clause, with_clause } = delete;
         self.with(with_clause, |walk| {
             let mut scope = walk.target(relation, Access::Write);
-            let using = walk.from_clause(using_clause);
+            let using = walk.walk_from(using_clause);
             scope.absorb(using);
             let filtered = walk.within(scope.clone(), |walk| walk.filter(where_clause, relation));
             walk.note_where(filtered);
@@ -100,7 +100,7 @@ impl Walk {
             let target = walk.target(relation, Access::Write);
             walk.relation_opt(relation, Access::Read);
             let source = match source_relation.as_ref().and_then(|source| source.node.as_ref()) {
-                Some(source) => walk.from_item(source, &Scope::default()),
+                Some(source) => walk.walk_from_item(source, &Scope::default()),
                 None => Scope::default(),
             };
             // `returning *` gives the source's columns before the target's.

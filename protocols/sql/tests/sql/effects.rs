@@ -242,11 +242,13 @@ fn a020_role_and_path_in_every_spelling() {
         r#"update pg_catalog.pg_settings set setting = 'x'"#,
         expect!["set_role [write session] pg_catalog.pg_settings:w no-where"],
     );
-    check(r#"set search_path to a, b"#, expect!["set [session]"]);
+    check(r#"set search_path to a, b"#, expect!["set_search_path [session]"]);
     check(
         r#"select set_config('search_path', 'a', false)"#,
-        expect!["select [session] set_config()=changing"],
+        expect!["set_search_path [session] set_config()=changing"],
     );
+    check(r#"set schema 'evil'"#, expect!["set_search_path [session]"]);
+    check(r#"reset search_path"#, expect!["set_search_path [session]"]);
     check(r#"alter role bob set role = admin"#, expect!["alter_role_set [ddl]"]);
     check(r#"alter role all in database d set search_path = x"#, expect!["alter_role_set [ddl]"]);
     check(r#"alter database d set role to admin"#, expect!["alter_database_set [ddl]"]);

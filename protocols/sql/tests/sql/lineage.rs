@@ -143,6 +143,9 @@ fn a026_whole_rows() {
     check_outputs(r#"select concat(p) from people p"#, expect!["unknown"]);
     check_outputs(r#"select (select p from people p)"#, expect!["unknown"]);
     check_outputs(r#"select p is null, p = p from people p"#, expect!["unknown, unknown"]);
+    check_outputs(r#"select column2 from people p, lateral (values (p.*)) v"#, expect!["unknown"]);
+    check_outputs(r#"select v.column2 from people p, lateral (values (p.*)) v"#, expect!["unknown"]);
+    check_outputs(r#"select (select p).ssn from people p"#, expect!["unknown"]);
     check_outputs(r#"select old from (select 1) x, people old"#, expect!["unknown"]);
 }
 

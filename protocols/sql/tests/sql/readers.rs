@@ -252,6 +252,7 @@ fn a014_every_kind_of_statement_is_understood_and_has_a_kind() {
         set_constraints
         set_lexing
         set_role
+        set_search_path
         set_session_authorization
         set_transaction
         show

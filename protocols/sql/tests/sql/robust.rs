@@ -11,8 +11,10 @@ use crate::{corpus, render::analyse};
 /// What a worker of tokio has, and the main thread's eighth.
 const IO_STACK: usize = 2 * 1024 * 1024;
 
+type Shape = fn(usize) -> String;
+
 /// Shapes that make a deep tree of a flat text, `n` times deep.
-const SHAPES: &[(&str, fn(usize) -> String)] = &[
+const SHAPES: &[(&str, Shape)] = &[
     ("plus", |n| format!("select 1{}", "+1".repeat(n))),
     ("or", |n| format!("select 1 from t where a{}", " or a".repeat(n))),
     ("and", |n| format!("select 1 from t where a{}", " and a".repeat(n))),
