@@ -90,6 +90,12 @@ const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "fuzz",
+        what: "mutated input, the same each time, some seconds for each target",
+        remedy: "the input is kept: the message says how to play it again",
+        run: |_| step(program(target_directory().join("debug/gatewright-fuzz")).args(["--seconds", "10"])),
+    },
+    Step {
         name: "threats",
         what: "docs/threats.md is what the tests say",
         remedy: "run `cargo xtask threats`, and read what changed",

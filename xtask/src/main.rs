@@ -50,6 +50,12 @@ const COMMANDS: &[Command] = &[
         what: "what the gateway costs beside PgBouncer and beside nothing (release build: minutes)",
         run: bench,
     },
+    Command {
+        name: "fuzz",
+        arguments: "[--seconds N] [--seed N] [--target NAME]",
+        what: "mutated input for everything that reads a peer's bytes",
+        run: fuzz,
+    },
     Command { name: "modules", arguments: "", what: "build the policy modules", run: |_| modules::build() },
     Command {
         name: "threats",
@@ -103,6 +109,11 @@ fn bench(arguments: &[String]) -> Result<()> {
         "gatewright-benches",
     ]))?;
     run::step(run::program(target_directory().join("release/gatewright-benches")).args(plan))
+}
+
+fn fuzz(arguments: &[String]) -> Result<()> {
+    run::step(&mut run::cargo(&["build", "--workspace"]))?;
+    run::step(run::program(target_directory().join("debug/gatewright-fuzz")).args(arguments))
 }
 
 fn usage() -> String {
