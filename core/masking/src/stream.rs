@@ -116,3 +116,21 @@ pub const MAX_HELD: usize = MAX_FIND + LOOK_AHEAD;
 
 /// Bytes that are taken in at once.
 const MAX_PART: usize = 16 * 1_024;
+
+#[cfg(test)]
+mod tests {
+    use gatewright_model::mask::{Detector, MaskMethod};
+
+    use super::*;
+    use crate::MaskKey;
+
+    #[test]
+    fn a036_memory_does_not_grow_with_the_pieces() {
+        let rules = Detector::ALL.map(|detector| (detector, MaskMethod::Redact));
+        let masker = Arc::new(TextMasker::new(rules, &MaskKey::new([7; 32])));
+        let (mut stream, mut out) = (StreamMasker::new(masker), Vec::new());
+        stream.push(&vec![b'a'; 4 << 20], &mut out);
+        assert!(stream.held.len() <= MAX_HELD + LOOK_BEHIND);
+        assert!(stream.held.capacity() <= 4 * MAX_PART, "{} bytes are kept", stream.held.capacity());
+    }
+}

@@ -57,6 +57,13 @@ impl Event {
         }
     }
 
+    /// The values that belong to [`Event::full_text`], as literals of the protocol's language.
+    pub fn parameters(&self) -> impl Iterator<Item = String> + '_ {
+        match &self.facet {
+            Facet::Sql(sql) => sql.parameters.iter().map(ToString::to_string),
+        }
+    }
+
     /// Must its record be on disk before it is forwarded (promise P1)?
     pub fn leaves_a_trace(&self) -> bool {
         match &self.facet {

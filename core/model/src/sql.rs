@@ -51,6 +51,21 @@ pub enum Parameter {
     Binary(Arc<[u8]>),
 }
 
+impl fmt::Display for Parameter {
+    /// As a SQL literal: for reviewers, never for a server.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Text(text) => write!(f, "'{}'", text.replace('\'', "''")),
+            Self::Binary(bytes) => {
+                f.write_str("'\\x")?;
+                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                f.write_str("'")
+            }
+        }
+    }
+}
+
 /// How well a text was understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Grade {

@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod dev_certificates;
+pub mod identity_fetch;
 pub mod metrics;
 pub mod shutdown;
 pub mod telemetry;

@@ -37,6 +37,9 @@ pub struct Play {
     session: PostgresSession,
     piece: usize,
     held: Option<EventId>,
+    decided: String,
+    permitted: Vec<String>,
+    sent: Vec<u8>,
     now: Instant,
     transcript: transcript::Transcript,
 }
@@ -102,8 +105,16 @@ impl Play {
             limits: stage.limits,
         });
         let session = PostgresSession::new(shared, Seed { cancel_key: CANCEL_KEY }, now);
-        let mut play =
-            Self { session, piece, held: None, now, transcript: transcript::Transcript::default() };
+        let mut play = Self {
+            session,
+            piece,
+            held: None,
+            decided: String::new(),
+            permitted: Vec::new(),
+            sent: Vec::new(),
+            now,
+            transcript: transcript::Transcript::default(),
+        };
         play.collect();
         play
     }
@@ -151,6 +162,7 @@ impl Play {
         self.transcript.note("permit");
         let event = self.held.take().expect("something is held");
         let masks = (!plan.is_empty()).then(|| Arc::new(plan));
+        self.permitted.push(self.decided.clone());
         self.input(Input::Permitted(Permit::mint(event, masks)));
     }
 
@@ -235,6 +247,16 @@ impl Play {
         self.input(Input::Timeout);
     }
 
+    /// Every text that was permitted, in order.
+    pub fn permitted(&self) -> &[String] {
+        &self.permitted
+    }
+
+    /// Every byte that was ever sent to the target.
+    pub fn sent(&self) -> &[u8] {
+        &self.sent
+    }
+
     /// Whether an event waits for its decision.
     pub const fn holds(&self) -> bool {
         self.held.is_some()
@@ -263,8 +285,12 @@ impl Play {
             if let Output::Decide(event) = &output {
                 let Facet::Sql(sql) = &event.facet;
                 self.held = Some(event.id);
+                self.decided = sql.analysis.text.to_string();
                 self.transcript.decide(event.kind(), &sql.analysis.text, sql.parameters.len());
                 continue;
+            }
+            if let Output::Send { side: Side::Upstream, unit } = &output {
+                self.sent.extend_from_slice(unit);
             }
             self.transcript.output(output);
         }

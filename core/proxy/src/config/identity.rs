@@ -1,12 +1,18 @@
 //! `[identity]`
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{fs, ops::Range, path::PathBuf, sync::Arc};
+
+use gatewright_identity::{Algorithm, BuiltinIssuer, Issuer, IssuerSettings, SetupError, Verifier};
+use gatewright_model::principal::PrincipalKind;
 
 use super::{
     reader::{Context, Located, Reader},
     target::read_ca,
 };
-use crate::tls::{ALPN_HTTP, ClientFiles, ClientTls};
+use crate::{
+    identity_fetch::IssuerClients,
+    tls::{ALPN_HTTP, ClientFiles, ClientTls},
+};
 
 /// Whose tokens are accepted.
 #[derive(Debug)]
@@ -20,18 +26,10 @@ pub struct Identity {
 /// An external OpenID Connect issuer.
 #[derive(Debug)]
 pub struct OidcIssuer {
-    /// The `iss` of its tokens: an https URL.
-    pub issuer: Arc<str>,
-    /// The `aud` that its tokens must carry.
-    pub audience: Arc<str>,
-    /// Signature algorithms, by their JWA names. At least one, asymmetric only.
-    pub algorithms: Vec<&'static str>,
+    /// What its tokens must look like.
+    pub settings: IssuerSettings,
     /// Where its keys come from.
     pub keys: IssuerKeys,
-    /// The claim with the groups.
-    pub groups_claim: Arc<str>,
-    /// The claim with the kind of principal.
-    pub kind_claim: Option<Arc<str>>,
 }
 
 /// Where an issuer's keys come from.
@@ -48,66 +46,103 @@ pub enum IssuerKeys {
     Discovery(Arc<ClientTls>),
 }
 
+impl Identity {
+    /// The verifier of all issuers: the gateway's own, and those of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// Never after [`super::Config::load`], which tried each of them.
+    pub fn verifier(&self, builtin: &BuiltinIssuer) -> Result<Verifier, SetupError> {
+        let own = builtin.issuer(BuiltinIssuer::settings(self.audience.clone()))?;
+        let external = self.issuers.iter().map(OidcIssuer::issuer).collect::<Result<Vec<_>, _>>()?;
+        Verifier::new([own].into_iter().chain(external).collect())
+    }
+
+    /// How the issuers with discovery are reached.
+    pub fn clients(&self) -> IssuerClients {
+        let clients = self.issuers.iter().filter_map(|issuer| match &issuer.keys {
+            IssuerKeys::Discovery(client) => Some((issuer.settings.issuer.clone(), client.clone())),
+            IssuerKeys::File { .. } => None,
+        });
+        clients.collect()
+    }
+}
+
+impl OidcIssuer {
+    fn issuer(&self) -> Result<Issuer, SetupError> {
+        match &self.keys {
+            IssuerKeys::File { jwks, .. } => Issuer::with_keys(self.settings.clone(), jwks),
+            IssuerKeys::Discovery(_) => Issuer::with_discovery(self.settings.clone()),
+        }
+    }
+}
+
 pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<Identity> {
     let audience = reader.text("audience", context);
     let issuers: Vec<_> =
         reader.tables("issuer", context).iter().map(|issuer| read_issuer(issuer, context)).collect();
     let mut seen: Vec<&str> = Vec::new();
     for (issuer, span) in issuers.iter().flatten() {
-        if seen.contains(&&*issuer.issuer) {
+        let name = &*issuer.settings.issuer;
+        if seen.contains(&name) {
             context.problems.error(
                 span.clone(),
-                format!("there is another issuer `{}`", issuer.issuer),
-                "write each issuer once",
+                format!("there is another issuer `{name}`"),
+                "write each issuer once: which of them verifies a token must not depend on their order",
             );
         }
-        seen.push(&issuer.issuer);
+        seen.push(name);
     }
     let issuers =
         issuers.into_iter().map(|issuer| issuer.map(|(issuer, _)| issuer)).collect::<Option<_>>()?;
     Some(Identity { audience: audience?.value, issuers })
 }
 
-fn read_issuer(
-    reader: &Reader<'_>,
-    context: &mut Context<'_>,
-) -> Option<(OidcIssuer, std::ops::Range<usize>)> {
+fn read_issuer(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<(OidcIssuer, Range<usize>)> {
     let issuer = reader.url("issuer", context);
     let audience = reader.text("audience", context);
     let algorithms = reader.choices("algorithms", context);
     let keys = read_keys(reader, context);
     let groups_claim = reader.text("groups_claim", context);
     let kind_claim = reader.text("kind_claim", context);
-    if kind_claim.is_none() && reader.has("kind_claim") {
-        return None;
-    }
-    let issuer = issuer?;
-    let value = OidcIssuer {
+    let default_kind = reader.choice("default_kind", context);
+    let claims = reader.texts("claims", context);
+    let key_hosts = reader.texts("key_hosts", context);
+    let (issuer, keys) = (issuer?, keys?);
+    let settings = IssuerSettings {
         issuer: issuer.value,
         audience: audience?.value,
-        algorithms: algorithms?.value,
-        keys: keys?,
+        algorithms: algorithms?.value.into_iter().filter_map(Algorithm::parse).collect(),
         groups_claim: groups_claim?.value,
-        kind_claim: kind_claim.map(|claim| claim.value),
+        kind_claim: kind_claim?.value,
+        default_kind: PrincipalKind::parse(default_kind?.value)?,
+        claims: claims?.value,
+        key_hosts: key_hosts?.value,
     };
+    let value = OidcIssuer { settings, keys: keys.value };
+    if let Err(error) = value.issuer() {
+        context.problems.error(keys.span, error.to_string(), JWKS_REMEDY);
+        return None;
+    }
     Some((value, issuer.span))
 }
 
-fn read_keys(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<IssuerKeys> {
+fn read_keys(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<Located<IssuerKeys>> {
     let discovery = reader.flag("discovery", context)?;
     let file = reader.path("jwks_file", context);
-    match (discovery.value, reader.has("jwks_file")) {
-        (true, false) => read_discovery(reader, context),
-        (false, true) => read_jwks(&file?, context),
+    let (value, key) = match (discovery.value, reader.has("jwks_file")) {
+        (true, false) => (read_discovery(reader, context)?, "issuer"),
+        (false, true) => (read_jwks(&file?, context)?, "jwks_file"),
         _ => {
             context.problems.error(
                 reader.span_of("discovery"),
                 "an issuer's keys need exactly one source",
                 "write `discovery = true` or `jwks_file = \"…\"`, not both",
             );
-            None
+            return None;
         }
-    }
+    };
+    Some(Located { value, span: reader.span_of(key) })
 }
 
 fn read_discovery(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<IssuerKeys> {
@@ -124,27 +159,29 @@ fn read_discovery(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<Issu
 
 fn read_jwks(file: &Located<PathBuf>, context: &mut Context<'_>) -> Option<IssuerKeys> {
     let path = file.value.clone();
-    let remedy =
-        "save the issuer's key set there: its URL is `jwks_uri` in the issuer's discovery document";
     match fs::read(&path) {
-        Ok(jwks) if serde_json::from_slice::<KeySet>(&jwks).is_ok_and(|set| !set.keys.is_empty()) => {
-            Some(IssuerKeys::File { path, jwks })
-        }
-        Ok(_) => {
-            let message = format!("`{}` is not a JSON Web Key Set with at least one key", path.display());
-            context.problems.error(file.span.clone(), message, remedy);
-            None
-        }
+        Ok(jwks) => Some(IssuerKeys::File { path, jwks }),
         Err(error) => {
             let message = format!("can not read `{}`: {error}", path.display());
-            context.problems.error(file.span.clone(), message, remedy);
+            context.problems.error(file.span.clone(), message, JWKS_REMEDY);
             None
         }
     }
 }
 
-/// As much of RFC 7517 section 5 as tells a key set from another file.
-#[derive(serde::Deserialize)]
-struct KeySet {
-    keys: Vec<serde_json::Map<String, serde_json::Value>>,
+const JWKS_REMEDY: &str = "save the issuer's key set: its URL is `jwks_uri` in the issuer's discovery document, \
+    below `/.well-known/openid-configuration`";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::ALGORITHMS;
+
+    #[test]
+    fn every_algorithm_of_the_schema_is_known_and_none_is_left_out() {
+        for name in ALGORITHMS {
+            assert_eq!(Algorithm::parse(name).map(Algorithm::as_str), Some(*name));
+        }
+        assert_eq!(ALGORITHMS.len(), Algorithm::ALL.len());
+    }
 }

@@ -217,8 +217,26 @@ const ISSUER: &[Setting] = &[
     Setting {
         key: "kind_claim",
         kind: Kind::Text,
-        need: Need::Optional("subjects are taken for people"),
+        need: Need::Default("\"principal_kind\""),
         about: "Claim that says `human`, `agent` or `service`",
+    },
+    Setting {
+        key: "default_kind",
+        kind: Kind::Choice(&["human", "agent", "service"]),
+        need: Need::Default("\"service\""),
+        about: "What a subject is whose token does not say",
+    },
+    Setting {
+        key: "claims",
+        kind: Kind::Texts,
+        need: Need::Default("[]"),
+        about: "Further claims that policies may read",
+    },
+    Setting {
+        key: "key_hosts",
+        kind: Kind::Texts,
+        need: Need::Default("[]"),
+        about: "Hosts beside the issuer's own that its discovery document may name for its keys",
     },
 ];
 

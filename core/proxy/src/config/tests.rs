@@ -537,7 +537,10 @@ fn f040_evidence_in_memory_and_certificates_near_their_end_are_warnings() {
     let later = SystemTime::now() + Duration::from_secs(80 * 24 * 60 * 60);
     let file = folder.path().join("gatewright.toml");
     let config = load_at(&file, later, &|path| path.ends_with("evidence")).unwrap();
-    check_shown(&folder, &config.warnings, expect![[r#"
+    check_shown(
+        &folder,
+        &config.warnings,
+        expect![[r#"
         warning: `evidence` is in memory: evidence is lost when this machine restarts
          --> gatewright.toml:5:1
           |
@@ -562,7 +565,8 @@ fn f040_evidence_in_memory_and_certificates_near_their_end_are_warnings() {
            |
            = help: renew it; the gateway takes the new one without a restart
 
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -610,8 +614,9 @@ fn the_reference_lists_every_setting() {
 #[test]
 fn every_setting_can_be_given() {
     let folder = folder();
-    fs::write(folder.path().join("jwks.json"), r#"{"keys":[{"kty":"OKP"}]}"#).unwrap();
-    load(
+    let issuer = gatewright_identity::BuiltinIssuer::create(folder.path()).unwrap();
+    fs::write(folder.path().join("jwks.json"), issuer.jwks()).unwrap();
+    let config = load(
         &folder,
         r#"
 [gateway]
@@ -631,6 +636,9 @@ algorithms = ["RS256", "EdDSA"]
 jwks_file = "jwks.json"
 groups_claim = "groups"
 kind_claim = "principal_kind"
+default_kind = "human"
+claims = ["email"]
+key_hosts = ["keys.id.example"]
 [[identity.issuer]]
 issuer = "https://other.example/tenant"
 audience = "gatewright"
@@ -660,4 +668,6 @@ tls = { certificate = "server.pem", key = "server.key", required = true }
 "#,
     )
     .unwrap();
+    config.identity.verifier(&issuer).unwrap();
+    assert_eq!(config.identity.clients().len(), 1);
 }

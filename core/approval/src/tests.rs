@@ -1,0 +1,269 @@
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, SystemTime},
+};
+
+use gatewright_model::{
+    decision::{Escalation, SetVersion},
+    digest::Digest,
+    event::{Event, Facet, SessionContext},
+    id::{ApprovalId, EventId, SessionId},
+    principal::{Principal, PrincipalKind},
+    sql::{Analysis, Grade, Parameter, SqlEvent, SqlPhase},
+};
+
+use crate::{
+    Answer, AnswerError, Approvals, NewRequest, OPEN_PER_SUBJECT, RequestError, Settled, State, Ticket,
+    visible,
+};
+
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+const TTL: Duration = Duration::from_secs(60);
+
+fn principal(subject: &str, groups: &[&str], actors: &[&str]) -> Principal {
+    Principal {
+        subject: subject.into(),
+        issuer: "test".into(),
+        kind: PrincipalKind::Human,
+        groups: groups.iter().map(|group| Arc::from(*group)).collect(),
+        actors: actors.iter().map(|actor| Arc::from(*actor)).collect(),
+        claims: Vec::new(),
+        credential: "t1".into(),
+        expires_at: None,
+    }
+}
+
+fn asked(text: &str, parameters: Vec<Parameter>, quorum: u8, asking: Principal) -> NewRequest {
+    let analysis = Analysis {
+        text: text.into(),
+        normalised: text.into(),
+        fingerprint: "".into(),
+        grade: Grade::Verified,
+        grade_reason: None,
+        statements: Vec::new(),
+    };
+    NewRequest {
+        session: Arc::new(SessionContext {
+            id: SessionId::from_random([1; 16]),
+            protocol: "postgres",
+            listener: "l".into(),
+            target: "t".into(),
+            account: "app".into(),
+            attributes: Vec::new(),
+            client: ([127, 0, 0, 1], 1).into(),
+            principal: Arc::new(asking),
+            opened_at: NOW,
+        }),
+        event: Arc::new(Event {
+            id: EventId::FIRST,
+            payload: Digest::new([7; 32]),
+            facet: Facet::Sql(SqlEvent {
+                phase: SqlPhase::Query,
+                analysis: Arc::new(analysis),
+                parameters,
+            }),
+        }),
+        escalation: Escalation {
+            rule: "escalate/drop".into(),
+            reason: "it drops a table".into(),
+            reviewers: vec!["reviewers".into()],
+            quorum,
+            ttl: TTL,
+        },
+        set: SetVersion { number: 1, digest: Digest::new([0; 32]) },
+    }
+}
+
+fn request(approvals: &Approvals, quorum: u8) -> Ticket {
+    let alice = principal("alice", &["reviewers"], &["agent-7"]);
+    approvals.request(asked("drop table people", Vec::new(), quorum, alice), NOW).unwrap()
+}
+
+fn answer(
+    approvals: &Approvals,
+    id: &ApprovalId,
+    reviewer: &Principal,
+    answer: Answer,
+) -> Result<State, AnswerError> {
+    approvals.answer(id, reviewer, answer, "because", NOW, |_| Ok(()))
+}
+
+fn poll(ticket: &mut Ticket) -> Poll<Settled> {
+    std::pin::Pin::new(ticket).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn bob() -> Principal {
+    principal("bob", &["reviewers"], &[])
+}
+
+#[test]
+fn an_approval_by_someone_else_lets_it_run() {
+    let approvals = Approvals::new();
+    let mut ticket = request(&approvals, 1);
+    assert_eq!(poll(&mut ticket), Poll::Pending);
+    assert_eq!(answer(&approvals, &ticket.id().clone(), &bob(), Answer::Approve), Ok(State::Approved));
+    assert_eq!(poll(&mut ticket), Poll::Ready(Settled::Approved { by: vec!["bob".into()] }));
+}
+
+#[test]
+fn a096_nobody_in_the_chain_can_answer() {
+    let approvals = Approvals::new();
+    let mut ticket = request(&approvals, 1);
+    let id = ticket.id().clone();
+    for (reviewer, error) in [
+        (principal("alice", &["reviewers"], &[]), AnswerError::OwnRequest),
+        (principal("agent-7", &["reviewers"], &[]), AnswerError::OwnRequest),
+        (principal("alice", &["reviewers"], &["helper"]), AnswerError::OwnRequest),
+        (principal("bob", &["reviewers"], &["agent-7"]), AnswerError::ByAgent),
+        (principal("bob", &["analysts"], &[]), AnswerError::NotAReviewer),
+        (principal("bob", &[], &[]), AnswerError::NotAReviewer),
+    ] {
+        assert_eq!(answer(&approvals, &id, &reviewer, Answer::Approve), Err(error), "{reviewer:?}");
+    }
+    // The same name by another issuer may be the same person.
+    let other = Principal { issuer: "other".into(), ..principal("alice", &["reviewers"], &[]) };
+    assert_eq!(answer(&approvals, &id, &other, Answer::Approve), Err(AnswerError::OwnRequest));
+    assert_eq!(poll(&mut ticket), Poll::Pending);
+}
+
+#[test]
+fn a096_one_reviewer_counts_once() {
+    let approvals = Approvals::new();
+    let mut ticket = request(&approvals, 2);
+    let id = ticket.id().clone();
+    assert_eq!(answer(&approvals, &id, &bob(), Answer::Approve), Ok(State::Pending));
+    assert_eq!(answer(&approvals, &id, &bob(), Answer::Approve), Err(AnswerError::Again));
+    assert_eq!(poll(&mut ticket), Poll::Pending);
+    let carol = principal("carol", &["reviewers"], &[]);
+    assert_eq!(answer(&approvals, &id, &carol, Answer::Approve), Ok(State::Approved));
+}
+
+#[test]
+fn a096_an_old_answer_can_not_be_used_again() {
+    let approvals = Approvals::new();
+    let ticket = request(&approvals, 1);
+    let id = ticket.id().clone();
+    answer(&approvals, &id, &bob(), Answer::Approve).unwrap();
+    let carol = principal("carol", &["reviewers"], &[]);
+    assert_eq!(answer(&approvals, &id, &carol, Answer::Approve), Err(AnswerError::Settled));
+    let unknown = ApprovalId::from_random([9; 10]);
+    assert_eq!(answer(&approvals, &unknown, &carol, Answer::Approve), Err(AnswerError::Unknown));
+}
+
+#[test]
+fn f024_time_that_is_over_is_a_refusal() {
+    let approvals = Approvals::new();
+    let mut ticket = request(&approvals, 1);
+    let id = ticket.id().clone();
+    approvals.expire(NOW + TTL - Duration::from_secs(1));
+    assert_eq!(poll(&mut ticket), Poll::Pending);
+    let late = approvals.answer::<AnswerError>(&id, &bob(), Answer::Approve, "", NOW + TTL, |_| Ok(()));
+    assert_eq!(late, Err(AnswerError::Settled), "even before the sweep");
+    approvals.expire(NOW + TTL);
+    assert_eq!(poll(&mut ticket), Poll::Ready(Settled::Expired));
+}
+
+#[test]
+fn f025_an_answer_after_the_client_left_counts_for_nothing() {
+    let approvals = Approvals::new();
+    let ticket = request(&approvals, 1);
+    let id = ticket.id().clone();
+    drop(ticket);
+    assert_eq!(answer(&approvals, &id, &bob(), Answer::Approve), Err(AnswerError::Settled));
+    assert_eq!(approvals.show(&id).unwrap().state, State::Withdrawn);
+}
+
+#[test]
+fn f026_the_first_rejection_wins() {
+    let approvals = Approvals::new();
+    let mut ticket = request(&approvals, 2);
+    let id = ticket.id().clone();
+    answer(&approvals, &id, &bob(), Answer::Approve).unwrap();
+    let carol = principal("carol", &["reviewers"], &[]);
+    assert_eq!(answer(&approvals, &id, &carol, Answer::Reject), Ok(State::Rejected));
+    let rejected = Settled::Rejected { by: "carol".into(), comment: "because".into() };
+    assert_eq!(poll(&mut ticket), Poll::Ready(rejected));
+    assert_eq!(approvals.show(&id).unwrap().votes.len(), 2, "both are kept");
+}
+
+#[test]
+fn a094_a_view_names_everything_that_an_approval_covers() {
+    let approvals = Approvals::new();
+    let alice = principal("alice", &[], &["agent-7"]);
+    let parameters = vec![Parameter::Text("42".into()), Parameter::Null];
+    let ticket =
+        approvals.request(asked("delete from t where id = $1", parameters, 1, alice), NOW).unwrap();
+    let view = approvals.show(ticket.id()).unwrap();
+    assert_eq!(view.payload, Digest::new([7; 32]));
+    assert_eq!((&*view.subject, &*view.target, &*view.account), ("alice", "t", "app"));
+    assert_eq!(view.actors, [Arc::from("agent-7")]);
+    assert_eq!(view.text, "delete from t where id = $1");
+    assert_eq!(view.parameters, ["'42'", "null"]);
+}
+
+#[test]
+fn a095_what_would_hide_is_shown() {
+    assert_eq!(visible("select 1"), "select 1");
+    assert_eq!(visible("a\tb\nc"), "a\tb\nc");
+    assert_eq!(visible("x \u{202e}gnihton"), "x ⟦U+202E⟧gnihton");
+    assert_eq!(visible("a\u{200b}b\u{feff}"), "a⟦U+200B⟧b⟦U+FEFF⟧");
+    assert_eq!(visible("\u{1b}[2Jx\r"), "⟦U+001B⟧[2Jx⟦U+000D⟧");
+    assert_eq!(visible("drop table t;   \n--"), "drop table t;⟦U+0020⟧⟦U+0020⟧⟦U+0020⟧\n--");
+    assert_eq!(visible("a\u{a0}b"), "a⟦U+00A0⟧b");
+}
+
+#[test]
+fn a095_what_is_too_long_to_show_is_not_asked() {
+    let approvals = Approvals::new();
+    let alice = || principal("alice", &[], &[]);
+    let long = "x".repeat(crate::DISPLAY_LIMIT + 1);
+    let error = approvals.request(asked(&long, Vec::new(), 1, alice()), NOW).unwrap_err();
+    assert_eq!(error, RequestError::TooLong);
+    let hidden = vec![Parameter::Text(long.as_str().into())];
+    assert_eq!(
+        approvals.request(asked("select $1", hidden, 1, alice()), NOW).unwrap_err(),
+        RequestError::TooLong
+    );
+}
+
+#[test]
+fn a097_one_subject_can_not_flood_the_reviewers() {
+    let approvals = Approvals::new();
+    let tickets: Vec<Ticket> = (0..OPEN_PER_SUBJECT).map(|_| request(&approvals, 1)).collect();
+    let ask =
+        |subject: &str| approvals.request(asked("x", Vec::new(), 1, principal(subject, &[], &[])), NOW);
+    assert_eq!(ask("alice").unwrap_err(), RequestError::TooMany);
+    assert!(ask("dave").is_ok(), "another subject is not in the way");
+    drop(tickets);
+    assert!(ask("alice").is_ok());
+}
+
+#[test]
+fn what_is_not_recorded_does_not_count() {
+    let approvals = Approvals::new();
+    let mut ticket = request(&approvals, 1);
+    let id = ticket.id().clone();
+    let failed = approvals.answer(&id, &bob(), Answer::Approve, "", NOW, |_| Err(AnswerError::Unknown));
+    assert_eq!(failed, Err(AnswerError::Unknown));
+    assert_eq!(poll(&mut ticket), Poll::Pending);
+}
+
+#[test]
+fn a_rejection_says_why() {
+    let approvals = Approvals::new();
+    let ticket = request(&approvals, 1);
+    let empty = approvals.answer::<AnswerError>(ticket.id(), &bob(), Answer::Reject, " ", NOW, |_| Ok(()));
+    assert_eq!(empty, Err(AnswerError::CommentMissing));
+}
+
+#[test]
+fn lists_show_what_waits_and_on_request_what_was_settled() {
+    let approvals = Approvals::new();
+    let open = request(&approvals, 1);
+    drop(request(&approvals, 1));
+    assert_eq!(approvals.list(false).len(), 1);
+    assert_eq!(approvals.list(true).len(), 2);
+    assert_eq!(approvals.pending(), 1);
+    drop(open);
+}

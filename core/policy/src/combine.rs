@@ -1,0 +1,235 @@
+//! From what each policy said to what is done. The order of policies does not matter: any block; else any
+//! escalation; else the union of masks; else allow.
+//!
+//! A policy that failed says block. Mode `monitor` is recorded and does not count. Nothing here runs a
+//! module; this is where to look for why something was let through.
+
+use std::sync::Arc;
+
+use gatewright_model::{
+    decision::{Block, Decision, Diagnostic, Escalation, Evaluation, Mode, SetVersion},
+    event::{Event, Facet},
+    mask::{ColumnMask, DetectorMask, MaskPlan},
+    sql::Grade,
+};
+
+use crate::{contract::verdict::Draft, instance::Failure, set::Policy};
+
+/// What one policy said.
+pub(crate) struct Answer<'p> {
+    pub(crate) policy: &'p Policy,
+    pub(crate) said: Result<Draft, Failure>,
+}
+
+/// Why no policy is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unjudged {
+    /// No policy in mode `protect` is for this event.
+    NoMatch,
+    /// It was not understood, and no policy takes that upon itself.
+    Grade(Grade),
+}
+
+impl Unjudged {
+    pub(crate) fn evaluation(self, event: &Event, set: SetVersion) -> Evaluation {
+        let reason: Arc<str>;
+        let (code, remedy) = match self {
+            Self::NoMatch => {
+                reason = "no policy allows requests of this kind in this session".into();
+                ("policy.no_match", "ask the operator of the gateway for a policy that covers it")
+            }
+            Self::Grade(grade) => {
+                let Facet::Sql(sql) = &event.facet;
+                let why = sql.analysis.grade_reason.as_deref().unwrap_or("its grade says so");
+                reason = format!("the statement could not be judged safely: {why}").into();
+                let code = if grade == Grade::Disputed { "sql.disputed" } else { "sql.unparsed" };
+                (code, "write it in a plainer form")
+            }
+        };
+        let block = Block { code: code.into(), rule: "".into(), reason, remedy: remedy.into() };
+        Evaluation { decision: Decision::Block(block), diagnostics: Vec::new(), set }
+    }
+}
+
+/// Combines the answers of all policies that were asked, at least one of them in mode `protect`.
+pub(crate) fn combine(event: &Event, set: SetVersion, answers: Vec<Answer>) -> Evaluation {
+    let diagnostics = answers.iter().map(diagnostic).collect();
+    let mut blocks = Vec::new();
+    let mut escalations = Vec::new();
+    let mut masks = MaskPlan::default();
+    for Answer { policy, said } in answers {
+        if policy.mode == Mode::Monitor {
+            continue;
+        }
+        match said {
+            Ok(Draft::Allow) => {}
+            Ok(Draft::Block { rule, reason, remedy }) => blocks.push(Block {
+                code: denied(event).into(),
+                rule: full_rule(policy, &rule),
+                reason: reason.into(),
+                remedy: remedy.into(),
+            }),
+            Ok(Draft::Mask { columns, detectors }) => masks.merge(MaskPlan {
+                columns: columns
+                    .into_iter()
+                    .map(|column| ColumnMask {
+                        schema: column.schema.into(),
+                        relation: column.relation.into(),
+                        column: column.column.into(),
+                        method: column.method,
+                        rule: full_rule(policy, &column.rule),
+                    })
+                    .collect(),
+                detectors: detectors
+                    .into_iter()
+                    .map(|detector| DetectorMask {
+                        detector: detector.detector,
+                        method: detector.method,
+                        rule: full_rule(policy, &detector.rule),
+                    })
+                    .collect(),
+            }),
+            Ok(Draft::Escalate { rule, reason, reviewers, quorum, ttl }) => escalations.push(Escalation {
+                rule: full_rule(policy, &rule),
+                reason: reason.into(),
+                reviewers,
+                quorum,
+                ttl,
+            }),
+            Err(failure) => blocks.push(failed(policy, &failure)),
+        }
+    }
+    Evaluation { decision: strongest(blocks, escalations, masks), diagnostics, set }
+}
+
+fn strongest(blocks: Vec<Block>, escalations: Vec<Escalation>, masks: MaskPlan) -> Decision {
+    if let Some(block) = blocks.into_iter().next() {
+        return Decision::Block(block);
+    }
+    if let Some(joined) = escalations.into_iter().map(Ok).reduce(|one, other| join(one?, other?)) {
+        return match joined {
+            Ok(escalation) => Decision::Escalate { escalation, masks },
+            Err(block) => Decision::Block(block),
+        };
+    }
+    if masks.is_empty() { Decision::Allow } else { Decision::Mask(masks) }
+}
+
+/// One request to reviewers that satisfies both: reviewers that both name, the higher quorum, the shorter
+/// wait. Where no group may decide for both, nobody can.
+fn join(one: Escalation, other: Escalation) -> Result<Escalation, Block> {
+    let reviewers = if one.reviewers.is_empty() {
+        other.reviewers
+    } else if other.reviewers.is_empty() {
+        one.reviewers
+    } else {
+        let shared: Vec<_> =
+            one.reviewers.into_iter().filter(|group| other.reviewers.contains(group)).collect();
+        if shared.is_empty() {
+            return Err(Block {
+                code: "policy.conflict".into(),
+                rule: one.rule,
+                reason: format!("needs approvals that no group may give: `{}` asks too", other.rule).into(),
+                remedy: "ask the operator of the gateway for reviewers that both policies name".into(),
+            });
+        }
+        shared
+    };
+    let reason = if one.reason == other.reason {
+        one.reason
+    } else {
+        format!("{}; {}", one.reason, other.reason).into()
+    };
+    let (quorum, ttl) = (one.quorum.max(other.quorum), one.ttl.min(other.ttl));
+    Ok(Escalation { rule: one.rule, reason, reviewers, quorum, ttl })
+}
+
+fn diagnostic(answer: &Answer) -> Diagnostic {
+    let Answer { policy, said } = answer;
+    let (decision, rule, failure) = match said {
+        Ok(Draft::Allow) => ("allow", None, None),
+        Ok(Draft::Block { rule, .. }) => ("block", Some(rule), None),
+        Ok(Draft::Mask { .. }) => ("mask", None, None),
+        Ok(Draft::Escalate { rule, .. }) => ("escalate", Some(rule), None),
+        Err(failure) => ("block", None, Some(failure.code())),
+    };
+    Diagnostic {
+        policy: Arc::clone(&policy.name),
+        module: policy.module.digest(),
+        mode: policy.mode,
+        decision,
+        rule: rule.map(|rule| rule.as_str().into()),
+        failure,
+    }
+}
+
+fn failed(policy: &Policy, failure: &Failure) -> Block {
+    Block {
+        code: failure.code().into(),
+        rule: Arc::clone(&policy.name),
+        reason: format!("the policy `{}` gave no answer", policy.name).into(),
+        remedy: "tell the operator of the gateway; the log says why".into(),
+    }
+}
+
+fn full_rule(policy: &Policy, rule: &str) -> Arc<str> {
+    format!("{}/{rule}", policy.name).into()
+}
+
+fn denied(event: &Event) -> &'static str {
+    match event.facet {
+        Facet::Sql(_) => "sql.denied",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn escalation(rule: &str, reviewers: &[&str], quorum: u8, seconds: u64) -> Escalation {
+        Escalation {
+            rule: rule.into(),
+            reason: "why".into(),
+            reviewers: reviewers.iter().map(|group| Arc::from(*group)).collect(),
+            quorum,
+            ttl: Duration::from_secs(seconds),
+        }
+    }
+
+    fn block(rule: &str) -> Block {
+        Block { code: "sql.denied".into(), rule: rule.into(), reason: "".into(), remedy: "".into() }
+    }
+
+    #[test]
+    fn a_block_beats_an_escalation() {
+        let decision = strongest(vec![block("b")], vec![escalation("e", &[], 1, 60)], MaskPlan::default());
+        assert_eq!(decision, Decision::Block(block("b")));
+    }
+
+    #[test]
+    fn two_escalations_ask_for_what_satisfies_both() {
+        for swap in [false, true] {
+            let mut two = [escalation("a", &["dba", "sec"], 1, 600), escalation("a", &["sec"], 2, 60)];
+            if swap {
+                two.reverse();
+            }
+            let Decision::Escalate { escalation: joined, .. } =
+                strongest(Vec::new(), two.to_vec(), MaskPlan::default())
+            else {
+                panic!("not an escalation")
+            };
+            assert_eq!(joined, escalation("a", &["sec"], 2, 60));
+        }
+    }
+
+    #[test]
+    fn reviewers_that_have_nobody_in_common_can_not_approve() {
+        let two = vec![escalation("a", &["dba"], 1, 60), escalation("b", &["sec"], 1, 60)];
+        let Decision::Block(block) = strongest(Vec::new(), two, MaskPlan::default()) else {
+            panic!("not a block")
+        };
+        assert_eq!(&*block.code, "policy.conflict");
+    }
+}

@@ -1,0 +1,300 @@
+//! `gatewright:policy/verdict`: answers under construction, and their bounds.
+//!
+//! Whatever a module says here reaches records, logs and the client's screen, so each text has a length and
+//! an alphabet, and each word must be known. The first thing that does not fit ends the evaluation.
+
+use std::{sync::Arc, time::Duration};
+
+use gatewright_model::mask::{Detector, MaskMethod};
+use wasmtime::{
+    StoreContextMut,
+    component::{Resource, WasmStr},
+};
+
+use super::{Interface, text};
+use crate::guest::{Guest, Stop};
+
+/// Type of the handle to a verdict.
+pub(crate) struct VerdictHandle;
+
+type H = VerdictHandle;
+
+/// Bytes of the name of a rule.
+const RULE: usize = 64;
+/// Bytes of a reason or remedy.
+const SENTENCE: usize = 512;
+/// Bytes of the name of a schema, relation, column or group.
+const NAME: usize = 256;
+/// Columns and detectors of one mask.
+const COLUMNS: usize = 512;
+const DETECTORS: usize = 16;
+/// Groups of one escalation.
+const REVIEWERS: usize = 16;
+const QUORUM: u32 = 16;
+const TTL: u64 = 7 * 24 * 3600;
+const PARTIAL: u8 = 64;
+/// Verdicts that exist at the same time.
+const DRAFTS: usize = 8;
+
+/// A verdict as the module made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Draft {
+    Allow,
+    Block { rule: String, reason: String, remedy: String },
+    Mask { columns: Vec<ColumnDraft>, detectors: Vec<DetectorDraft> },
+    Escalate { rule: String, reason: String, reviewers: Vec<Arc<str>>, quorum: u8, ttl: Duration },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ColumnDraft {
+    pub(crate) schema: String,
+    pub(crate) relation: String,
+    pub(crate) column: String,
+    pub(crate) method: MaskMethod,
+    pub(crate) rule: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DetectorDraft {
+    pub(crate) detector: Detector,
+    pub(crate) method: MaskMethod,
+    pub(crate) rule: String,
+}
+
+/// The verdicts of one evaluation, by the number of their handle. A number is never used twice in the life
+/// of an instance (until it wraps), so a handle kept from an earlier call names nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Drafts {
+    open: Vec<(u32, Draft)>,
+    last: u32,
+}
+
+impl Drafts {
+    pub(crate) fn clear(&mut self) {
+        self.open.clear();
+    }
+
+    fn add(&mut self, draft: Draft) -> Result<Resource<H>, Stop> {
+        if self.open.len() == DRAFTS {
+            return Err(Stop::Invalid(format!("made more than {DRAFTS} verdicts for one event")));
+        }
+        self.last = self.last.wrapping_add(1);
+        self.open.push((self.last, draft));
+        Ok(Resource::new_own(self.last))
+    }
+
+    fn get(&mut self, handle: &Resource<H>) -> Result<&mut Draft, Stop> {
+        let open = self.open.iter_mut().find(|(number, _)| *number == handle.rep());
+        open.map(|(_, draft)| draft).ok_or_else(stale)
+    }
+
+    /// Takes the verdict that the module returned.
+    pub(crate) fn take(&mut self, handle: &Resource<H>) -> Result<Draft, Stop> {
+        let place = self.open.iter().position(|(number, _)| *number == handle.rep()).ok_or_else(stale)?;
+        Ok(self.open.swap_remove(place).1)
+    }
+
+    fn drop(&mut self, number: u32) {
+        self.open.retain(|(own, _)| *own != number);
+    }
+}
+
+fn stale() -> Stop {
+    Stop::Invalid("used a verdict of an earlier event".to_owned())
+}
+
+type Cx<'a> = StoreContextMut<'a, Guest>;
+
+pub(super) fn link(interface: &mut Interface) -> wasmtime::Result<()> {
+    let Interface(instance) = interface;
+    let verdict = wasmtime::component::ResourceType::host::<H>();
+    instance.resource("verdict", verdict, |mut cx, number| {
+        cx.data_mut().drafts.drop(number);
+        Ok(())
+    })?;
+    instance.func_wrap("[static]verdict.allow", |cx: Cx, ()| construct(cx, |_| Ok(Draft::Allow)))?;
+    instance.func_wrap(
+        "[static]verdict.block",
+        |cx: Cx, (rule, reason, remedy): (WasmStr, WasmStr, WasmStr)| {
+            construct(cx, |cx| {
+                let (rule, reason) = (rule_name(cx, &rule)?, sentence(cx, &reason)?);
+                Ok(Draft::Block { rule, reason, remedy: sentence(cx, &remedy)? })
+            })
+        },
+    )?;
+    instance.func_wrap("[static]verdict.mask", |cx: Cx, ()| {
+        construct(cx, |_| Ok(Draft::Mask { columns: Vec::new(), detectors: Vec::new() }))
+    })?;
+    instance.func_wrap("[static]verdict.escalate", |cx: Cx, (rule, reason): (WasmStr, WasmStr)| {
+        construct(cx, |cx| {
+            let (rule, reason) = (rule_name(cx, &rule)?, sentence(cx, &reason)?);
+            let (reviewers, ttl) = (Vec::new(), Duration::from_secs(600));
+            Ok(Draft::Escalate { rule, reason, reviewers, quorum: 1, ttl })
+        })
+    })?;
+    link_mask(interface)?;
+    link_escalation(interface)
+}
+
+fn construct(
+    mut cx: Cx,
+    make: impl FnOnce(&Cx) -> Result<Draft, Stop>,
+) -> wasmtime::Result<(Resource<H>,)> {
+    cx.data_mut().count_call()?;
+    let draft = make(&cx)?;
+    Ok((cx.data_mut().drafts.add(draft)?,))
+}
+
+fn link_mask(interface: &mut Interface) -> wasmtime::Result<()> {
+    type Column = (Resource<H>, WasmStr, WasmStr, WasmStr, WasmStr, WasmStr);
+    interface.0.func_wrap(
+        "[method]verdict.add-column",
+        |mut cx: Cx, (verdict, schema, relation, column, method, rule): Column| {
+            cx.data_mut().count_call()?;
+            let added = ColumnDraft {
+                schema: name(&cx, &schema)?,
+                relation: name(&cx, &relation)?,
+                column: name(&cx, &column)?,
+                method: mask_method(&text(&cx, &method)?)?,
+                rule: rule_name(&cx, &rule)?,
+            };
+            match cx.data_mut().drafts.get(&verdict)? {
+                Draft::Mask { columns, .. } if columns.len() < COLUMNS => columns.push(added),
+                Draft::Mask { .. } => Err(too_many("columns", COLUMNS))?,
+                _ => Err(not_a("mask"))?,
+            }
+            Ok(())
+        },
+    )?;
+    interface.0.func_wrap(
+        "[method]verdict.add-detector",
+        |mut cx: Cx, (verdict, detector, method, rule): (Resource<H>, WasmStr, WasmStr, WasmStr)| {
+            cx.data_mut().count_call()?;
+            let added = DetectorDraft {
+                detector: Detector::parse(&text(&cx, &detector)?).ok_or_else(|| unknown("detector"))?,
+                method: mask_method(&text(&cx, &method)?)?,
+                rule: rule_name(&cx, &rule)?,
+            };
+            match cx.data_mut().drafts.get(&verdict)? {
+                Draft::Mask { detectors, .. } if detectors.len() < DETECTORS => detectors.push(added),
+                Draft::Mask { .. } => Err(too_many("detectors", DETECTORS))?,
+                _ => Err(not_a("mask"))?,
+            }
+            Ok(())
+        },
+    )
+}
+
+fn link_escalation(interface: &mut Interface) -> wasmtime::Result<()> {
+    let Interface(instance) = interface;
+    instance.func_wrap(
+        "[method]verdict.add-reviewers",
+        |mut cx: Cx, (verdict, group): (Resource<H>, WasmStr)| {
+            cx.data_mut().count_call()?;
+            let group = name(&cx, &group)?.into();
+            match cx.data_mut().drafts.get(&verdict)? {
+                Draft::Escalate { reviewers, .. } if reviewers.len() < REVIEWERS => reviewers.push(group),
+                Draft::Escalate { .. } => Err(too_many("groups of reviewers", REVIEWERS))?,
+                _ => Err(not_a("escalation"))?,
+            }
+            Ok(())
+        },
+    )?;
+    instance.func_wrap(
+        "[method]verdict.set-quorum",
+        |mut cx: Cx, (verdict, wanted): (Resource<H>, u32)| {
+            cx.data_mut().count_call()?;
+            match cx.data_mut().drafts.get(&verdict)? {
+                Draft::Escalate { quorum, .. } if (1..=QUORUM).contains(&wanted) => *quorum = wanted as u8,
+                Draft::Escalate { .. } => Err(out_of_range("quorum"))?,
+                _ => Err(not_a("escalation"))?,
+            }
+            Ok(())
+        },
+    )?;
+    instance.func_wrap("[method]verdict.set-ttl", |mut cx: Cx, (verdict, seconds): (Resource<H>, u64)| {
+        cx.data_mut().count_call()?;
+        match cx.data_mut().drafts.get(&verdict)? {
+            Draft::Escalate { ttl, .. } if (1..=TTL).contains(&seconds) => {
+                *ttl = Duration::from_secs(seconds);
+            }
+            Draft::Escalate { .. } => Err(out_of_range("time to wait"))?,
+            _ => Err(not_a("escalation"))?,
+        }
+        Ok(())
+    })
+}
+
+fn rule_name(cx: &Cx, string: &WasmStr) -> Result<String, Stop> {
+    let rule = text(cx, string)?;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    if rule.is_empty() || rule.len() > RULE || !rule.bytes().all(fits) {
+        return Err(Stop::Invalid(format!(
+            "named a rule that is not 1 to {RULE} letters, digits, `.`, `-` or `_`"
+        )));
+    }
+    Ok(rule.into_owned())
+}
+
+fn sentence(cx: &Cx, string: &WasmStr) -> Result<String, Stop> {
+    let sentence = text(cx, string)?;
+    if sentence.len() > SENTENCE || sentence.contains(char::is_control) {
+        return Err(Stop::Invalid(format!(
+            "gave a reason or remedy of more than {SENTENCE} bytes or with control characters"
+        )));
+    }
+    Ok(sentence.into_owned())
+}
+
+fn name(cx: &Cx, string: &WasmStr) -> Result<String, Stop> {
+    let name = text(cx, string)?;
+    if name.is_empty() || name.len() > NAME || name.contains(char::is_control) {
+        return Err(Stop::Invalid(format!(
+            "gave a name that is not 1 to {NAME} bytes without control characters"
+        )));
+    }
+    Ok(name.into_owned())
+}
+
+fn mask_method(word: &str) -> Result<MaskMethod, Stop> {
+    match word {
+        "redact" => return Ok(MaskMethod::Redact),
+        "hash" => return Ok(MaskMethod::Hash),
+        _ => {}
+    }
+    let digits = word.strip_prefix("partial:").filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    match digits.and_then(|digits| digits.parse().ok()) {
+        Some(keep @ 0..=PARTIAL) => Ok(MaskMethod::Partial { keep }),
+        _ => Err(unknown("method")),
+    }
+}
+
+fn unknown(what: &str) -> Stop {
+    Stop::Invalid(format!("named a {what} that there is not"))
+}
+
+fn too_many(what: &str, limit: usize) -> Stop {
+    Stop::Invalid(format!("added more than {limit} {what}"))
+}
+
+fn not_a(what: &str) -> Stop {
+    Stop::Invalid(format!("treated another verdict as {what}"))
+}
+
+fn out_of_range(what: &str) -> Stop {
+    Stop::Invalid(format!("set a {what} that is out of range"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_read_strictly() {
+        assert_eq!(mask_method("partial:4"), Ok(MaskMethod::Partial { keep: 4 }));
+        assert_eq!(mask_method("partial:64"), Ok(MaskMethod::Partial { keep: 64 }));
+        for wrong in ["partial", "partial:", "partial:65", "partial:+4", "partial:-1", "Redact", ""] {
+            assert_eq!(mask_method(wrong), Err(unknown("method")), "{wrong}");
+        }
+    }
+}

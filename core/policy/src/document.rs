@@ -1,0 +1,201 @@
+//! Policy documents: which module, with which settings, where, in which mode; and the cases that prove it.
+//!
+//! The reference, with every key:
+//!
+//! ```toml
+//! name = "no-bare-delete"              # in records and messages; unique in the folder
+//! module = "statement_rules.wasm"      # relative to this file
+//! sha256 = "9f86d0…"                   # optional: the only bytes that will do
+//! mode = "protect"                     # or "monitor": evaluated and recorded, changes nothing
+//! allow_grades = ["disputed"]          # grades that this policy takes upon itself to judge, see below
+//! isolation = "session"                # or "event": a fresh instance for each evaluation (20 to 30 us)
+//!
+//! [match]                              # every list that is given must fit; `*` fits anything
+//! listeners = ["*"]
+//! targets = ["crm-*"]
+//! protocols = ["postgres"]
+//! groups = ["analysts"]                # the principal is in any of these
+//! principal_kinds = ["agent", "service"]
+//!
+//! [settings]                           # the module's own: `gatewright policy inspect` prints its schema
+//!
+//! [[case]]                             # run when the folder is loaded; one that fails refuses the folder
+//! name = "delete without where is blocked"
+//! sql = "delete from people"
+//! parameters = ["7"]                   # optional: the statement is prepared and run with these
+//! principal = { subject = "alice", groups = ["analysts"], kind = "human", actors = [] }
+//! target = "crm-1"                     # optional, as are listener and account
+//! expect = "block"                     # allow | block | mask | escalate | no_match
+//! rule = "where-required"              # optional
+//! ```
+//!
+//! Statements whose grade is `disputed` or `opaque` are blocked before any policy is asked. A policy in mode
+//! `protect` whose document lists the grade in `allow_grades` lifts that block where it matches: it says
+//! "I judge these too", and its module gets to see them, as does every other policy that matches.
+
+mod fields;
+mod parse;
+
+use std::path::PathBuf;
+
+use gatewright_model::{decision::Mode, event::SessionContext, principal::PrincipalKind, sql::Grade};
+
+pub(crate) use parse::parse;
+
+/// One document, read and checked as far as a document alone can be.
+#[derive(Debug, Clone)]
+pub(crate) struct Document {
+    pub(crate) file: PathBuf,
+    pub(crate) name: String,
+    /// The path of the module's file.
+    pub(crate) module: PathBuf,
+    /// The line that names it.
+    pub(crate) module_line: usize,
+    pub(crate) pin: Option<String>,
+    pub(crate) mode: Mode,
+    pub(crate) allow_grades: Vec<Grade>,
+    pub(crate) isolation: Isolation,
+    pub(crate) matching: Matching,
+    /// As JSON, for the module.
+    pub(crate) settings: String,
+    pub(crate) settings_line: Option<usize>,
+    pub(crate) cases: Vec<Case>,
+}
+
+/// How long an instance lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// It serves one session.
+    Session,
+    /// It serves one event.
+    Event,
+}
+
+/// Which sessions a policy is for. None: all.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Matching {
+    pub(crate) listeners: Option<Vec<Glob>>,
+    pub(crate) targets: Option<Vec<Glob>>,
+    pub(crate) protocols: Option<Vec<Glob>>,
+    pub(crate) groups: Option<Vec<Glob>>,
+    pub(crate) principal_kinds: Option<Vec<PrincipalKind>>,
+}
+
+impl Matching {
+    pub(crate) fn fits(&self, session: &SessionContext) -> bool {
+        let named = |globs: &Option<Vec<Glob>>, name: &str| {
+            globs.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob.fits(name)))
+        };
+        let principal = &session.principal;
+        let grouped = self.groups.as_ref().is_none_or(|globs| {
+            globs.iter().any(|glob| principal.groups.iter().any(|group| glob.fits(group)))
+        });
+        named(&self.listeners, &session.listener)
+            && named(&self.targets, &session.target)
+            && named(&self.protocols, session.protocol)
+            && self.principal_kinds.as_ref().is_none_or(|kinds| kinds.contains(&principal.kind))
+            && grouped
+    }
+}
+
+/// A name in which `*` stands for any number of letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Glob(pub(crate) String);
+
+impl Glob {
+    pub(crate) fn fits(&self, name: &str) -> bool {
+        let mut parts = self.0.split('*');
+        let Some(mut rest) = parts.next().and_then(|start| name.strip_prefix(start)) else { return false };
+        let mut parts = parts.peekable();
+        if parts.peek().is_none() {
+            return rest.is_empty();
+        }
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                return rest.ends_with(part);
+            }
+            match rest.split_once(part) {
+                Some((_, after)) => rest = after,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// A name that fits, for cases that do not say one.
+    pub(crate) fn example(&self) -> String {
+        self.0.replace('*', "")
+    }
+}
+
+/// One case of a document.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) line: usize,
+    pub(crate) name: String,
+    pub(crate) request: crate::cases::CaseRequest,
+    pub(crate) subject: String,
+    pub(crate) groups: Vec<String>,
+    pub(crate) kind: PrincipalKind,
+    pub(crate) actors: Vec<String>,
+    pub(crate) listener: Option<String>,
+    pub(crate) target: Option<String>,
+    pub(crate) account: Option<String>,
+    pub(crate) expect: Expect,
+    pub(crate) rule: Option<String>,
+}
+
+/// What a case expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Forwarded.
+    Allow,
+    /// Refused, by the policy or because of the grade.
+    Block,
+    /// Forwarded with something hidden.
+    Mask,
+    /// Held for reviewers.
+    Escalate,
+    /// The policy is not asked at all.
+    NoMatch,
+}
+
+impl Expect {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Allow, Self::Block, Self::Mask, Self::Escalate, Self::NoMatch];
+
+    /// The word that documents use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Block => "block",
+            Self::Mask => "mask",
+            Self::Escalate => "escalate",
+            Self::NoMatch => "no_match",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_fit_whole_names() {
+        let fits = |glob: &str, name: &str| Glob(glob.to_owned()).fits(name);
+        assert!(fits("*", "") && fits("*", "crm"));
+        assert!(fits("crm-*", "crm-1") && !fits("crm-*", "crm"));
+        assert!(fits("*-prod", "crm-prod") && !fits("*-prod", "crm-prod-2"));
+        assert!(fits("a*b*c", "a-b-b-c") && !fits("a*b*c", "acb"));
+        assert!(fits("crm", "crm") && !fits("crm", "crm2") && !fits("crm", ""));
+        assert!(!fits("ab*ba", "aba"), "the beginning and the end do not share letters");
+    }
+
+    #[test]
+    fn an_example_fits_its_glob() {
+        for glob in ["*", "crm-*", "a*b*c", "crm"] {
+            let glob = Glob(glob.to_owned());
+            assert!(glob.fits(&glob.example()));
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! From the text of a document to its meaning, with all problems at once.
+
+use std::{path::Path, str::FromStr};
+
+use gatewright_model::{decision::Mode, principal::PrincipalKind, sql::Grade};
+use serde_json::{Map, Number, Value};
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    Case, Document, Expect, Glob, Isolation, Matching,
+    fields::{Fields, Source},
+};
+use crate::{cases::CaseRequest, problem::LoadProblem};
+
+const MODES: [(&str, Mode); 2] = [("protect", Mode::Protect), ("monitor", Mode::Monitor)];
+const GRADES: [(&str, Grade); 2] = [("disputed", Grade::Disputed), ("opaque", Grade::Opaque)];
+const ISOLATIONS: [(&str, Isolation); 2] = [("session", Isolation::Session), ("event", Isolation::Event)];
+const KINDS: [(&str, PrincipalKind); 3] =
+    [("human", PrincipalKind::Human), ("agent", PrincipalKind::Agent), ("service", PrincipalKind::Service)];
+
+/// Reads a document.
+pub(crate) fn parse(file: &Path, text: &str) -> Result<Document, Vec<LoadProblem>> {
+    let mut source = Source { file, text, problems: Vec::new() };
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let line = source.line(error.span().map_or(0, |span| span.start));
+        source.report(line, format!("not TOML: {}", error.message()), "");
+    }
+    // What could be read of a broken text says nothing about what is missing from it.
+    if !source.problems.is_empty() {
+        return Err(source.problems);
+    }
+    let document = read(&mut source, table.get_ref());
+    match document {
+        Some(document) if source.problems.is_empty() => Ok(document),
+        _ => Err(source.problems),
+    }
+}
+
+fn read(source: &mut Source, table: &DeTable) -> Option<Document> {
+    let mut fields = Fields::new(table, "", 1);
+    let name = fields.required_text(source, "name");
+    if let Some(name) = &name
+        && !is_name(&name.value)
+    {
+        source.report(
+            name.line,
+            "`name` can not be used",
+            "write 1 to 64 letters, digits, `-`, `_` or `.`",
+        );
+    }
+    let module = fields.required_text(source, "module");
+    let pin = fields.text(source, "sha256");
+    if let Some(pin) = &pin
+        && (pin.value.len() != 64 || !pin.value.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    {
+        source.report(
+            pin.line,
+            "`sha256` is not a SHA-256",
+            "write 64 hex digits, as `sha256sum` prints them",
+        );
+    }
+    let mode = fields.word(source, "mode", &MODES).unwrap_or(Mode::Protect);
+    let allow_grades = fields.words(source, "allow_grades", &GRADES).unwrap_or_default();
+    let isolation = fields.word(source, "isolation", &ISOLATIONS).unwrap_or(Isolation::Session);
+    let matching = fields.table(source, "match", "[match]: ").map(|match_| matching(source, match_));
+    let settings = fields.any(source, "settings");
+    let settings_line = settings.as_ref().map(|found| found.line);
+    let settings = match settings.map(|found| found.value) {
+        Some(DeValue::Table(table)) => json_table(table),
+        Some(_) => {
+            source.report(
+                settings_line.unwrap_or(1),
+                "`settings` has the wrong type",
+                "write `[settings]`",
+            );
+            Value::Null
+        }
+        None => Value::Object(Map::new()),
+    };
+    let cases = cases(source, &mut fields);
+    fields.finish(source);
+    let module = module?;
+    Some(Document {
+        file: source.file.to_owned(),
+        name: name?.value,
+        module: source.file.parent().unwrap_or(Path::new("")).join(&module.value),
+        module_line: module.line,
+        pin: pin.map(|found| found.value.to_ascii_lowercase()),
+        mode,
+        allow_grades,
+        isolation,
+        matching: matching.unwrap_or_default(),
+        settings: settings.to_string(),
+        settings_line,
+        cases,
+    })
+}
+
+fn is_name(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=64).contains(&name.len()) && name.bytes().all(fits)
+}
+
+fn matching(source: &mut Source, mut fields: Fields) -> Matching {
+    let globs = |fields: &mut Fields, source: &mut Source, key| {
+        let found = fields.texts(source, key)?;
+        if found.value.is_empty() {
+            let remedy = format!("write `{key} = [\"*\"]` for any, or leave `{key}` out");
+            source.report(found.line, format!("[match]: an empty `{key}` fits nothing"), remedy);
+        }
+        Some(found.value.into_iter().map(Glob).collect())
+    };
+    let matching = Matching {
+        listeners: globs(&mut fields, source, "listeners"),
+        targets: globs(&mut fields, source, "targets"),
+        protocols: globs(&mut fields, source, "protocols"),
+        groups: globs(&mut fields, source, "groups"),
+        principal_kinds: fields.words(source, "principal_kinds", &KINDS),
+    };
+    fields.finish(source);
+    matching
+}
+
+fn cases(source: &mut Source, fields: &mut Fields) -> Vec<Case> {
+    let Some(found) = fields.any(source, "case") else { return Vec::new() };
+    let Some(items) = found.value.as_array() else {
+        source.report(found.line, "`case` has the wrong type", "write `[[case]]` before each case");
+        return Vec::new();
+    };
+    let mut cases = Vec::new();
+    for item in items {
+        let line = source.line(item.span().start);
+        match item.get_ref().as_table() {
+            Some(table) => cases.extend(case(source, Fields::new(table, "[[case]]: ", line))),
+            None => source.report(line, "`case` has the wrong type", "write `[[case]]` before each case"),
+        }
+    }
+    cases
+}
+
+fn case(source: &mut Source, mut fields: Fields) -> Option<Case> {
+    let words = Expect::ALL.map(|expect| (expect.as_str(), expect));
+    let name = fields.required_text(source, "name");
+    let sql = fields.required_text(source, "sql");
+    let parameters = fields.texts(source, "parameters").map(|found| found.value);
+    let principal =
+        fields.table(source, "principal", "principal: ").map(|fields| principal(source, fields));
+    let (subject, groups, kind, actors) = principal.unwrap_or_else(default_principal);
+    let listener = fields.text(source, "listener").map(|found| found.value);
+    let target = fields.text(source, "target").map(|found| found.value);
+    let account = fields.text(source, "account").map(|found| found.value);
+    let line = fields.line;
+    let expect = match fields.any(source, "expect") {
+        Some(_) => fields.word(source, "expect", &words),
+        None => {
+            source.report(line, "[[case]]: `expect` is missing", "add `expect = \"block\"`");
+            None
+        }
+    };
+    let rule = fields.text(source, "rule").map(|found| found.value);
+    fields.finish(source);
+    let request = CaseRequest { sql: sql?.value, parameters };
+    let (name, expect) = (name?.value, expect?);
+    Some(Case {
+        line,
+        name,
+        request,
+        subject,
+        groups,
+        kind,
+        actors,
+        listener,
+        target,
+        account,
+        expect,
+        rule,
+    })
+}
+
+type PrincipalFields = (String, Vec<String>, PrincipalKind, Vec<String>);
+
+fn principal(source: &mut Source, mut fields: Fields) -> PrincipalFields {
+    let (subject, groups, kind, actors) = default_principal();
+    let read = (
+        fields.text(source, "subject").map_or(subject, |found| found.value),
+        fields.texts(source, "groups").map_or(groups, |found| found.value),
+        fields.word(source, "kind", &KINDS).unwrap_or(kind),
+        fields.texts(source, "actors").map_or(actors, |found| found.value),
+    );
+    fields.finish(source);
+    read
+}
+
+fn default_principal() -> PrincipalFields {
+    ("case".to_owned(), Vec::new(), PrincipalKind::Human, Vec::new())
+}
+
+/// Settings as JSON. Times become text: JSON has none.
+fn json_table(table: &DeTable) -> Value {
+    Value::Object(
+        table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect(),
+    )
+}
+
+fn json(value: &DeValue) -> Value {
+    match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or_else(|_| Value::String(number.to_string()), |number| Value::Number(number.into())),
+        DeValue::Float(number) => f64::from_str(number.as_str())
+            .ok()
+            .and_then(Number::from_f64)
+            .map_or_else(|| Value::String(number.to_string()), Value::Number),
+        DeValue::Boolean(on) => Value::Bool(*on),
+        DeValue::Datetime(time) => Value::String(time.to_string()),
+        DeValue::Array(items) => Value::Array(items.iter().map(|item| json(item.get_ref())).collect()),
+        DeValue::Table(table) => json_table(table),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Expect) {
+        let problems = match parse(Path::new("p.toml"), text) {
+            Ok(document) => {
+                format!("{} {} {}\n", document.name, document.mode.as_str(), document.settings)
+            }
+            Err(problems) => problems.iter().map(|problem| format!("{problem}\n")).collect(),
+        };
+        expected.assert_eq(&problems);
+    }
+
+    #[test]
+    fn the_least_document() {
+        check(
+            "name = \"a\"\nmodule = \"a.wasm\"\n",
+            expect![[r#"
+            a protect {}
+        "#]],
+        );
+    }
+
+    #[test]
+    fn settings_become_json() {
+        check(
+            "name = \"a\"\nmodule = \"a.wasm\"\nmode = \"monitor\"\n[settings]\nn = 1_000\nh = 0xff\nlist = [{ a = 1.5 }]\non = true\n",
+            expect![[r#"
+                a monitor {"h":255,"list":[{"a":1.5}],"n":1000,"on":true}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        check(
+            "nam = \"a\"\nmodule = 7\nmode = \"warn\"\nsha256 = \"abc\"\nallow_grades = [\"verified\"]\n\
+             [match]\ngroups = []\nprincipal_kinds = [\"robot\"]\nuser = \"x\"\n\
+             [[case]]\nname = \"c\"\nexpect = \"deny\"\nprincipal = { group = \"a\" }\n",
+            expect![[r#"
+                p.toml:1: `name` is missing; add `name = "..."`
+                p.toml:2: `module` has the wrong type; write text in quotes
+                p.toml:4: `sha256` is not a SHA-256; write 64 hex digits, as `sha256sum` prints them
+                p.toml:3: `mode` can not be `warn`; use one of `protect`, `monitor`
+                p.toml:5: `allow_grades` can not be `verified`; use one of `disputed`, `opaque`
+                p.toml:7: [match]: an empty `groups` fits nothing; write `groups = ["*"]` for any, or leave `groups` out
+                p.toml:8: `principal_kinds` can not be `robot`; use one of `human`, `agent`, `service`
+                p.toml:9: [match]: `user` is not a known key; use one of `listeners`, `targets`, `protocols`, `groups`, `principal_kinds`
+                p.toml:10: [[case]]: `sql` is missing; add `sql = "..."`
+                p.toml:13: principal: `group` is not a known key; use one of `subject`, `groups`, `kind`, `actors`
+                p.toml:12: `expect` can not be `deny`; use one of `allow`, `block`, `mask`, `escalate`, `no_match`
+                p.toml:1: `nam` is not a known key; use one of `name`, `module`, `sha256`, `mode`, `allow_grades`, `isolation`, `match`, `settings`, `case`
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_is_not_toml_says_where() {
+        check(
+            "name = \"a\"\nmodule = \n",
+            expect![[r#"
+            p.toml:2: not TOML: string values must be quoted, expected literal string
+        "#]],
+        );
+    }
+}

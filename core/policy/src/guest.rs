@@ -1,0 +1,175 @@
+//! What the host knows about one instance while it runs: the event it may see, what it answered, what it
+//! has used up.
+
+use std::{sync::Arc, time::SystemTime};
+
+use gatewright_model::{
+    event::{Event, SessionContext},
+    sql::{SqlEvent, Statement},
+};
+use wasmtime::ResourceLimiter;
+
+use crate::{
+    contract::verdict::Drafts,
+    limits::Limits,
+    manifest::{Inputs, ManifestDraft},
+};
+
+/// The data of one store. An instance serves one session; the event is there during one call only.
+pub(crate) struct Guest {
+    pub(crate) limits: Limits,
+    pub(crate) inputs: Inputs,
+    pub(crate) now: SystemTime,
+    pub(crate) drafts: Drafts,
+    pub(crate) manifest: Option<ManifestDraft>,
+    pub(crate) memory: Memory,
+    /// The tick at which the call that is under way must be over.
+    pub(crate) deadline: u64,
+    request: Option<Request>,
+    calls_left: u32,
+}
+
+struct Request {
+    session: Arc<SessionContext>,
+    event: Arc<Event>,
+}
+
+impl Guest {
+    pub(crate) fn new(limits: Limits, inputs: Inputs) -> Self {
+        Self {
+            limits,
+            inputs,
+            now: SystemTime::UNIX_EPOCH,
+            drafts: Drafts::default(),
+            manifest: None,
+            memory: Memory {
+                limit: limits.memory,
+                table_elements: limits.table_elements,
+                used: 0,
+                refused: false,
+            },
+            deadline: 0,
+            request: None,
+            calls_left: 0,
+        }
+    }
+
+    /// Before each call into the module.
+    pub(crate) fn begin(&mut self, deadline: u64) {
+        self.deadline = deadline;
+        self.calls_left = self.limits.host_calls;
+        self.drafts.clear();
+    }
+
+    /// Shows the module an event, for the next call.
+    pub(crate) fn show(&mut self, session: Arc<SessionContext>, event: Arc<Event>, now: SystemTime) {
+        self.request = Some(Request { session, event });
+        self.now = now;
+    }
+
+    /// After each call: nothing of the event stays within reach.
+    pub(crate) fn hide(&mut self) {
+        self.request = None;
+    }
+
+    /// Counts one call from the module to the host.
+    pub(crate) fn count_call(&mut self) -> Result<(), Stop> {
+        self.calls_left = self.calls_left.checked_sub(1).ok_or(Stop::Calls)?;
+        Ok(())
+    }
+
+    pub(crate) fn event(&self) -> Result<&Event, Stop> {
+        self.request.as_ref().map(|request| &*request.event).ok_or_else(no_event)
+    }
+
+    pub(crate) fn session(&self) -> Result<&SessionContext, Stop> {
+        self.request.as_ref().map(|request| &*request.session).ok_or_else(no_event)
+    }
+
+    pub(crate) fn sql(&self) -> Result<&SqlEvent, Stop> {
+        let gatewright_model::event::Facet::Sql(sql) = &self.event()?.facet;
+        Ok(sql)
+    }
+
+    pub(crate) fn statement(&self, index: u32) -> Result<&Statement, Stop> {
+        item(&self.sql()?.analysis.statements, index)
+    }
+}
+
+/// A part by its number.
+pub(crate) fn item<T>(items: &[T], index: u32) -> Result<&T, Stop> {
+    items
+        .get(index as usize)
+        .ok_or_else(|| Stop::Invalid(format!("asked for part {index} of {}", items.len())))
+}
+
+fn no_event() -> Stop {
+    Stop::Invalid("asked about an event outside of `evaluate`".to_owned())
+}
+
+/// Why the host stops a module. A trap of the module's own making is wasmtime's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Stop {
+    /// The deadline passed.
+    #[error("took longer than it may")]
+    Deadline,
+    /// Too many calls to the host.
+    #[error("called the gateway more often than it may")]
+    Calls,
+    /// A word, a name, an index or a handle that can not be.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Bounds the linear memory and the tables of one store.
+pub(crate) struct Memory {
+    limit: usize,
+    table_elements: usize,
+    used: usize,
+    /// Was more asked for than there is? A trap after that is blamed on it.
+    pub(crate) refused: bool,
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let used = self.used.saturating_sub(current).saturating_add(desired);
+        if used > self.limit {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.used = used;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired > self.table_elements {
+            self.refused = true;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    // What wit-component makes of a core module is the module, its shim and its fixup, with one memory
+    // and two tables.
+    fn instances(&self) -> usize {
+        8
+    }
+
+    fn tables(&self) -> usize {
+        4
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+}

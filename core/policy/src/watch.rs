@@ -1,0 +1,215 @@
+//! Watches the policy folder, and the folders of the modules that its documents name.
+//!
+//! Notifications make a change take effect at once; a slow poll of the contents heals those that were
+//! missed (network file systems, exhausted watches, renamed folders). Either way the contents decide: the
+//! same bytes are never loaded twice.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use gatewright_model::{decision::SetVersion, digest::Digest};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+
+use crate::{
+    cases::CaseReader, host::Host, problem::LoadProblem, set::PolicySet, sources::Sources, swap::Policies,
+};
+
+/// What happened to the folder.
+#[derive(Debug)]
+pub enum Change<'a> {
+    /// A new set is good and will be active when the callback returns `Ok`.
+    Swap {
+        /// The version that ends.
+        old: SetVersion,
+        /// The set that begins.
+        new: &'a PolicySet,
+    },
+    /// The new contents can not be used; the active set stays.
+    Refuse {
+        /// The version that stays.
+        kept: SetVersion,
+        /// Everything that is wrong.
+        problems: &'a [LoadProblem],
+    },
+}
+
+/// Is told of each change, and writes the audit record. An error to a [`Change::Swap`] keeps the old set:
+/// no set is active without its record. It is tried again with the next poll.
+pub type OnChange = Box<dyn FnMut(Change<'_>) -> Result<(), String> + Send>;
+
+/// When to look.
+#[derive(Debug, Clone, Copy)]
+pub struct WatchTimes {
+    /// How long the folder must be quiet before it is read.
+    pub settle: Duration,
+    /// How often the contents are compared without any notification.
+    pub poll: Duration,
+}
+
+impl Default for WatchTimes {
+    fn default() -> Self {
+        Self { settle: Duration::from_millis(100), poll: Duration::from_secs(2) }
+    }
+}
+
+/// A folder under watch, until it is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    stop: Sender<Signal>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.stop.send(Signal::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+enum Signal {
+    Changed,
+    Stop,
+}
+
+/// Watches `folder` in a thread of its own and keeps `policies` up to date with it.
+///
+/// # Errors
+///
+/// The thread can not be started. Where the system gives no notifications, polling goes on alone.
+pub fn watch(
+    folder: &Path,
+    policies: Policies,
+    host: Host,
+    reader: Arc<dyn CaseReader>,
+    times: WatchTimes,
+    on_change: OnChange,
+) -> io::Result<Watch> {
+    let (stop, signals) = mpsc::channel();
+    let notifications = stop.clone();
+    let folder = folder.to_owned();
+    let run = move || {
+        let handler = move |_event| {
+            let _ = notifications.send(Signal::Changed);
+        };
+        let notifier = notify::recommended_watcher(handler)
+            .inspect_err(|error| tracing::warn!(%error, "no file notifications, polling only"))
+            .ok();
+        let watcher = FolderWatcher {
+            folder,
+            policies,
+            host,
+            reader,
+            on_change,
+            notifier,
+            watched: BTreeSet::new(),
+            seen: None,
+        };
+        watcher.run(&signals, times);
+    };
+    let thread = thread::Builder::new().name("policy-watch".to_owned()).spawn(run)?;
+    Ok(Watch { stop, thread: Some(thread) })
+}
+
+struct FolderWatcher {
+    folder: PathBuf,
+    policies: Policies,
+    host: Host,
+    reader: Arc<dyn CaseReader>,
+    on_change: OnChange,
+    notifier: Option<RecommendedWatcher>,
+    watched: BTreeSet<PathBuf>,
+    /// Digest of the contents that were dealt with last.
+    seen: Option<Digest>,
+}
+
+impl FolderWatcher {
+    fn run(mut self, signals: &Receiver<Signal>, times: WatchTimes) {
+        loop {
+            self.look();
+            match signals.recv_timeout(times.poll) {
+                Ok(Signal::Changed) => {
+                    if settle(signals, times.settle) == Settled::Stop {
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        let sources = Sources::folder(&self.folder, self.host.limits().module);
+        self.follow(&sources);
+        if self.seen == Some(sources.digest()) {
+            return;
+        }
+        self.seen = Some(sources.digest());
+        let active = self.policies.current().version();
+        match PolicySet::from_sources(&sources, &self.host, &*self.reader) {
+            // Contents that make the active set again: at start, or after an undone change.
+            Ok(set) if set.version().digest == active.digest => {}
+            Ok(set) => {
+                let Self { policies, on_change, .. } = self;
+                let swapped = policies.swap(set, |old, new| on_change(Change::Swap { old, new }));
+                if let Err(reason) = swapped {
+                    tracing::error!(reason, "the new policies are not used");
+                    self.seen = None;
+                }
+            }
+            Err(problems) => {
+                let refused = Change::Refuse { kept: active, problems: &problems };
+                if let Err(reason) = (self.on_change)(refused) {
+                    tracing::error!(reason, "the refusal of new policies could not be recorded");
+                }
+            }
+        }
+    }
+
+    /// Watches the folders in which the next change can happen. A document that can not be read names no
+    /// module, so folders are only added to.
+    fn follow(&mut self, sources: &Sources) {
+        let Some(notifier) = &mut self.notifier else { return };
+        for folder in sources.module_folders().into_iter().chain([self.folder.clone()]) {
+            if self.watched.contains(&folder) {
+                continue;
+            }
+            // A folder that does not exist yet is tried again at the next look.
+            if notifier.watch(&folder, RecursiveMode::NonRecursive).is_ok() {
+                self.watched.insert(folder);
+            }
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Settled {
+    Quiet,
+    Stop,
+}
+
+/// Waits until nothing was heard for a while: editors and builds write in several steps.
+fn settle(signals: &Receiver<Signal>, quiet: Duration) -> Settled {
+    for _ in 0..SETTLE_ROUNDS {
+        match signals.recv_timeout(quiet) {
+            Ok(Signal::Changed) => {}
+            Err(RecvTimeoutError::Timeout) => return Settled::Quiet,
+            Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return Settled::Stop,
+        }
+    }
+    Settled::Quiet
+}
+
+/// A folder that never is quiet is read all the same after this many notifications.
+const SETTLE_ROUNDS: usize = 1000;

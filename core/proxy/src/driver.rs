@@ -1,0 +1,430 @@
+//! The driver: carries out what a protocol session asks for, and tells it what happened.
+//!
+//! One task, one loop, one `match` over [`Output`]; no protocol has a name here. Both sides are pumped
+//! while an event waits for a reviewer, so that a client that leaves is noticed; a side is not read while
+//! the other can not be written, so that a slow peer costs bounded memory.
+
+use std::{
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use gatewright_approval::Settled;
+use gatewright_model::{
+    audit::Record,
+    event::SessionContext,
+    id::SessionId,
+    principal::Principal,
+    session::{
+        ConnectRequest, Credential, Input, Output, ProtocolError, Rejection, Session, Side, TlsInfo,
+    },
+};
+use tokio::time::{Sleep, sleep_until, timeout};
+
+use crate::{
+    enforce::{Enforcer, Held, Verdict},
+    listener::Door,
+    shutdown::DrainGuard,
+    transport::Connection,
+    upstream,
+};
+
+/// One session and everything that it is carried out with.
+pub struct Driver {
+    door: Arc<Door>,
+    id: SessionId,
+    client: SocketAddr,
+    session: Box<dyn Session<Unit = Bytes>>,
+    downstream: Option<Connection>,
+    upstream: Option<Connection>,
+    principal: Option<Arc<Principal>>,
+    enforcer: Option<Enforcer>,
+    held: Option<Held>,
+    wake: Option<Pin<Box<Sleep>>>,
+    expiry: Option<Pin<Box<Sleep>>>,
+    /// Bytes that the session took in since it last asked for anything.
+    unanswered: usize,
+    events: u64,
+    end: Option<&'static str>,
+}
+
+/// Something that happened.
+enum Happened {
+    Read(Side, Bytes),
+    /// The peer sends no more, or can not be written to any more.
+    Gone(Side),
+    Woken,
+    Expired,
+    Settled(Settled),
+    Drain,
+    End,
+}
+
+/// A side is not read while this many bytes wait to be written to the other, in bytes.
+const HIGH_WATER: usize = 256 << 10;
+
+/// More unanswered bytes than this may mean much work (a long statement to parse): it is done where it
+/// holds up no other session.
+const LIGHT_INPUT: usize = 32 << 10;
+
+/// How long a peer may take to accept the last bytes before its connection is cut.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(5);
+
+impl Driver {
+    /// Makes ready to drive `session` for a client that was just accepted.
+    pub fn new(
+        door: Arc<Door>,
+        id: SessionId,
+        client: SocketAddr,
+        session: Box<dyn Session<Unit = Bytes>>,
+        downstream: Connection,
+    ) -> Self {
+        Self {
+            door,
+            id,
+            client,
+            session,
+            downstream: Some(downstream),
+            upstream: None,
+            principal: None,
+            enforcer: None,
+            held: None,
+            wake: None,
+            expiry: None,
+            unanswered: 0,
+            events: 0,
+            end: None,
+        }
+    }
+
+    /// Drives the session to its end. `first` is what happened before there was a driver.
+    pub async fn run(mut self, first: Option<Input<Bytes>>, mut guard: DrainGuard) {
+        let mut ending = guard.clone();
+        let drained = guard.drained();
+        let ended = ending.ended();
+        tokio::pin!(drained, ended);
+        let mut draining = false;
+        if let Some(input) = first {
+            self.tell(input);
+        }
+        loop {
+            self.carry_out().await;
+            if self.downstream.is_none() && self.upstream.is_none() {
+                break;
+            }
+            let happened = poll_fn(|context| {
+                if let Poll::Ready(happened) = self.poll_happened(context) {
+                    return Poll::Ready(happened);
+                }
+                if !draining && drained.as_mut().poll(context).is_ready() {
+                    draining = true;
+                    return Poll::Ready(Happened::Drain);
+                }
+                ended.as_mut().poll(context).map(|()| Happened::End)
+            })
+            .await;
+            self.handle(happened).await;
+        }
+        self.close_record();
+    }
+
+    async fn handle(&mut self, happened: Happened) {
+        match happened {
+            Happened::Read(side, unit) => {
+                self.count(side, unit.len());
+                self.unanswered = self.unanswered.saturating_add(unit.len());
+                self.tell(Input::Data { side, unit });
+            }
+            Happened::Gone(side) => {
+                // A client that leaves takes its request for approval with it.
+                if side == Side::Downstream {
+                    self.held = None;
+                }
+                self.note_end(match side {
+                    Side::Downstream => "client_closed",
+                    Side::Upstream => "target_closed",
+                });
+                self.tell(Input::Closed { side });
+            }
+            Happened::Woken => {
+                self.wake = None;
+                self.tell(Input::Timeout);
+            }
+            Happened::Expired => {
+                self.expiry = None;
+                self.terminate("auth.expired", "the credential of this session has expired");
+            }
+            Happened::Settled(settled) => {
+                if let (Some(held), Some(enforcer)) = (self.held.take(), &mut self.enforcer) {
+                    let verdict = enforcer.settle(held, &settled).await;
+                    self.pronounce(verdict);
+                }
+            }
+            Happened::Drain => {
+                self.note_end("drained");
+                self.tell(Input::Drain);
+            }
+            Happened::End => self.terminate("gateway.terminated", "the gateway is shutting down"),
+        }
+    }
+
+    /// Does what the session asks for, until it asks for nothing more.
+    async fn carry_out(&mut self) {
+        while let Some(output) = self.session.poll_output() {
+            self.unanswered = 0;
+            match output {
+                Output::Send { side, unit } => {
+                    if let Some(connection) = self.connection(side) {
+                        connection.queue(unit);
+                    }
+                }
+                Output::Decide(event) => {
+                    self.events += 1;
+                    // Asked before identity was proved, a session gets no answer: and that is a refusal.
+                    if let Some(enforcer) = &mut self.enforcer {
+                        let verdict = enforcer.enforce(event).await;
+                        self.pronounce(verdict);
+                    }
+                }
+                Output::Finished { event, outcome } => {
+                    if let Some(enforcer) = &self.enforcer {
+                        enforcer.finished(event, &outcome);
+                    }
+                }
+                Output::Authenticate(credential) => self.authenticate(&credential),
+                Output::Connect(request) => self.connect(request).await,
+                Output::StartTls { side } => self.start_tls(side).await,
+                Output::Close { side } => {
+                    let connection = match side {
+                        Side::Downstream => self.downstream.take(),
+                        Side::Upstream => self.upstream.take(),
+                    };
+                    if let Some(connection) = connection {
+                        let _ = timeout(LAST_WORDS, connection.close()).await;
+                    }
+                }
+                Output::Wake(at) => self.wake = Some(Box::pin(sleep_until(at.into()))),
+            }
+        }
+    }
+
+    fn pronounce(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Permit(permit) => self.tell(Input::Permitted(permit)),
+            Verdict::Deny(denial) => self.tell(Input::Denied(denial)),
+            Verdict::Hold(held) => {
+                let (event, approval) = (held.event, held.approval.clone());
+                let reason = Arc::clone(&held.reason);
+                self.held = Some(held);
+                self.tell(Input::Held { event, approval, reason });
+            }
+        }
+    }
+
+    fn authenticate(&mut self, credential: &Credential) {
+        let Credential::Bearer(token) = credential;
+        match self.door.verifier.verify(token, SystemTime::now()) {
+            Ok(principal) => {
+                let principal = Arc::new(principal);
+                if let Some(expires_at) = principal.expires_at {
+                    let left = expires_at.duration_since(SystemTime::now()).unwrap_or_default();
+                    self.expiry = Some(Box::pin(sleep_until((Instant::now() + left).into())));
+                }
+                self.principal = Some(Arc::clone(&principal));
+                self.tell(Input::Authenticated(principal));
+            }
+            Err(error) => self.reject(error.rejection()),
+        }
+    }
+
+    async fn connect(&mut self, request: ConnectRequest) {
+        let target = Arc::clone(&self.door.listener.target);
+        if let ConnectRequest::Session { account, attributes } = request {
+            let Some(principal) = self.principal.clone() else {
+                return self.tell(Input::Unreachable);
+            };
+            if account.as_ref().is_some_and(|account| *account != target.account) {
+                return self.reject(Rejection {
+                    code: "auth.account_denied",
+                    message: Arc::from("this account is not available through the gateway"),
+                    remedy: Arc::from(format!("connect as `{}`", target.account)),
+                });
+            }
+            let context = Arc::new(SessionContext {
+                id: self.id,
+                protocol: self.door.listener.protocol,
+                listener: Arc::clone(&self.door.listener.name),
+                target: Arc::clone(&target.name),
+                account: Arc::clone(&target.account),
+                attributes,
+                client: self.client,
+                principal,
+                opened_at: SystemTime::now(),
+            });
+            let record = Record::SessionOpened(&context);
+            if let Err(error) = self.door.enforcement.log.append(SystemTime::now(), &record) {
+                tracing::error!(%error, "a session is refused because it could not be recorded");
+                return self.tell(Input::Unreachable);
+            }
+            self.enforcer = Some(Enforcer::new(Arc::clone(&self.door.enforcement), context));
+        }
+        match upstream::connect(&target).await {
+            Ok(connection) => {
+                self.upstream = Some(connection);
+                self.tell(Input::Connected(upstream::account(&target)));
+            }
+            Err(error) => {
+                let code = upstream::failure_code(&error);
+                tracing::warn!(%error, code, target = %target.name, session = %self.id, "no upstream connection");
+                self.door.enforcement.metrics.connect_failed(&target.name, code);
+                self.note_end(code);
+                self.tell(Input::Unreachable);
+            }
+        }
+    }
+
+    async fn start_tls(&mut self, side: Side) {
+        let secured = match side {
+            Side::Downstream => match (self.downstream.take(), &self.door.listener.tls) {
+                (Some(connection), Some(tls)) => {
+                    let limit = self.door.listener.login_timeout;
+                    timeout(limit, connection.accept_tls(tls.server.config())).await
+                }
+                _ => Ok(Err(io::ErrorKind::NotConnected.into())),
+            },
+            Side::Upstream => match self.upstream.take() {
+                Some(connection) => {
+                    let target = &self.door.listener.target;
+                    timeout(target.connect_timeout, upstream::secure(connection, target)).await
+                }
+                None => Ok(Err(io::ErrorKind::NotConnected.into())),
+            },
+        };
+        match secured.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok((connection, tls)) => self.secured(side, connection, tls),
+            Err(error) => {
+                let code = match side {
+                    Side::Downstream => "net.tls_failed",
+                    Side::Upstream => "upstream.tls_failed",
+                };
+                tracing::info!(%error, code, session = %self.id, "the TLS handshake failed");
+                if side == Side::Upstream {
+                    let target = &self.door.listener.target.name;
+                    self.door.enforcement.metrics.connect_failed(target, code);
+                }
+                self.note_end(code);
+                self.tell(Input::Closed { side });
+            }
+        }
+    }
+
+    fn secured(&mut self, side: Side, connection: Connection, tls: TlsInfo) {
+        match side {
+            Side::Downstream => self.downstream = Some(connection),
+            Side::Upstream => self.upstream = Some(connection),
+        }
+        self.tell(Input::Secured { side, tls });
+    }
+
+    /// Tells the session what happened.
+    fn tell(&mut self, input: Input<Bytes>) {
+        let now = Instant::now();
+        let told = if self.unanswered > LIGHT_INPUT {
+            tokio::task::block_in_place(|| self.session.handle_input(now, input))
+        } else {
+            self.session.handle_input(now, input)
+        };
+        if let Err(ProtocolError { fault, code, detail }) = told {
+            tracing::info!(?fault, code, %detail, session = %self.id, "a session ended with an error");
+            self.note_end(code);
+        }
+    }
+
+    fn reject(&mut self, rejection: Rejection) {
+        tracing::info!(code = rejection.code, session = %self.id, client = %self.client, "a client was turned away");
+        self.note_end(rejection.code);
+        self.tell(Input::Rejected(rejection));
+    }
+
+    fn terminate(&mut self, code: &'static str, message: &str) {
+        self.held = None;
+        self.note_end(code);
+        let (message, remedy) = (Arc::from(message), Arc::from("connect again"));
+        self.tell(Input::Terminate(Rejection { code, message, remedy }));
+    }
+
+    fn poll_happened(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
+        for side in [Side::Upstream, Side::Downstream] {
+            let Some(connection) = self.connection(side) else { continue };
+            if let Poll::Ready(Err(_)) = connection.poll_flush(context) {
+                return Poll::Ready(Happened::Gone(side));
+            }
+        }
+        for (side, other) in [(Side::Downstream, Side::Upstream), (Side::Upstream, Side::Downstream)] {
+            let room = self.connection(other).is_none_or(|other| other.queued() < HIGH_WATER);
+            if !room || !self.session.wants_input(side) {
+                continue;
+            }
+            let Some(connection) = self.connection(side) else { continue };
+            match connection.poll_read(context) {
+                Poll::Ready(Ok(Some(unit))) => return Poll::Ready(Happened::Read(side, unit)),
+                Poll::Ready(Ok(None) | Err(_)) => return Poll::Ready(Happened::Gone(side)),
+                Poll::Pending => {}
+            }
+        }
+        if let Some(held) = &mut self.held
+            && let Poll::Ready(settled) = Pin::new(&mut held.ticket).poll(context)
+        {
+            return Poll::Ready(Happened::Settled(settled));
+        }
+        if self.wake.as_mut().is_some_and(|wake| wake.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(Happened::Woken);
+        }
+        if self.expiry.as_mut().is_some_and(|expiry| expiry.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(Happened::Expired);
+        }
+        Poll::Pending
+    }
+
+    fn connection(&mut self, side: Side) -> Option<&mut Connection> {
+        match side {
+            Side::Downstream => self.downstream.as_mut(),
+            Side::Upstream => self.upstream.as_mut(),
+        }
+    }
+
+    fn count(&self, from: Side, bytes: usize) {
+        let counter = match from {
+            Side::Downstream => &self.door.metrics.to_target,
+            Side::Upstream => &self.door.metrics.to_client,
+        };
+        counter.inc_by(bytes as u64);
+    }
+
+    /// The first reason for an end is the reason.
+    const fn note_end(&mut self, code: &'static str) {
+        if self.end.is_none() {
+            self.end = Some(code);
+        }
+    }
+
+    fn close_record(&self) {
+        let code = self.end.unwrap_or("client_closed");
+        let listener = &self.door.listener.name;
+        let record = if self.enforcer.is_some() {
+            Record::SessionClosed { session: self.id, code, events: self.events }
+        } else {
+            self.door.metrics.refuse(code);
+            Record::Refused { session: self.id, listener, client: self.client, code }
+        };
+        if let Err(error) = self.door.enforcement.log.append_lazily(SystemTime::now(), &record) {
+            tracing::error!(%error, session = %self.id, "the end of a session could not be recorded");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The enforcement point: from an event to a permit or a denial.
+//!
+//! This is the only file that mints permits, and the order in it is the order of promise P1: the policies
+//! answer, the record is accepted (and on disk, where the event could leave a trace), and only then is
+//! there a permit. Every way out that is not a permit is a denial.
+
+use std::{sync::Arc, time::SystemTime};
+
+use gatewright_approval::{Approvals, NewRequest, RequestError, Settled, Ticket};
+use gatewright_evidence::{AppendError, Log};
+use gatewright_model::{
+    audit::{DecisionRecord, OutcomeRecord, Record},
+    decision::{Block, Decision, Escalation, Evaluation, SetVersion},
+    event::{Event, SessionContext},
+    id::{ApprovalId, EventId},
+    mask::MaskPlan,
+    permit::{Denial, Permit},
+    session::Outcome,
+};
+use gatewright_policy::{Policies, SessionPolicies};
+
+use crate::metrics::{DecisionMetrics, Metrics};
+
+/// What all enforcers of the process share.
+#[derive(Debug)]
+pub struct Enforcement {
+    /// The active policy set.
+    pub policies: Policies,
+    /// Where records go.
+    pub log: Log,
+    /// Who is asked.
+    pub approvals: Approvals,
+    /// Groups that may decide where a policy names none.
+    pub reviewers: Vec<Arc<str>>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Enforces decisions on the events of one session.
+pub struct Enforcer {
+    shared: Arc<Enforcement>,
+    session: Arc<SessionContext>,
+    policies: SessionPolicies,
+    decisions: Vec<(&'static str, DecisionMetrics)>,
+}
+
+/// What becomes of an event.
+pub enum Verdict {
+    /// It may go.
+    Permit(Permit),
+    /// It is refused.
+    Deny(Denial),
+    /// It waits for a person.
+    Hold(Held),
+}
+
+/// An event that waits for a person.
+pub struct Held {
+    /// The request, as a future of its settlement. Dropping it withdraws the request.
+    pub ticket: Ticket,
+    /// Which event waits.
+    pub event: EventId,
+    /// The request's name.
+    pub approval: ApprovalId,
+    /// Why a person must look at it.
+    pub reason: Arc<str>,
+    masks: MaskPlan,
+    rule: Arc<str>,
+    set: SetVersion,
+}
+
+impl Enforcer {
+    /// Makes ready for a session whose principal was just authenticated.
+    pub fn new(shared: Arc<Enforcement>, session: Arc<SessionContext>) -> Self {
+        Self { shared, session, policies: SessionPolicies::default(), decisions: Vec::new() }
+    }
+
+    /// Judges an event, records the decision, and only then gives leave.
+    pub async fn enforce(&mut self, event: Event) -> Verdict {
+        let event = Arc::new(event);
+        let evaluation = self.evaluate(&event).await;
+        if let Err(denial) = self.record(&event, &evaluation).await {
+            return Verdict::Deny(denial);
+        }
+        match evaluation.decision {
+            Decision::Allow => Verdict::Permit(Permit::mint(event.id, None)),
+            Decision::Mask(masks) => Verdict::Permit(Permit::mint(event.id, Some(Arc::new(masks)))),
+            Decision::Block(block) => Verdict::Deny(Denial { event: event.id, block, approval: None }),
+            Decision::Escalate { escalation, masks } => {
+                self.escalate(&event, escalation, masks, evaluation.set).await
+            }
+        }
+    }
+
+    /// Turns the answer of the reviewers into leave or refusal.
+    pub async fn settle(&mut self, held: Held, settled: &Settled) -> Verdict {
+        let Held { event, approval, masks, rule, set, .. } = held;
+        let deny = |code: &str, reason: String, remedy: &str| {
+            let block = Block {
+                code: Arc::from(code),
+                rule: Arc::clone(&rule),
+                reason: Arc::from(reason),
+                remedy: Arc::from(remedy),
+            };
+            Verdict::Deny(Denial { event, block, approval: Some(approval.clone()) })
+        };
+        let record = Record::ApprovalSettled {
+            approval: &approval,
+            session: self.session.id,
+            event,
+            state: settled.as_str(),
+        };
+        if let Err(denial) = self.write_through(event, &record).await {
+            return Verdict::Deny(denial);
+        }
+        match settled {
+            Settled::Approved { .. } => {
+                // An approval was given under one policy set and holds under that one only (promise P8).
+                if self.shared.policies.current().version().digest != set.digest {
+                    return deny(
+                        "approval.mismatch",
+                        "the policies changed while the request waited".to_owned(),
+                        "run the statement again",
+                    );
+                }
+                let masks = (!masks.is_empty()).then(|| Arc::new(masks));
+                Verdict::Permit(Permit::mint(event, masks))
+            }
+            Settled::Rejected { comment, .. } => deny(
+                "approval.rejected",
+                format!("a reviewer rejected it: {comment}"),
+                "talk to the reviewer before you try again",
+            ),
+            Settled::Expired => deny(
+                "approval.expired",
+                "nobody approved it in time".to_owned(),
+                "ask a reviewer to be there, then run the statement again",
+            ),
+            Settled::Withdrawn => deny("approval.withdrawn", "the request was withdrawn".to_owned(), ""),
+        }
+    }
+
+    /// Records what became of an event. It needs no sync: an event without this record is read as one
+    /// with an unknown outcome.
+    pub fn finished(&self, event: EventId, outcome: &Outcome) {
+        let record = Record::Outcome(OutcomeRecord { session: self.session.id, event, outcome });
+        // A failed log refuses the next event; there is nobody left to tell about this one.
+        if let Err(error) = self.shared.log.append_lazily(SystemTime::now(), &record) {
+            tracing::error!(%error, session = %self.session.id, "an outcome could not be recorded");
+        }
+    }
+
+    /// The session that is enforced on.
+    pub const fn session(&self) -> &Arc<SessionContext> {
+        &self.session
+    }
+
+    async fn evaluate(&mut self, event: &Arc<Event>) -> Evaluation {
+        let started = std::time::Instant::now();
+        let set = self.shared.policies.current();
+        let evaluation = self.policies.evaluate(&set, &self.session, event, SystemTime::now()).await;
+        self.shared.metrics.policy_evaluation.observe(started.elapsed());
+        self.count(event.kind(), &evaluation.decision);
+        evaluation
+    }
+
+    async fn record(&self, event: &Event, evaluation: &Evaluation) -> Result<(), Denial> {
+        let record = DecisionRecord { session: &self.session, event, evaluation };
+        let sync = record.wants_sync();
+        let record = Record::Decision(record);
+        if sync {
+            return self.write_through(event.id, &record).await;
+        }
+        let started = std::time::Instant::now();
+        let appended = self.shared.log.append(SystemTime::now(), &record);
+        self.shared.metrics.evidence_append.observe(started.elapsed());
+        appended.map(|_| ()).map_err(|error| unrecorded(event.id, &error))
+    }
+
+    /// Appends a record and waits until it is on disk.
+    async fn write_through(&self, event: EventId, record: &Record<'_>) -> Result<(), Denial> {
+        let started = std::time::Instant::now();
+        let receipt =
+            self.shared.log.append(SystemTime::now(), record).map_err(|error| unrecorded(event, &error))?;
+        let durable = self.shared.log.durable(receipt).await;
+        self.shared.metrics.evidence_sync.observe(started.elapsed());
+        durable.map_err(|error| unrecorded(event, &error))
+    }
+
+    async fn escalate(
+        &self,
+        event: &Arc<Event>,
+        mut escalation: Escalation,
+        masks: MaskPlan,
+        set: SetVersion,
+    ) -> Verdict {
+        if escalation.reviewers.is_empty() {
+            escalation.reviewers.clone_from(&self.shared.reviewers);
+        }
+        let deny = |block| Verdict::Deny(Denial { event: event.id, block, approval: None });
+        let rule = Arc::clone(&escalation.rule);
+        let reason = Arc::clone(&escalation.reason);
+        let (quorum, ttl) = (escalation.quorum, escalation.ttl);
+        let request = NewRequest {
+            session: Arc::clone(&self.session),
+            event: Arc::clone(event),
+            escalation,
+            set,
+        };
+        let ticket = match self.shared.approvals.request(request, SystemTime::now()) {
+            Ok(ticket) => ticket,
+            Err(error) => return deny(unasked(&rule, &error)),
+        };
+        let approval = ticket.id().clone();
+        let record = Record::ApprovalRequested {
+            approval: &approval,
+            session: self.session.id,
+            event: event.id,
+            payload: event.payload,
+            rule: &rule,
+            quorum,
+            ttl_seconds: ttl.as_secs(),
+        };
+        if let Err(denial) = self.write_through(event.id, &record).await {
+            return Verdict::Deny(denial);
+        }
+        Verdict::Hold(Held { ticket, event: event.id, approval, reason, masks, rule, set })
+    }
+
+    fn count(&mut self, kind: &'static str, decision: &Decision) {
+        if let Some((_, metrics)) = self.decisions.iter().find(|(own, _)| *own == kind) {
+            metrics.count(decision);
+            return;
+        }
+        let metrics = self.shared.metrics.decisions(kind);
+        metrics.count(decision);
+        self.decisions.push((kind, metrics));
+    }
+}
+
+/// What can not be recorded is not done (promise P6).
+fn unrecorded(event: EventId, error: &AppendError) -> Denial {
+    tracing::error!(%error, "an event is refused because it could not be recorded");
+    Denial {
+        event,
+        block: Block {
+            code: Arc::from("evidence.unavailable"),
+            rule: Arc::from("gatewright/evidence"),
+            reason: Arc::from("the gateway can not record what is done, so nothing is done"),
+            remedy: Arc::from("tell the gateway's operator: the evidence log can not be written"),
+        },
+        approval: None,
+    }
+}
+
+/// What nobody can be asked about is refused.
+fn unasked(rule: &Arc<str>, error: &RequestError) -> Block {
+    Block {
+        code: Arc::from(error.code()),
+        rule: Arc::clone(rule),
+        reason: Arc::from(format!("it needs an approval, and none can be asked for: {error}")),
+        remedy: Arc::from(error.remedy()),
+    }
+}

@@ -1,0 +1,178 @@
+//! Listeners: sockets on which clients are served, and the table of protocols.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use gatewright_identity::Verifier;
+use gatewright_model::{
+    id::SessionId,
+    session::{Input, Session, Side},
+};
+use gatewright_postgres::{
+    cancel::{CancelKeys, OwnKey},
+    catalog::Catalogs,
+    session::{DownstreamTls, Limits, PostgresSession, Seed, Shared},
+};
+use gatewright_masking::MaskKey;
+use gatewright_sql::Analyser;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+use crate::{
+    config,
+    driver::Driver,
+    enforce::Enforcement,
+    metrics::ListenerMetrics,
+    shutdown::{Drain, DrainGuard},
+    transport::Connection,
+};
+
+/// One listener with everything that its sessions share.
+pub struct Door {
+    /// Its configuration.
+    pub listener: Arc<config::Listener>,
+    /// Who proves identities.
+    pub verifier: Arc<Verifier>,
+    /// Where decisions are enforced.
+    pub enforcement: Arc<Enforcement>,
+    /// What is counted.
+    pub metrics: ListenerMetrics,
+    protocol: Protocol,
+}
+
+/// The table of protocols: what a listener of each makes a session with.
+enum Protocol {
+    Postgres(Arc<Shared>),
+}
+
+/// What every protocol is given to make its sessions with.
+pub struct Parts {
+    /// Reads SQL.
+    pub analyser: Arc<Analyser>,
+    /// Key of keyed hashes in masks.
+    pub mask_key: MaskKey,
+}
+
+impl Door {
+    /// Makes ready to serve a listener.
+    pub fn new(
+        listener: Arc<config::Listener>,
+        verifier: Arc<Verifier>,
+        enforcement: Arc<Enforcement>,
+        parts: &Parts,
+    ) -> Self {
+        let metrics = enforcement.metrics.listener(&listener.name);
+        let tls = match &listener.tls {
+            Some(tls) if tls.required => DownstreamTls::Required,
+            Some(_) => DownstreamTls::Offered,
+            None => DownstreamTls::Off,
+        };
+        // The configuration knows this one protocol; a second one adds an arm here and nothing elsewhere.
+        let protocol = Protocol::Postgres(Arc::new(Shared {
+            analyser: Arc::clone(&parts.analyser),
+            cancel_keys: CancelKeys::default(),
+            catalogs: Catalogs::default(),
+            mask_key: parts.mask_key.clone(),
+            tls,
+            limits: Limits { handshake: listener.login_timeout, ..Limits::default() },
+        }));
+        Self { listener, verifier, enforcement, metrics, protocol }
+    }
+
+    fn session(&self, random: &[u8; 8]) -> Box<dyn Session<Unit = Bytes>> {
+        match &self.protocol {
+            Protocol::Postgres(shared) => {
+                let (process, key) = random.split_at(4);
+                let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| (n << 8) | u32::from(*byte));
+                let cancel_key = OwnKey { process: number(process), key: number(key) };
+                let shared = Arc::clone(shared);
+                Box::new(PostgresSession::new(shared, Seed { cancel_key }, Instant::now()))
+            }
+        }
+    }
+}
+
+/// Opens the socket of a listener.
+///
+/// # Errors
+///
+/// The address is taken or not this machine's.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Accepts clients until draining begins. Nothing that a client does can make this wait.
+pub async fn accept(door: Arc<Door>, socket: TcpListener, drain: Arc<Drain>) {
+    let mut stop = drain.guard();
+    let stopped = stop.drained();
+    tokio::pin!(stopped);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stopped => return,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
+            Ok((client, address)) => {
+                if door.metrics.open() >= i64::try_from(door.listener.max_connections).unwrap_or(i64::MAX) {
+                    // Closed without a word: an answer would be work for whoever floods us.
+                    door.metrics.refuse("net.connection_limit");
+                    continue;
+                }
+                tokio::spawn(serve(Arc::clone(&door), client, address, drain.guard()));
+            }
+            Err(error) => {
+                // Out of file descriptors, mostly: the sessions that end will free some.
+                tracing::error!(%error, listener = %door.listener.name, "a client could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// How long to wait after a failed accept.
+const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+async fn serve(door: Arc<Door>, socket: TcpStream, client: SocketAddr, guard: DrainGuard) {
+    let _open = door.metrics.connection();
+    let mut random = [0; 24];
+    if getrandom::fill(&mut random).is_err() {
+        tracing::error!("the operating system gives no random bytes: a client was turned away");
+        return;
+    }
+    let (id, key) = random.split_first_chunk::<16>().map(|(id, rest)| (*id, rest)).unwrap_or_default();
+    let Some(key) = key.first_chunk::<8>() else { return };
+    match open(&door, socket).await {
+        Ok((connection, first)) => {
+            let session = door.session(key);
+            let id = SessionId::from_random(id);
+            Driver::new(Arc::clone(&door), id, client, session, connection).run(first, guard).await;
+        }
+        Err(error) => {
+            tracing::debug!(%error, %client, "a client left before it said anything");
+            door.metrics.refuse("net.tls_failed");
+        }
+    }
+}
+
+/// A client whose first byte begins a TLS handshake gets one before its session begins: protocols that
+/// ask for TLS in their own words never begin with this byte.
+async fn open(door: &Door, socket: TcpStream) -> io::Result<(Connection, Option<Input<Bytes>>)> {
+    let limit = door.listener.login_timeout;
+    let mut first = [0];
+    timeout(limit, socket.peek(&mut first)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let connection = Connection::new(socket)?;
+    match &door.listener.tls {
+        Some(tls) if first == [TLS_HANDSHAKE] => {
+            let secured = timeout(limit, connection.accept_tls(tls.server.config()));
+            let (connection, tls) =
+                secured.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            Ok((connection, Some(Input::Secured { side: Side::Downstream, tls })))
+        }
+        _ => Ok((connection, None)),
+    }
+}
+
+/// The content type of a TLS handshake record (RFC 8446 section 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;

@@ -1,0 +1,135 @@
+//! One side's connection: a socket, with or without TLS, what is to be written to it, and room to read.
+
+mod reading;
+mod stream;
+mod writing;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use gatewright_model::session::TlsInfo;
+use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use self::{reading::ReadBuffer, stream::Stream, writing::WriteQueue};
+use crate::tls::server_end_point;
+
+/// One side's connection.
+pub struct Connection {
+    stream: Stream,
+    reading: ReadBuffer,
+    writing: WriteQueue,
+    read_closed: bool,
+}
+
+impl Connection {
+    /// Wraps a socket. Small messages are sent at once: protocols that are answered message by message
+    /// would otherwise wait for acknowledgements.
+    pub fn new(socket: TcpStream) -> io::Result<Self> {
+        socket.set_nodelay(true)?;
+        Ok(Self {
+            stream: Stream::Plain(socket),
+            reading: ReadBuffer::default(),
+            writing: WriteQueue::default(),
+            read_closed: false,
+        })
+    }
+
+    /// Address of the other end.
+    pub fn peer(&self) -> io::Result<SocketAddr> {
+        self.stream.socket().peer_addr()
+    }
+
+    /// Puts `unit` behind what is already waiting to be written.
+    pub fn queue(&mut self, unit: Bytes) {
+        self.writing.push(unit);
+    }
+
+    /// Bytes that wait to be written.
+    pub fn queued(&self) -> usize {
+        self.writing.len()
+    }
+
+    /// Writes what is queued, as far as the peer takes it. Ready when nothing is left.
+    pub fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writing.poll_write(&mut self.stream, context)
+    }
+
+    /// Reads what has arrived. `None`: the peer will send no more.
+    pub fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        if self.read_closed {
+            return Poll::Pending;
+        }
+        let read = self.reading.poll_read(&mut self.stream, context);
+        if let Poll::Ready(Ok(None) | Err(_)) = read {
+            self.read_closed = true;
+        }
+        read
+    }
+
+    /// Does the server's side of a TLS handshake, after everything queued was written.
+    ///
+    /// # Errors
+    ///
+    /// The handshake fails. Its cause is for logs, not for the peer.
+    pub async fn accept_tls(self, config: Arc<ServerConfig>) -> io::Result<(Self, TlsInfo)> {
+        let socket = self.into_socket().await?;
+        let tls = TlsAcceptor::from(config).accept(socket).await?;
+        let alpn = tls.get_ref().1.alpn_protocol().map(Arc::from);
+        let info = TlsInfo { alpn, server_end_point: None };
+        Ok((Self::secured(Stream::Server(Box::new(tls))), info))
+    }
+
+    /// Does the client's side of a TLS handshake, after everything queued was written.
+    ///
+    /// # Errors
+    ///
+    /// The handshake fails, or the certificate is not the one that the configuration wants.
+    pub async fn connect_tls(
+        self,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> io::Result<(Self, TlsInfo)> {
+        let socket = self.into_socket().await?;
+        let tls = TlsConnector::from(config).connect(name, socket).await?;
+        let session = tls.get_ref().1;
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        let info = TlsInfo {
+            alpn: session.alpn_protocol().map(Arc::from),
+            server_end_point: certificate.and_then(server_end_point).map(Arc::from),
+        };
+        Ok((Self::secured(Stream::Client(Box::new(tls))), info))
+    }
+
+    /// Says goodbye: writes what is queued, then closes.
+    pub async fn close(mut self) {
+        if std::future::poll_fn(|context| self.poll_flush(context)).await.is_ok() {
+            self.stream.shutdown().await;
+        }
+    }
+
+    fn secured(stream: Stream) -> Self {
+        Self {
+            stream,
+            reading: ReadBuffer::default(),
+            writing: WriteQueue::default(),
+            read_closed: false,
+        }
+    }
+
+    async fn into_socket(mut self) -> io::Result<TcpStream> {
+        std::future::poll_fn(|context| self.poll_flush(context)).await?;
+        match self.stream {
+            Stream::Plain(socket) => Ok(socket),
+            Stream::Server(_) | Stream::Client(_) => {
+                Err(io::Error::other("TLS was asked for on a connection that has it"))
+            }
+        }
+    }
+}

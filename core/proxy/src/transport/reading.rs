@@ -1,0 +1,75 @@
+//! Room to read into, as large as the traffic asks for.
+//!
+//! What is read is handed on as slices of the buffer it was read into. When they are all gone the buffer
+//! is used again, so a session of small messages reads without allocating. An idle session keeps
+//! [`SMALL`] bytes; one that streams grows to [`LARGE`], which is few enough system calls.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio_util::io::poll_read_buf;
+
+use super::stream::Stream;
+
+#[derive(Debug)]
+pub(super) struct ReadBuffer {
+    buffer: BytesMut,
+    /// Bytes to have room for before each read.
+    room: usize,
+    /// Reads in a row that would have fitted the next smaller room.
+    small_reads: u8,
+}
+
+/// Room of an idle session, in bytes.
+const SMALL: usize = 4 << 10;
+
+/// Most room, in bytes.
+const LARGE: usize = 64 << 10;
+
+/// Small reads after which the room shrinks.
+const PATIENCE: u8 = 16;
+
+impl Default for ReadBuffer {
+    fn default() -> Self {
+        Self { buffer: BytesMut::new(), room: SMALL, small_reads: 0 }
+    }
+}
+
+impl ReadBuffer {
+    pub(super) fn poll_read(
+        &mut self,
+        stream: &mut Stream,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Bytes>>> {
+        if self.buffer.capacity() < self.room / 2 {
+            self.buffer.reserve(self.room);
+        }
+        let room = self.buffer.capacity() - self.buffer.len();
+        let count = ready!(poll_read_buf(Pin::new(stream), context, &mut self.buffer))?;
+        if count == 0 {
+            return Poll::Ready(Ok(None));
+        }
+        self.adapt(count, room);
+        Poll::Ready(Ok(Some(self.buffer.split().freeze())))
+    }
+
+    fn adapt(&mut self, count: usize, room: usize) {
+        if count == room {
+            self.room = (self.room * 4).min(LARGE);
+            self.small_reads = 0;
+        } else if self.room > SMALL && count < self.room / 4 {
+            self.small_reads += 1;
+            if self.small_reads == PATIENCE {
+                self.room = SMALL;
+                self.small_reads = 0;
+                self.buffer = BytesMut::new();
+            }
+        } else {
+            self.small_reads = 0;
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What waits to be written to a peer.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+
+use super::stream::Stream;
+
+#[derive(Debug, Default)]
+pub(super) struct WriteQueue {
+    units: VecDeque<Bytes>,
+    length: usize,
+    /// TLS may hold back a part of what it took.
+    unflushed: bool,
+}
+
+/// Units that one system call takes.
+const BATCH: usize = 16;
+
+impl WriteQueue {
+    pub(super) fn push(&mut self, unit: Bytes) {
+        if !unit.is_empty() {
+            self.length += unit.len();
+            self.units.push_back(unit);
+        }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(super) fn poll_write(
+        &mut self,
+        stream: &mut Stream,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.units.is_empty() {
+            let mut slices = [const { IoSlice::new(&[]) }; BATCH];
+            let count = self.units.len().min(BATCH);
+            for (slice, unit) in slices.iter_mut().zip(&self.units) {
+                *slice = IoSlice::new(unit);
+            }
+            let parts = slices.get(..count).unwrap_or_default();
+            let written = ready!(stream.poll_write_vectored(context, parts))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written(written);
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            ready!(stream.poll_flush(context))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn written(&mut self, mut count: usize) {
+        self.length -= count;
+        while let Some(front) = self.units.front_mut() {
+            if count < front.len() {
+                let _ = front.split_to(count);
+                return;
+            }
+            count -= front.len();
+            self.units.pop_front();
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Connections to targets, and the credentials that the gateway holds for them.
+
+use std::{io, sync::Arc};
+
+use gatewright_model::session::{Account, TlsInfo};
+use tokio::{net::TcpStream, time::timeout};
+
+use crate::{
+    config::{Target, TargetTls},
+    transport::Connection,
+};
+
+/// Opens a connection to a target. The name is looked up each time.
+///
+/// # Errors
+///
+/// Nobody answers within the target's `connect_timeout`.
+pub async fn connect(target: &Target) -> io::Result<Connection> {
+    let address = (&*target.address.host, target.address.port);
+    let socket = timeout(target.connect_timeout, TcpStream::connect(address))
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    Connection::new(socket)
+}
+
+/// Does the TLS handshake that the target's configuration asks for.
+///
+/// # Errors
+///
+/// The handshake fails, or the target is not who it should be.
+pub async fn secure(connection: Connection, target: &Target) -> io::Result<(Connection, TlsInfo)> {
+    match &target.tls {
+        TargetTls::Verify { client, server_name } => {
+            connection.connect_tls(client.config(), server_name.clone()).await
+        }
+        TargetTls::Off => Err(io::Error::other("TLS is off for this target")),
+    }
+}
+
+/// What a session proves itself with at the target.
+pub fn account(target: &Target) -> Account {
+    Account {
+        name: Arc::clone(&target.account),
+        password: target.password.clone(),
+        require_tls: matches!(target.tls, TargetTls::Verify { .. }),
+    }
+}
+
+/// The stable code of a failed connection.
+pub fn failure_code(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::TimedOut => "upstream.timeout",
+        io::ErrorKind::ConnectionRefused => "upstream.refused",
+        _ => "upstream.unreachable",
+    }
+}
