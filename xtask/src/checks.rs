@@ -35,7 +35,12 @@ const STEPS: &[Step] = &[
         remedy: "install by hand what the message names, then run `cargo xtask setup`",
         run: |_| setup::run(setup::Purpose::Test),
     },
-    Step { name: "fmt", what: "formatting", remedy: "run `cargo xtask fmt`", run: format },
+    Step {
+        name: "fmt",
+        what: "formatting",
+        remedy: "run `cargo fmt --all`, for the modules with `--manifest-path plugins/Cargo.toml`",
+        run: format,
+    },
     Step {
         name: "tidy",
         what: "rules about the repository",
@@ -56,10 +61,10 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "modules",
-        what: "SDK and policy modules: native tests, then wasm",
+        what: "SDK and policy modules: native tests, generated bindings, then wasm",
         remedy: "run `cargo test --manifest-path plugins/Cargo.toml --workspace`",
         run: |_| {
-            step(&mut modules::cargo(&["test", "--quiet", "--workspace"]))?;
+            modules::test()?;
             modules::build()
         },
     },
@@ -171,20 +176,21 @@ fn report(done: &[(&str, Duration)], notes: &Notes) {
 
 fn format(_: &mut Notes) -> Result<()> {
     step(&mut cargo(&["fmt", "--all", "--check"]))?;
-    step(&mut cargo(&["fmt", "--all", "--check", "--manifest-path", modules::MANIFEST]))
+    step(&mut cargo(&["fmt", "--all", "--check", "--manifest-path", modules::MANIFEST]))?;
+    step(&mut cargo(&["fmt", "--all", "--check", "--manifest-path", modules::SDK_MANIFEST]))
 }
 
 fn lint(_: &mut Notes) -> Result<()> {
     step(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    step(&mut modules::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    modules::lint()
 }
 
 /// Licences, bans and sources need no network. Advisories need a fresh database: where it can not be fetched,
 /// that is said and not a failure, unless `GATEWRIGHT_ADVISORIES=required`.
 fn deny(notes: &mut Notes) -> Result<()> {
-    for manifest in ["Cargo.toml", modules::MANIFEST] {
-        let deny = ["deny", "--manifest-path", manifest, "--workspace"];
-        step(cargo(&deny).args(["check", "--config", "deny.toml", "bans", "licenses", "sources"]))?;
+    for manifest in ["Cargo.toml", modules::MANIFEST, modules::SDK_MANIFEST] {
+        let deny = ["deny", "--manifest-path", manifest, "--workspace", "--config", "deny.toml"];
+        step(cargo(&deny).args(["check", "bans", "licenses", "sources"]))?;
     }
     if quietly(&mut cargo(&["deny", "fetch", "db"])) {
         return step(&mut cargo(&["deny", "--workspace", "check", "--disable-fetch", "advisories"]));

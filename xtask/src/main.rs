@@ -58,6 +58,12 @@ const COMMANDS: &[Command] = &[
     },
     Command { name: "modules", arguments: "", what: "build the policy modules", run: |_| modules::build() },
     Command {
+        name: "bindings",
+        arguments: "[--check]",
+        what: "write the SDK's bindings from the contract in plugin-sdk/wit",
+        run: |arguments| modules::bindings(&arguments.iter().map(String::as_str).collect::<Vec<_>>()),
+    },
+    Command {
         name: "threats",
         arguments: "[--check]",
         what: "write docs/threats.md: which threat is held by which test",
