@@ -116,6 +116,28 @@ pub enum Record<'a> {
         /// Each reason, with the file it is about.
         reasons: Vec<(Arc<str>, Arc<str>)>,
     },
+    /// The wall clock jumped against the monotonic one (or, at start, lies before the last record). Times
+    /// of records are to be read with care here; their order is their sequence.
+    ClockStepped {
+        /// How far: positive is forward.
+        seconds: i64,
+    },
+    /// The log was opened and not found as a clean end leaves it. Written by the log itself.
+    EvidenceRecovered {
+        /// Bytes that were cut off the end, because a crash had torn them.
+        cut_bytes: u64,
+        /// Where those bytes are kept: a file name in the log's directory.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kept_in: Option<&'a str>,
+        /// What is wrong that no crash explains. None: nothing.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        alarm: Option<&'a str>,
+    },
+    /// The disk was full and has room again. Written by the log itself.
+    EvidenceResumed {
+        /// Records that were refused meanwhile: what they would have recorded did not happen.
+        refused: u64,
+    },
 }
 
 /// A set version, as records write it.

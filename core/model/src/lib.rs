@@ -11,6 +11,7 @@ pub mod audit;
 pub mod decision;
 pub mod digest;
 pub mod event;
+pub mod hidden;
 pub mod id;
 pub mod mask;
 pub mod permit;

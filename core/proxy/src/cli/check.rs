@@ -1,0 +1,143 @@
+//! `gatewright check`: everything that `serve` checks, and no socket.
+
+use gatewright_policy::{LoadProblem, PolicySet};
+use serde_json::json;
+
+use super::{Answer, ConfigArgument, Failure, Terminal, count, policy};
+use crate::{
+    case_reader::SqlCaseReader,
+    config::{Config, Listener, TargetTls},
+    keys::Keys,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Print what would be served, or what is wrong, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> Result<Answer, Failure> {
+    let config = match Config::load(arguments.config.path()) {
+        Ok(config) => config,
+        Err(errors) => {
+            let problems = errors.problems();
+            if arguments.json {
+                terminal.json(&json!({ "ok": false, "problems": problems.to_json() }))?;
+            } else {
+                terminal.note(problems.render(terminal.colour))?;
+                terminal.note(count(problems.len(), "problem"))?;
+            }
+            return Ok(Answer::No);
+        }
+    };
+    let keys = Keys::check(&config.state).map_err(|error| error.to_string());
+    let set = PolicySet::load(&config.policies, &policy::host()?, &SqlCaseReader::default());
+    let answer = if keys.is_ok() && set.is_ok() { Answer::Done } else { Answer::No };
+    if arguments.json {
+        terminal.json(&as_json(&config, &keys, &set))?;
+    } else {
+        print(&config, &keys, &set, terminal)?;
+    }
+    Ok(answer)
+}
+
+type CheckedKeys = Result<Vec<&'static str>, String>;
+type CheckedSet = Result<PolicySet, Vec<LoadProblem>>;
+
+fn as_json(config: &Config, keys: &CheckedKeys, set: &CheckedSet) -> serde_json::Value {
+    let mut problems = config.warnings.to_json();
+    if let serde_json::Value::Array(problems) = &mut problems {
+        if let Err(keys) = keys {
+            problems.push(json!({ "severity": "error", "message": keys }));
+        }
+        if let Err(set) = set {
+            problems.extend(policy::problems_json(set));
+        }
+    }
+    json!({
+        "ok": keys.is_ok() && set.is_ok(),
+        "problems": problems,
+        "config": config.digest,
+        "listeners": config.listeners.iter().map(|listener| json!({
+            "name": &*listener.name,
+            "protocol": listener.protocol,
+            "listen": listener.listen,
+            "tls": client_tls(listener),
+            "target": &*listener.target.name,
+            "address": listener.target.address.to_string(),
+            "account": &*listener.target.account,
+            "target_tls": target_tls(listener),
+        })).collect::<Vec<_>>(),
+        "admin": config.admin.listen,
+        "evidence": config.evidence.display().to_string(),
+        "origin": &*config.origin,
+        "keys_to_make": keys.as_ref().ok(),
+        "policies": set.as_ref().ok().map(policy::set_json),
+    })
+}
+
+fn print(
+    config: &Config,
+    keys: &CheckedKeys,
+    set: &CheckedSet,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    if !config.warnings.is_empty() {
+        terminal.note(config.warnings.render(terminal.colour).trim_end())?;
+    }
+    let rows = config.listeners.iter().map(|listener| {
+        vec![
+            listener.name.to_string(),
+            format!("{} {}, {}", listener.protocol, listener.listen, client_tls(listener)),
+            listener.target.name.to_string(),
+            format!("{} as {}, {}", listener.target.address, listener.target.account, target_tls(listener)),
+        ]
+    });
+    terminal.table(&["Listener", "Serves", "Target", "Reached at"], rows.collect())?;
+    match set {
+        Ok(set) if set.policies().len() == 0 => {
+            terminal.note("warning: there is no policy, so every request will be refused")?;
+        }
+        Ok(set) => terminal.table(policy::POLICY_TITLES, policy::policy_rows(set))?,
+        Err(problems) => policy::print_problems(problems, terminal)?,
+    }
+    let row = |what: &str, value: String| vec![what.to_owned(), value];
+    let keys_row = match keys {
+        Ok(missing) if missing.is_empty() => config.state.display().to_string(),
+        Ok(missing) => format!("{}; the first start makes {}", config.state.display(), missing.join(", ")),
+        Err(error) => format!("error: {error}"),
+    };
+    let issuers = config.identity.issuers.iter().map(|issuer| issuer.settings.issuer.to_string());
+    let issuers: Vec<_> = std::iter::once("built-in".to_owned()).chain(issuers).collect();
+    let scheme = if config.admin.tls.is_some() { "https" } else { "http" };
+    terminal.table(
+        &["Part", ""],
+        vec![
+            row("configuration", format!("{}, sha256 {}", config.file.display(), config.digest.short())),
+            row("keys", keys_row),
+            row("tokens of", issuers.join(", ")),
+            row("reviewers", config.reviewers.join(", ")),
+            row("admin", format!("{scheme}://{}", config.admin.listen)),
+            row("evidence", format!("{}, as {}", config.evidence.display(), config.origin)),
+        ],
+    )?;
+    Ok(())
+}
+
+fn client_tls(listener: &Listener) -> &'static str {
+    match &listener.tls {
+        Some(tls) if tls.required => "TLS required",
+        Some(_) => "TLS offered",
+        None => "plain text",
+    }
+}
+
+fn target_tls(listener: &Listener) -> &'static str {
+    match &listener.target.tls {
+        TargetTls::Verify { .. } => "TLS verified",
+        TargetTls::Off => "plain text",
+    }
+}

@@ -1,0 +1,40 @@
+//! `gatewright serve`
+
+use std::sync::Arc;
+
+use super::{Answer, ConfigArgument, Failure, Terminal};
+use crate::telemetry::{self, LogFormat};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// How log lines look
+    #[arg(long, value_enum, default_value = "pretty", env = "GATEWRIGHT_LOG_FORMAT")]
+    log_format: LogFormat,
+    /// What is logged: a level, or levels by module
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "GATEWRIGHT_LOG")]
+    log: String,
+}
+
+pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> Result<Answer, Failure> {
+    telemetry::init(arguments.log_format, &arguments.log)
+        .map_err(|error| Failure::new(error, "see `gatewright serve --help`"))?;
+    let config = match arguments.config.load(terminal)? {
+        Ok(config) => Arc::new(config),
+        Err(answer) => return Ok(answer),
+    };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(format_args!("can not start: {error}"), "check the limits of this user (`ulimit -a`)")
+    })?;
+    runtime.block_on(crate::serve::run(config)).map_err(|error| {
+        Failure::new(&error, "see the log above; `gatewright check` tells more about keys and policies")
+    })?;
+    Ok(Answer::Done)
+}
+
+/// SQL is parsed on these threads, and PostgreSQL's grammar recurses with the depth of the text. It is
+/// address space: memory is taken only where a stack grows.
+const STACK_BYTES: usize = 32 << 20;
