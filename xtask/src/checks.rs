@@ -10,6 +10,7 @@ use gatewright_testbed::{Error, Result, target_directory};
 use crate::{
     modules,
     paint::{Style, paint},
+    reference,
     run::{cargo, exists, program, quietly, step, step_keeping},
     setup, threats,
 };
@@ -99,6 +100,12 @@ const STEPS: &[Step] = &[
         what: "mutated input, the same each time, some seconds for each target",
         remedy: "the input is kept: the message says how to play it again",
         run: |_| step(program(target_directory().join("debug/gatewright-fuzz")).args(["--seconds", "10"])),
+    },
+    Step {
+        name: "reference",
+        what: "docs/configuration.md and docs/cli.md are what the program says",
+        remedy: "run `cargo xtask reference`",
+        run: |_| reference::run(&["--check".to_owned()]),
     },
     Step {
         name: "threats",

@@ -9,6 +9,7 @@ mod checks;
 mod demo;
 mod modules;
 mod paint;
+mod reference;
 mod run;
 mod setup;
 mod threats;
@@ -62,6 +63,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--check]",
         what: "write the SDK's bindings from the contract in plugin-sdk/wit",
         run: |arguments| modules::bindings(&arguments.iter().map(String::as_str).collect::<Vec<_>>()),
+    },
+    Command {
+        name: "reference",
+        arguments: "[--check]",
+        what: "write docs/configuration.md and docs/cli.md from what the program says",
+        run: reference::run,
     },
     Command {
         name: "threats",
