@@ -78,9 +78,12 @@ const STEPS: &[Step] = &[
     Step {
         name: "doc",
         what: "documentation without warnings",
-        remedy: "run `RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps`",
+        remedy: "run `RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items`",
         run: |_| {
-            step(cargo(&["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+            step(
+                cargo(&["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"])
+                    .env("RUSTDOCFLAGS", "-D warnings"),
+            )
         },
     },
     Step {
