@@ -10,6 +10,7 @@ use gatewright_testbed::{Error, Result, target_directory};
 use crate::{
     modules,
     paint::{Style, paint},
+    reference,
     run::{cargo, exists, program, quietly, step, step_keeping},
     setup, threats,
 };
@@ -35,7 +36,12 @@ const STEPS: &[Step] = &[
         remedy: "install by hand what the message names, then run `cargo xtask setup`",
         run: |_| setup::run(setup::Purpose::Test),
     },
-    Step { name: "fmt", what: "formatting", remedy: "run `cargo xtask fmt`", run: format },
+    Step {
+        name: "fmt",
+        what: "formatting",
+        remedy: "run `cargo fmt --all`, for the modules with `--manifest-path plugins/Cargo.toml`",
+        run: format,
+    },
     Step {
         name: "tidy",
         what: "rules about the repository",
@@ -56,10 +62,10 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "modules",
-        what: "SDK and policy modules: native tests, then wasm",
+        what: "SDK and policy modules: native tests, generated bindings, then wasm",
         remedy: "run `cargo test --manifest-path plugins/Cargo.toml --workspace`",
         run: |_| {
-            step(&mut modules::cargo(&["test", "--quiet", "--workspace"]))?;
+            modules::test()?;
             modules::build()
         },
     },
@@ -72,9 +78,12 @@ const STEPS: &[Step] = &[
     Step {
         name: "doc",
         what: "documentation without warnings",
-        remedy: "run `RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps`",
+        remedy: "run `cargo xtask test --only doc`",
         run: |_| {
-            step(cargo(&["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+            step(
+                cargo(&["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"])
+                    .env("RUSTDOCFLAGS", DOC_FLAGS),
+            )
         },
     },
     Step {
@@ -88,6 +97,18 @@ const STEPS: &[Step] = &[
                 "policies/",
             ]))
         },
+    },
+    Step {
+        name: "fuzz",
+        what: "mutated input, the same each time, some seconds for each target",
+        remedy: "the input is kept: the message says how to play it again",
+        run: |_| step(program(target_directory().join("debug/gatewright-fuzz")).args(["--seconds", "10"])),
+    },
+    Step {
+        name: "reference",
+        what: "docs/configuration.md and docs/cli.md are what the program says",
+        remedy: "run `cargo xtask reference`",
+        run: |_| reference::run(&["--check".to_owned()]),
     },
     Step {
         name: "threats",
@@ -165,20 +186,21 @@ fn report(done: &[(&str, Duration)], notes: &Notes) {
 
 fn format(_: &mut Notes) -> Result<()> {
     step(&mut cargo(&["fmt", "--all", "--check"]))?;
-    step(&mut cargo(&["fmt", "--all", "--check", "--manifest-path", modules::MANIFEST]))
+    step(&mut cargo(&["fmt", "--all", "--check", "--manifest-path", modules::MANIFEST]))?;
+    step(&mut cargo(&["fmt", "--all", "--check", "--manifest-path", modules::SDK_MANIFEST]))
 }
 
 fn lint(_: &mut Notes) -> Result<()> {
     step(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    step(&mut modules::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    modules::lint()
 }
 
 /// Licences, bans and sources need no network. Advisories need a fresh database: where it can not be fetched,
 /// that is said and not a failure, unless `GATEWRIGHT_ADVISORIES=required`.
 fn deny(notes: &mut Notes) -> Result<()> {
-    for manifest in ["Cargo.toml", modules::MANIFEST] {
-        let deny = ["deny", "--manifest-path", manifest, "--workspace"];
-        step(cargo(&deny).args(["check", "--config", "deny.toml", "bans", "licenses", "sources"]))?;
+    for manifest in ["Cargo.toml", modules::MANIFEST, modules::SDK_MANIFEST] {
+        let deny = ["deny", "--manifest-path", manifest, "--workspace", "--config", "deny.toml"];
+        step(cargo(&deny).args(["check", "bans", "licenses", "sources"]))?;
     }
     if quietly(&mut cargo(&["deny", "fetch", "db"])) {
         return step(&mut cargo(&["deny", "--workspace", "check", "--disable-fetch", "advisories"]));
@@ -210,6 +232,9 @@ fn tests(notes: &mut Notes) -> Result<()> {
     // nextest does not run the examples in the documentation.
     step(&mut cargo(&["test", "--quiet", "--workspace", "--doc"]))
 }
+
+/// The documentation is for people who read the code: private items are in it, and may be linked to.
+const DOC_FLAGS: &str = "-D warnings -A rustdoc::private-intra-doc-links";
 
 fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())

@@ -9,6 +9,7 @@ mod checks;
 mod demo;
 mod modules;
 mod paint;
+mod reference;
 mod run;
 mod setup;
 mod threats;
@@ -50,7 +51,25 @@ const COMMANDS: &[Command] = &[
         what: "what the gateway costs beside PgBouncer and beside nothing (release build: minutes)",
         run: bench,
     },
+    Command {
+        name: "fuzz",
+        arguments: "[--seconds N] [--seed N] [--target NAME]",
+        what: "mutated input for everything that reads a peer's bytes",
+        run: fuzz,
+    },
     Command { name: "modules", arguments: "", what: "build the policy modules", run: |_| modules::build() },
+    Command {
+        name: "bindings",
+        arguments: "[--check]",
+        what: "write the SDK's bindings from the contract in plugin-sdk/wit",
+        run: |arguments| modules::bindings(&arguments.iter().map(String::as_str).collect::<Vec<_>>()),
+    },
+    Command {
+        name: "reference",
+        arguments: "[--check]",
+        what: "write docs/configuration.md and docs/cli.md from what the program says",
+        run: reference::run,
+    },
     Command {
         name: "threats",
         arguments: "[--check]",
@@ -103,6 +122,11 @@ fn bench(arguments: &[String]) -> Result<()> {
         "gatewright-benches",
     ]))?;
     run::step(run::program(target_directory().join("release/gatewright-benches")).args(plan))
+}
+
+fn fuzz(arguments: &[String]) -> Result<()> {
+    run::step(&mut run::cargo(&["build", "--workspace"]))?;
+    run::step(run::program(target_directory().join("debug/gatewright-fuzz")).args(arguments))
 }
 
 fn usage() -> String {

@@ -5,6 +5,7 @@
 //! and never repairs them. Between gateway and server may stand a [`Recorder`], which keeps every byte that
 //! reached the server: an attack that was refused has to have left none there.
 
+pub mod approvals;
 pub mod driver;
 pub mod evidence;
 pub mod fake;
@@ -16,7 +17,8 @@ pub mod wire;
 
 pub use fake::FakeUpstream;
 pub use gatewright_testbed::{
-    Certificates, Clients, Conversation, Error, Gateway, Mint, Postgres, Psql, Result, SAMPLE, Setup, Stage,
+    Certificates, Clients, Conversation, Error, Gateway, Mint, Postgres, Psql, Result, SAMPLE, Setup,
+    Stage, gateway_program,
 };
 pub use recorder::Recorder;
 pub use scene::Scene;

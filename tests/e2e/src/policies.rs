@@ -1,5 +1,7 @@
 //! Policy documents for tests, bound to the modules of `plugins/`.
 
+use std::path::Path;
+
 use gatewright_testbed::{Result, modules_directory};
 
 /// Allows what is understood: `statement-rules` with every rule off.
@@ -59,8 +61,11 @@ pub fn escalate_drop(ttl: &str) -> Result<String> {
 pub fn document(name: &str, module: &str, settings: &str) -> Result<String> {
     let file = format!("{module}.wasm");
     let path = modules_directory(&[&file])?.join(file);
-    Ok(format!(
-        "name = \"{name}\"\nmodule = \"{}\"\nmode = \"protect\"\n[settings]\n{settings}\n",
-        path.display()
-    ))
+    Ok(document_of(name, &path, settings))
+}
+
+/// A document for any module.
+pub fn document_of(name: &str, module: &Path, settings: &str) -> String {
+    let module = module.display();
+    format!("name = \"{name}\"\nmodule = \"{module}\"\nmode = \"protect\"\n[settings]\n{settings}\n")
 }

@@ -185,6 +185,22 @@ impl Client {
         Ok(messages)
     }
 
+    /// Every message up to ReadyForQuery or a request for a password, or up to the end of the connection.
+    ///
+    /// # Errors
+    /// Where nothing comes.
+    pub fn until_ready_or_password(&mut self) -> Result<Vec<Message>> {
+        let mut messages = Vec::new();
+        while let Some(message) = self.message()? {
+            let over = matches!(message.tag, 'Z' | 'R');
+            messages.push(message);
+            if over {
+                break;
+            }
+        }
+        Ok(messages)
+    }
+
     /// Sends a simple query and gives the answer.
     ///
     /// # Errors

@@ -1,5 +1,8 @@
 //! The instruments themselves, without a gateway: what they report has to be true.
 
+// What goes wrong in a helper fails the test as well.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 use std::io::Write;
 
 use gatewright_e2e::{FakeUpstream, Postgres, Psql, Recorder, Stage, driver, wire};

@@ -38,7 +38,7 @@ impl Certificates {
         let settings = directory.join("openssl.cnf");
         about(fs::write(&settings, "[req]\ndistinguished_name = name\n[name]\n"), "writing", &settings)?;
         let this = Self { directory };
-        let subject = format!("/CN=Gatewright testbed {name}");
+        let subject = format!("/CN=Gatewright testbed {}", name.replace('/', " "));
         this.request("ca", &subject, &["basicConstraints=critical,CA:TRUE", "keyUsage=keyCertSign"], &[])?;
         Ok(this)
     }

@@ -344,6 +344,26 @@ impl Gateway {
         command
     }
 
+    /// Runs a command of a reviewer, as somebody.
+    ///
+    /// # Errors
+    /// Where it can not be run at all.
+    pub fn approvals(&self, who: &Mint<'_>, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(&self.setup.program);
+        command.arg("approvals").args(arguments).env("NO_COLOR", "1");
+        command.env("GATEWRIGHT_ADMIN", format!("http://127.0.0.1:{}", self.admin));
+        command.env("GATEWRIGHT_TOKEN", self.token(who)?);
+        about(command.output(), "running", &self.setup.program)
+    }
+
+    /// Verifies a log, which need not be this gateway's own.
+    ///
+    /// # Errors
+    /// Where the verifier can not be run at all; what it found is in its output.
+    pub fn verify(&self, log: &Path) -> Result<Output> {
+        self.attempt(&["evidence", "verify", &log.display().to_string()])
+    }
+
     /// Replaces a policy document as an editor does: by renaming a finished file over it.
     ///
     /// # Errors

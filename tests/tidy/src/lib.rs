@@ -66,9 +66,9 @@ impl SourceFile {
     }
 
     /// The part of it that is not tests: everything before `#[cfg(test)]` on a module, and nothing of a file
-    /// that is a test module.
+    /// that is a test module or an example.
     pub fn without_tests(&self) -> &str {
-        if self.name() == "tests.rs" || self.path.contains("/tests/") {
+        if self.name() == "tests.rs" || self.path.contains("/tests/") || self.path.contains("/examples/") {
             return "";
         }
         self.text.split("#[cfg(test)]\nmod ").next().unwrap_or(&self.text)

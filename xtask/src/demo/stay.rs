@@ -21,10 +21,7 @@ pub(super) fn until_interrupted(demo: &Demo) -> Result<()> {
     println!("{}", paint(Style::Bold, "It stays. In another terminal:"));
     for (what, command) in [
         ("ask as alice, carol or her agent", format!(". {directory}/alice.env && psql")),
-        (
-            "be the reviewer of what is held",
-            format!(". {directory}/bob.env && {program} approvals list --config {config}"),
-        ),
+        ("be the reviewer of what is held", format!(". {directory}/bob.env && {program} approvals list")),
         ("change a rule while psql is open", format!("${{EDITOR:-vi}} {}/*.toml", policies.display())),
         ("see what was decided", format!("{program} evidence show --config {config}")),
         ("verify the log", format!("{program} evidence verify --config {config}")),
@@ -47,6 +44,10 @@ fn environment(demo: &Demo, name: &str, person: Person) -> Result<()> {
     for (variable, value) in psql.environment() {
         if variable == "PGPASSWORD" {
             text.push_str(&format!("export GATEWRIGHT_TOKEN='{value}'\n"));
+            text.push_str(&format!(
+                "export GATEWRIGHT_ADMIN='http://127.0.0.1:{}'\n",
+                demo.gateway.admin()
+            ));
         }
         text.push_str(&format!("export {variable}='{value}'\n"));
     }

@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    path::Path,
     process::{Command, Output},
     thread,
     time::{Duration, Instant},
@@ -150,7 +151,7 @@ fn name_the_agent(demo: &mut Demo) -> Result<()> {
 fn verify(demo: &mut Demo) -> Result<()> {
     title(7, "Evidence: the log verifies, and one changed byte does not");
     let evidence = demo.gateway.evidence();
-    let verified = verifier(demo, &evidence.display().to_string())?;
+    let verified = verifier(demo, &evidence)?;
     shown(&verified);
     must(verified.status.success(), "the log verifies")?;
 
@@ -170,7 +171,7 @@ fn verify(demo: &mut Demo) -> Result<()> {
     }
     fs::write(&log, bytes).map_err(|error| Error::new(format!("writing {}: {error}", log.display())))?;
     say(&format!("In a copy, one bit of byte {middle} is changed:"));
-    let caught = verifier(demo, &copy.display().to_string())?;
+    let caught = verifier(demo, &copy)?;
     shown(&caught);
     must(!caught.status.success(), "the change is caught")
 }
@@ -228,7 +229,7 @@ fn decided(demo: &mut Demo) -> Result<String> {
 fn wait_for_request(demo: &Demo) -> Result<String> {
     let mut id = String::new();
     wait("the gateway files a request", || {
-        let listed = approvals(demo, BOB, &["list", "--json"])?;
+        let listed = demo.gateway.approvals(&BOB.mint, &["list", "--json"])?;
         let text = String::from_utf8_lossy(&listed.stdout);
         field(&text, "id").clone_into(&mut id);
         Ok(!id.is_empty())
@@ -238,20 +239,14 @@ fn wait_for_request(demo: &Demo) -> Result<String> {
 
 fn answer(demo: &Demo, who: Person, verb: &str, id: &str) -> Result<Output> {
     println!("  {} gatewright approvals {verb} {id}", paint(Style::Cyan, &format!("{}>", who.shown)));
-    let output = approvals(demo, who, &[verb, id, "--comment", "seen in the demo"])?;
+    let output = demo.gateway.approvals(&who.mint, &[verb, id, "--comment", "seen in the demo"])?;
     shown(&output);
     Ok(output)
 }
 
-fn approvals(demo: &Demo, who: Person, arguments: &[&str]) -> Result<Output> {
-    let mut command = demo.gateway.command(&[&["approvals"], arguments].concat());
-    command.env("GATEWRIGHT_TOKEN", demo.gateway.token(&who.mint)?);
-    command.output().map_err(|error| Error::new(format!("running the gateway's program: {error}")))
-}
-
-fn verifier(demo: &Demo, directory: &str) -> Result<Output> {
-    println!("  {} gatewright evidence verify --directory {directory}", paint(Style::Cyan, "auditor>"));
-    demo.gateway.attempt(&["evidence", "verify", "--directory", directory])
+fn verifier(demo: &Demo, log: &Path) -> Result<Output> {
+    println!("  {} gatewright evidence verify {}", paint(Style::Cyan, "auditor>"), log.display());
+    demo.gateway.verify(log)
 }
 
 /// The document that the tour changes, and its text.

@@ -1,0 +1,140 @@
+//! Policies that change while sessions are open.
+
+// What goes wrong in a helper fails the test as well.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use gatewright_e2e::{Scene, evidence, policies, wire};
+
+#[test]
+fn an_open_session_is_judged_by_the_new_policy() {
+    let scene = Scene::open().unwrap();
+    let mut psql = scene.alice().unwrap().open().unwrap();
+    psql.say("prepare emptying as delete from scratch;").unwrap();
+    assert!(!psql.say("execute emptying;").unwrap().contains("ERROR"));
+
+    let swaps = swaps(&scene);
+    scene.gateway.write_policy("allow", &policies::where_required().unwrap()).unwrap();
+    wait_for_swap(&scene, swaps);
+    let answer = psql.say("delete from scratch;").unwrap();
+    assert!(answer.contains("ERROR"), "the next statement of the same session is judged anew: {answer}");
+    let answer = psql.say("execute emptying;").unwrap();
+    assert!(answer.contains("ERROR"), "so is what was prepared before: {answer}");
+
+    scene.gateway.write_policy("allow", &policies::allow().unwrap()).unwrap();
+    wait_for_swap(&scene, swaps + 1);
+    assert!(!psql.say("execute emptying;").unwrap().contains("ERROR"));
+
+    let records = scene.evidence().unwrap();
+    let swapped = records.of("policy_swapped");
+    let record = swapped.last().unwrap();
+    let digest = |field: &str| evidence::find(record, field).and_then(|set| set.get("digest")).cloned();
+    assert!(
+        digest("old").is_some() && digest("new").is_some() && digest("old") != digest("new"),
+        "{record}"
+    );
+}
+
+#[test]
+fn f019_a_bad_policy_is_refused_and_the_old_one_stays() {
+    let scene = Scene::with(&[("rules", &policies::where_required().unwrap())]).unwrap();
+    let mut psql = scene.alice().unwrap().open().unwrap();
+    let good = policies::where_required().unwrap();
+    let cases = "\n[[case]]\nname = \"wrong on purpose\"\nsql = \"delete from people\"\nexpect = \"allow\"\n\
+                 principal = { subject = \"alice\", groups = [], kind = \"human\" }\n";
+    let garbage = scene.stage.directory().join("garbage.wasm");
+    std::fs::write(&garbage, b"\0asm this is not a module").unwrap();
+    for (what, document) in [
+        ("not TOML", "name = ".to_owned()),
+        ("settings that the module refuses", good.replace("require_where", "requires_where")),
+        ("a module that is not there", good.replace("statement_rules", "nowhere")),
+        ("a module that is none", policies::document_of("rules", &garbage, "")),
+        ("a case that fails", format!("{good}{cases}")),
+        (
+            "a digest of another module",
+            good.replace("mode =", &format!("sha256 = \"{}\"\nmode =", "0".repeat(64))),
+        ),
+    ] {
+        let refused = "gatewright_policy_swaps_total{result=\"refused\"}";
+        let before = count(&scene, refused);
+        scene.gateway.write_policy("rules", &document).unwrap();
+        while count(&scene, refused) == before {
+            thread::sleep(Duration::from_millis(2));
+        }
+        assert!(psql.say("delete from people;").unwrap().contains("ERROR"), "{what}: the old rule holds");
+        assert_eq!(psql.say("select 1;").unwrap(), "1\n", "{what}: the old set serves");
+    }
+    let records = scene.evidence().unwrap();
+    assert_eq!(records.of("policy_refused").len(), 6, "each refusal is in the record: {}", records.text());
+}
+
+/// Row F18, at the size that the issue names: 10,000 statements while the policy is swapped 200 times.
+#[test]
+fn f018_no_swap_causes_an_error_and_each_record_names_one_set() {
+    let scene = Scene::open().unwrap();
+    let sessions = 4;
+    let statements = 2_500;
+    let swapping = AtomicBool::new(true);
+    let token = scene.gateway.token(&gatewright_e2e::Mint::default()).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..sessions {
+            scope.spawn(|| {
+                let mut client =
+                    wire::Client::session(scene.gateway.port(), &scene.gateway.authority(), &token)
+                        .unwrap();
+                for n in 0..statements {
+                    let answer = client.query(&format!("select {n}")).unwrap();
+                    assert_eq!(wire::tags(&answer), "TDCZ", "{answer:?}");
+                    assert_eq!(answer[1].row(), [Some(n.to_string())]);
+                }
+            });
+        }
+        scope.spawn(|| {
+            let documents = [
+                policies::rules("allow", "require_where = [\"delete\"]\ndeny_effects = []").unwrap(),
+                policies::allow().unwrap(),
+            ];
+            for document in documents.iter().cycle().take(200) {
+                let before = swaps(&scene);
+                scene.gateway.write_policy("allow", document).unwrap();
+                wait_for_swap(&scene, before);
+            }
+            swapping.store(false, Ordering::Relaxed);
+        });
+    });
+    assert!(!swapping.load(Ordering::Relaxed));
+
+    let records = scene.evidence().unwrap();
+    let set = |record: &serde_json::Value, field: &str| {
+        evidence::find(record, field).and_then(|set| set.get("number")).and_then(serde_json::Value::as_u64)
+    };
+    let active: BTreeSet<u64> =
+        records.of("policy_swapped").iter().filter_map(|record| set(record, "new")).collect();
+    assert!(active.len() > 200, "200 swaps and the set of the start: {}", active.len());
+    let decisions = records.decisions_about("select");
+    assert_eq!(decisions.len(), sessions * statements);
+    let used: BTreeSet<u64> = decisions.iter().map(|record| set(record, "set").unwrap()).collect();
+    assert!(used.is_subset(&active), "a decision names a set that was never active");
+    assert!(used.len() > 10, "the load ran while sets changed: {}", used.len());
+}
+
+/// How often the set was replaced so far.
+fn swaps(scene: &Scene) -> u64 {
+    count(scene, "gatewright_policy_swaps_total{result=\"swapped\"}")
+}
+
+fn count(scene: &Scene, metric: &str) -> u64 {
+    scene.gateway.metric(metric).unwrap() as u64
+}
+
+fn wait_for_swap(scene: &Scene, before: u64) {
+    while swaps(scene) <= before {
+        thread::sleep(Duration::from_millis(2));
+    }
+}
