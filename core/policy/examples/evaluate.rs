@@ -19,7 +19,10 @@ use gatewright_model::{
     event::{Event, Facet, SessionContext},
     id::{EventId, SessionId},
     principal::{Principal, PrincipalKind},
-    sql::{Access, Analysis, Column, Effects, Function, FunctionClass, Grade, Relation, SqlEvent, SqlPhase, Statement},
+    sql::{
+        Access, Analysis, Column, Effects, Function, FunctionClass, Grade, Relation, SqlEvent, SqlPhase,
+        Statement,
+    },
 };
 use gatewright_policy::{CaseReader, CaseRequest, Host, Limits, PolicySet, SessionPolicies};
 
@@ -37,7 +40,13 @@ fn main() {
     measure("mask-columns, principal exempt: two questions", &host, "mask_columns", trivial, false);
     measure("mask-columns: a plan of one column and one detector", &host, "mask_columns", mask, false);
     measure("statement-rules: all rules, one select", &host, "statement_rules", rules, false);
-    measure("statement-rules: the same statement again (reused answer)", &host, "statement_rules", rules, true);
+    measure(
+        "statement-rules: the same statement again (reused answer)",
+        &host,
+        "statement_rules",
+        rules,
+        true,
+    );
     let fresh = format!("isolation = \"event\"\n{rules}");
     measure("statement-rules: a fresh instance for each event", &host, "statement_rules", &fresh, false);
 }
