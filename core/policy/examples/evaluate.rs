@@ -3,7 +3,12 @@
 //!
 //! Prints nanoseconds for each evaluation: the median of 30 rounds, and the best. It asserts nothing.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a program for people"
+)]
 
 use std::{
     hint::black_box,
@@ -19,7 +24,10 @@ use gatewright_model::{
     event::{Event, Facet, SessionContext},
     id::{EventId, SessionId},
     principal::{Principal, PrincipalKind},
-    sql::{Access, Analysis, Column, Effects, Function, FunctionClass, Grade, Relation, SqlEvent, SqlPhase, Statement},
+    sql::{
+        Access, Analysis, Column, Effects, Function, FunctionClass, Grade, Relation, SqlEvent, SqlPhase,
+        Statement,
+    },
 };
 use gatewright_policy::{CaseReader, CaseRequest, Host, Limits, PolicySet, SessionPolicies};
 
@@ -37,7 +45,13 @@ fn main() {
     measure("mask-columns, principal exempt: two questions", &host, "mask_columns", trivial, false);
     measure("mask-columns: a plan of one column and one detector", &host, "mask_columns", mask, false);
     measure("statement-rules: all rules, one select", &host, "statement_rules", rules, false);
-    measure("statement-rules: the same statement again (reused answer)", &host, "statement_rules", rules, true);
+    measure(
+        "statement-rules: the same statement again (reused answer)",
+        &host,
+        "statement_rules",
+        rules,
+        true,
+    );
     let fresh = format!("isolation = \"event\"\n{rules}");
     measure("statement-rules: a fresh instance for each event", &host, "statement_rules", &fresh, false);
 }

@@ -1,5 +1,13 @@
 //! Documents, sets, combining and reuse, with the shipped modules and hand-made events.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
+
 mod support;
 
 use std::{
@@ -314,11 +322,17 @@ async fn what_a_module_reads_is_what_the_event_holds() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
         SessionPolicies::new().evaluate(&set, &session, &event, now).await
     };
-    let expected = expect![[r#"1000s alice test Human ["analysts", "staff"] true false ["agent-7"] true false Some("crm") None postgres postgres demo app Some("demo") None 127.0.0.1"#]];
+    let expected = expect![[
+        r#"1000s alice test Human ["analysts", "staff"] true false ["agent-7"] true false Some("crm") None postgres postgres demo app Some("demo") None 127.0.0.1"#
+    ]];
     expected.assert_eq(reason(&said("session").await));
-    let expected = expect![[r#"sql.execute Verified None "delete from people" "DELETE FROM people" "00ff" true false true false false true true false [Null, Text("7"), Binary]"#]];
+    let expected = expect![[
+        r#"sql.execute Verified None "delete from people" "DELETE FROM people" "00ff" true false true false false true true false [Null, Text("7"), Binary]"#
+    ]];
     expected.assert_eq(reason(&said("statement").await));
-    let expected = expect![[r#"delete [Write, Dynamic] Some(false) Some("public") people Write None id Some("pg_catalog") now Harmless"#]];
+    let expected = expect![[
+        r#"delete [Write, Dynamic] Some(false) Some("public") people Write None id Some("pg_catalog") now Harmless"#
+    ]];
     expected.assert_eq(reason(&said("parts").await));
     let expected = expect![[r#"
         Mask(
