@@ -231,10 +231,7 @@ fn a099_a_record_is_one_line_whatever_a_client_calls_itself() {
 
 /// Runs the verifier on a directory, without the gateway.
 fn verify(scene: &Scene, directory: &Path) -> (bool, String) {
-    let output = scene
-        .gateway
-        .attempt(&["evidence", "verify", "--directory", &directory.display().to_string()])
-        .unwrap();
+    let output = scene.gateway.attempt(&["evidence", "verify", &directory.display().to_string()]).unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }

@@ -126,7 +126,7 @@ fn f018_no_swap_causes_an_error_and_each_record_names_one_set() {
 
 /// How often the set was replaced so far.
 fn swaps(scene: &Scene) -> u64 {
-    count(scene, "gatewright_policy_swaps_total{result=\"swapped\"}")
+    count(scene, "gatewright_policy_swaps_total{result=\"taken\"}")
 }
 
 fn count(scene: &Scene, metric: &str) -> u64 {

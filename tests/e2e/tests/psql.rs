@@ -154,7 +154,7 @@ fn a_large_result_arrives_whole() {
 }
 
 #[test]
-fn ctrl_c_cancels_the_statement_and_not_the_session() {
+fn ctrl_c_cancels_the_statement() {
     let scene = Scene::open().unwrap();
     let mut psql = scene.alice().unwrap().open().unwrap();
     psql.begin("select pg_sleep(600);").unwrap();
@@ -167,7 +167,23 @@ fn ctrl_c_cancels_the_statement_and_not_the_session() {
     assert!(interrupt.success());
     let answer = psql.end().unwrap();
     assert!(answer.contains("canceling statement due to user request"), "{answer}");
-    assert_eq!(psql.say("select 'still here';").unwrap(), "still here\n");
+}
+
+#[test]
+fn a_driver_cancels_and_its_session_goes_on() {
+    let scene = Scene::open().unwrap();
+    let script = r#"
+import psycopg, threading
+with psycopg.connect(autocommit=True) as conn:
+    threading.Timer(0.3, conn.cancel).start()
+    try:
+        conn.execute("select pg_sleep(600)")
+    except psycopg.errors.QueryCanceled:
+        print("cancelled")
+    print(conn.execute("select 'still here'").fetchone()[0])
+"#;
+    let connection = scene.gateway.psql(&Mint::person("alice", &["analysts"])).unwrap();
+    assert_eq!(gatewright_e2e::driver::psycopg(&connection, script).unwrap(), "cancelled\nstill here\n");
 }
 
 #[test]
