@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     println!("{}", paint(Style::Bold, "Preparing"));
     setup::run(setup::Purpose::Demo)?;
     modules::build()?;
-    run::step(&mut run::cargo(&["build", "--package", "gatewright"]))?;
+    run::step(&mut run::cargo(&["build", "--workspace", "--bin", "gatewright"]))?;
 
     let mut stage = stage::Demo::start()?;
     tour::run(&mut stage)?;
