@@ -136,3 +136,68 @@ fn last_line_is_signature(head: Option<&[u8]>) -> bool {
     let line = lines.and_then(|lines| lines.rsplit(|byte| *byte == b'\n').next());
     line.is_some_and(|line| line.starts_with(DASH.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::{VerifyingKey, tree::Tree, tree::leaf_hash};
+
+    /// Made with Python's `hashlib` and `cryptography`: the private key `00 01 .. 1f`, and the checkpoint it
+    /// signs for three lines.
+    const PEM: &str = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n\
+        -----END PRIVATE KEY-----\n";
+    const VERIFIER: &str =
+        "gatewright.example/vector+048ae12c+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4";
+    const LINES: [&[u8]; 3] = [b"{\"a\":1}", b"{\"b\":2}", b"{\"c\":3}"];
+    const NOTE: &str = "gatewright.example/vector\n3\nFaeAyGKD1CyME604W/lnlPK2G+zyLO/wjQJV4FUch48=\n\n\
+        \u{2014} gatewright.example/vector BIrhLJ+qB6/+wGC7Eo+UeYw3PAWUH4P66OE17OSDAm6EailXhiu65f7ENAPudzmthRsSkR3a5c/3g6sDQKameTqClQQ=\n";
+
+    #[test]
+    fn a_checkpoint_is_what_another_program_makes_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.pem");
+        fs::write(&path, PEM).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let key = SigningKey::load(&path).unwrap();
+        assert_eq!(key.verifying_key("gatewright.example/vector").to_string(), VERIFIER);
+
+        let mut tree = Tree::default();
+        LINES.iter().for_each(|line| tree.push(leaf_hash(line)));
+        let checkpoint = Checkpoint::new("gatewright.example/vector", tree.size(), tree.root());
+        assert_eq!(checkpoint.sign(&key), NOTE);
+        let keys = VerifyingKeys::from(VerifyingKey::parse(VERIFIER).unwrap());
+        assert_eq!(Checkpoint::open(NOTE, &keys), Ok(checkpoint));
+    }
+
+    #[test]
+    fn texts_that_are_no_checkpoint_are_refused() {
+        let root = STANDARD.encode([7; 32]);
+        let good = format!("a/b\n12\n{root}\n");
+        assert!(Checkpoint::parse(&good).is_some());
+        assert!(Checkpoint::parse(&format!("{good}extension\n")).is_some());
+        for text in [
+            format!("a/b\n012\n{root}\n"),
+            format!("a/b\n+12\n{root}\n"),
+            format!("\n12\n{root}\n"),
+            format!("a/b\n12\n{root}"),
+            format!("{good}\n"),
+            "a/b\n12\nAAAA\n".to_owned(),
+            "a/b\n12\n".to_owned(),
+        ] {
+            assert_eq!(Checkpoint::parse(&text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_may_vouch_for_its_own_log_only() {
+        let key = SigningKey::generate().unwrap();
+        let other = Checkpoint::new("log.example/other", 1, [0; 32]);
+        let text = format!("{}\n1\n{}\n", other.origin, STANDARD.encode([0; 32]));
+        let note = note::sign(&text, "log.example/own", &key);
+        let keys = VerifyingKeys::from(key.verifying_key("log.example/own"));
+        assert_eq!(Checkpoint::open(&note, &keys), Err(NoteError::UnknownKey));
+    }
+}

@@ -98,6 +98,8 @@ pub enum Health {
     Full,
     /// The disk failed. Nobody can say what is on it before the log was opened anew.
     Broken(Fault),
+    /// The disk has not answered for the append deadline.
+    Slow,
     /// It was closed.
     Closed,
 }
@@ -149,7 +151,7 @@ pub enum AppendError {
 pub struct Status {
     /// Can it take records?
     pub health: Health,
-    /// The last record of the chain.
+    /// The last record of the chain; of a disk that hangs, the last that is known to be safe.
     pub last: u64,
     /// The last record that survives the machine.
     pub synced: u64,
@@ -300,14 +302,13 @@ impl Log {
         self.0.close()
     }
 
-    /// Where the log stands.
+    /// Where the log stands. Waits for a disk that hangs no longer than an append does.
     pub fn status(&self) -> Status {
-        let writer = self.0.shared.writer.lock();
-        Status {
-            health: writer.health.clone(),
-            last: writer.next - 1,
-            synced: self.0.shared.synced.load(Ordering::Acquire),
-            signed: self.0.shared.signed.load(Ordering::Acquire),
+        let synced = self.0.shared.synced.load(Ordering::Acquire);
+        let signed = self.0.shared.signed.load(Ordering::Acquire);
+        match self.0.shared.writer.try_lock_for(self.0.append_deadline) {
+            Some(writer) => Status { health: writer.health.clone(), last: writer.next - 1, synced, signed },
+            None => Status { health: Health::Slow, last: synced, synced, signed },
         }
     }
 

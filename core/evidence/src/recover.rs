@@ -508,8 +508,8 @@ pub(crate) fn failed(path: &Path) -> impl Fn(io::Error) -> OpenError {
     move |source| OpenError::Io { path: path.into(), source }
 }
 
-/// For [`Recovery`]: the name of the file that has what was cut off.
 impl Cut {
+    /// The name that the record of the recovery has for the file.
     pub(crate) fn file_name(&self) -> String {
         file_name(&self.kept_in)
     }

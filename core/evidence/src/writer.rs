@@ -175,6 +175,7 @@ impl Writer {
             Health::Healthy => Ok(()),
             Health::Full => Err(AppendError::Full),
             Health::Broken(fault) => Err(AppendError::Broken(fault.clone())),
+            Health::Slow => Err(AppendError::Slow),
             Health::Closed => Err(AppendError::Closed),
         }
     }

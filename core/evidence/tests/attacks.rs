@@ -1,7 +1,12 @@
 //! Somebody with every right on the directory edits the log (threats A98): what is covered by a checkpoint
 //! can not be changed, removed, added to or reordered unseen.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "all of this file is a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of this file is a test"
+)]
 
 use std::{
     collections::BTreeSet,

@@ -4,7 +4,12 @@
 //! receipt through a pipe; the parent kills it at a random moment and looks at what is on the disk. All
 //! rounds go on in one log, so that each child also recovers what the one before left.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "all of this file is a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of this file is a test"
+)]
 
 use std::{
     collections::HashMap,

@@ -131,8 +131,9 @@ pub struct Statement {
     pub columns: Vec<Column>,
     /// Every function it calls by name.
     pub functions: Vec<Function>,
-    /// For `update` and `delete`, wherever in the statement: do all of them have a WHERE clause?
-    /// None when there is no update or delete.
+    /// For `update` and `delete`, wherever in the statement: do all of them have a WHERE clause? One that
+    /// names no column of the table (`where true`, `where 1 = 1`) counts as none. None when there is no
+    /// update or delete.
     pub has_where: Option<bool>,
     /// Where each column of the answer comes from. None when the statement gives no rows, or the shape
     /// of its answer is not known from the text (`execute`, `fetch`, `show`, `call`, `explain`).
@@ -304,7 +305,8 @@ impl FunctionClass {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// A column, or all columns (`*`), of relations and nothing else: the server's own description of
-    /// the answer will say which, by table oid and attribute number.
+    /// the answer will say which, by table oid and attribute number. Should it not say so (oid 0), the text
+    /// was read wrongly somewhere, and it is as good as [`Output::Unknown`].
     Direct,
     /// Computed from these columns (and constants) only. Empty: from no column at all, like `count(*)`
     /// or `1 + 1`. A column without a relation may belong to any relation of the statement.

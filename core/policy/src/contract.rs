@@ -28,9 +28,9 @@ pub(crate) const PACKAGE: &str = "gatewright:policy/";
 /// The interface that modules export.
 pub(crate) const MODULE: &str = "gatewright:policy/module@1.0.0";
 
-/// SHA-256 over the contract's WIT files, in the order of their names. Whoever changes the contract changes
+/// SHA-256 over the contract's WIT files in the order of their names, each as name, 0, contents, 0. Whoever changes the contract changes
 /// this, and writes into `plugin-sdk/wit/CHANGES.md` what it means for modules that exist.
-pub const CONTRACT_DIGEST: &str = "pending";
+pub const CONTRACT_DIGEST: &str = "12d3da706a7610eeff61e04950a010b0636aa2f97a14a72acdb50825ea296479";
 
 /// Version of the contract.
 pub const CONTRACT_VERSION: &str = "1.0.0";
@@ -128,4 +128,33 @@ impl<'l> Interface<'l> {
 /// Text of the module, read where it lies. Its length is bounded by [`crate::Limits::string`].
 fn text<'a>(cx: &'a StoreContextMut<'_, Guest>, string: &WasmStr) -> Result<Cow<'a, str>, Stop> {
     string.to_str(cx).map_err(|_| Stop::Invalid("passed text that is not UTF-8".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    fn wit() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugin-sdk/wit")
+    }
+
+    #[test]
+    fn the_contract_is_the_one_that_this_host_implements() {
+        let mut files: Vec<_> = fs::read_dir(wit()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "wit"));
+        files.sort();
+        let mut hash = Sha256::new();
+        for file in files {
+            hash.update(file.file_name().unwrap().as_encoded_bytes());
+            hash.update([0]);
+            hash.update(fs::read(file).unwrap());
+            hash.update([0]);
+        }
+        let changes = "the contract changed: update CONTRACT_DIGEST and plugin-sdk/wit/CHANGES.md";
+        assert_eq!(hex::encode(hash.finalize()), CONTRACT_DIGEST, "{changes}");
+    }
 }

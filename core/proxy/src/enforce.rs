@@ -201,12 +201,8 @@ impl Enforcer {
         let rule = Arc::clone(&escalation.rule);
         let reason = Arc::clone(&escalation.reason);
         let (quorum, ttl) = (escalation.quorum, escalation.ttl);
-        let request = NewRequest {
-            session: Arc::clone(&self.session),
-            event: Arc::clone(event),
-            escalation,
-            set,
-        };
+        let request =
+            NewRequest { session: Arc::clone(&self.session), event: Arc::clone(event), escalation, set };
         let ticket = match self.shared.approvals.request(request, SystemTime::now()) {
             Ok(ticket) => ticket,
             Err(error) => return deny(unasked(&rule, &error)),

@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use gatewright_identity::Verifier;
+use gatewright_masking::MaskKey;
 use gatewright_model::{
     id::SessionId,
     session::{Input, Session, Side},
@@ -13,7 +14,6 @@ use gatewright_postgres::{
     catalog::Catalogs,
     session::{DownstreamTls, Limits, PostgresSession, Seed, Shared},
 };
-use gatewright_masking::MaskKey;
 use gatewright_sql::Analyser;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -161,7 +161,9 @@ async fn serve(door: Arc<Door>, socket: TcpStream, client: SocketAddr, guard: Dr
 async fn open(door: &Door, socket: TcpStream) -> io::Result<(Connection, Option<Input<Bytes>>)> {
     let limit = door.listener.login_timeout;
     let mut first = [0];
-    timeout(limit, socket.peek(&mut first)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    timeout(limit, socket.peek(&mut first))
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let connection = Connection::new(socket)?;
     match &door.listener.tls {
         Some(tls) if first == [TLS_HANDSHAKE] => {

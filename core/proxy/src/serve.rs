@@ -1,23 +1,288 @@
-//! Puts the parts together and runs them until SIGTERM.
+//! `gatewright serve`: puts the parts together, serves, and takes them apart again in good order.
 
-use std::sync::Arc;
+use std::{
+    io,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
-use crate::config::Config;
+use gatewright_approval::Approvals;
+use gatewright_evidence::{AppendError, Health, Log, LogOptions, OpenError, Recovery};
+use gatewright_identity::SetupError;
+use gatewright_model::audit::{Record, SetVersionRecord};
+use gatewright_policy::{
+    CaseReader, Change, Host, HostError, Limits, LoadProblem, Policies, PolicySet, Watch, WatchTimes,
+};
+use gatewright_sql::{Analyser, AnalyserLimits};
 
-/// Runs the gateway until it is told to stop.
+use crate::{
+    admin::{self, AdminState, EvidenceStatus, ListenerStatus, Status, StatusProvider},
+    case_reader::SqlCaseReader,
+    config::Config,
+    enforce::Enforcement,
+    identity_fetch,
+    keys::{Keys, KeysError},
+    listener::{self, Door, Parts},
+    metrics::Metrics,
+    shutdown::{Drain, Signals},
+    tls,
+};
+
+/// Serves until SIGTERM, then drains.
 ///
 /// # Errors
 ///
-/// It could not start.
+/// The gateway can not start: nothing was served.
 pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
-    let _ = config;
-    Err(ServeError::NotBuilt)
+    let mut signals = Signals::listen().map_err(ServeError::Signals)?;
+    let keys = Keys::load_or_create(&config.state)?;
+    let (log, recovery) =
+        Log::open(&config.evidence, LogOptions::new(&*config.origin), keys.evidence.clone())?;
+    report(&recovery);
+    let analyser = Arc::new(Analyser::new(AnalyserLimits::default()));
+    let host = Host::new(Limits::default())?;
+    let cases: Arc<dyn CaseReader> = Arc::new(SqlCaseReader::new(Arc::clone(&analyser)));
+    let set = load(&config.policies, &host, &*cases)?;
+    let policies = Policies::new(set);
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    let verifier = Arc::new(config.identity.verifier(&keys.issuer)?);
+    let enforcement = Arc::new(Enforcement {
+        policies: policies.clone(),
+        log: log.clone(),
+        approvals: Approvals::new(),
+        reviewers: config.reviewers.clone(),
+        metrics: Arc::clone(&metrics),
+    });
+    record_start(&config, &enforcement)?;
+    let watch = watch_policies(&config.policies, &enforcement, host, cases)?;
+    let drain = Arc::new(Drain::default());
+    let parts = Parts { analyser, mask_key: keys.mask.clone() };
+
+    let mut doors = Vec::new();
+    for listener in &config.listeners {
+        let socket = listener::bind(listener.listen)
+            .await
+            .map_err(|source| ServeError::Bind { name: listener.name.to_string(), source })?;
+        let door = Door::new(Arc::clone(listener), Arc::clone(&verifier), Arc::clone(&enforcement), &parts);
+        doors.push((Arc::new(door), socket));
+    }
+    let admin = listener::bind(config.admin.listen)
+        .await
+        .map_err(|source| ServeError::Bind { name: "admin".to_owned(), source })?;
+    let status = Gateway {
+        enforcement: Arc::clone(&enforcement),
+        drain: Arc::clone(&drain),
+        doors: doors.iter().map(|(door, _)| Arc::clone(door)).collect(),
+        alarm: recovery.alarm,
+    };
+    for (door, socket) in doors {
+        tracing::info!(listener = %door.listener.name, address = %door.listener.listen, "listening");
+        tokio::spawn(listener::accept(door, socket, Arc::clone(&drain)));
+    }
+    let state = AdminState {
+        approvals: enforcement.approvals.clone(),
+        verifier: Arc::clone(&verifier),
+        reviewers: config.reviewers.clone(),
+        log: log.clone(),
+        metrics,
+        status: Arc::new(status),
+    };
+    tokio::spawn(admin::serve(admin, config.admin.tls.clone(), Arc::new(state)));
+    tokio::spawn(identity_fetch::run(verifier, config.identity.clients()));
+    tokio::spawn(expire_approvals(Arc::clone(&enforcement)));
+    tokio::spawn(tls::watch(config.reloadable(), RELOAD_INTERVAL, signals.hangups()));
+    tracing::info!(set = %policies.current().version().digest.short(), "ready");
+
+    signals.stop().await;
+    tracing::info!(sessions = drain.open(), "draining");
+    let left = drain.finish(config.drain, signals.stop(), LAST_CALL).await;
+    if left > 0 {
+        tracing::warn!(left, "sessions did not end in time and were cut");
+    }
+    drop(watch);
+    log.append(SystemTime::now(), &Record::GatewayStopped)?;
+    log.close()?;
+    tracing::info!("stopped");
+    Ok(())
 }
 
-/// The gateway could not start.
+/// How long sessions that were told to end at once may take for it.
+const LAST_CALL: Duration = Duration::from_secs(5);
+
+/// How often certificates are looked at without a SIGHUP.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often it is looked for approval requests whose time is over.
+const EXPIRY_INTERVAL: Duration = Duration::from_millis(500);
+
+fn load(folder: &Path, host: &Host, cases: &dyn CaseReader) -> Result<PolicySet, ServeError> {
+    let started = Instant::now();
+    let set = PolicySet::load(folder, host, cases).map_err(ServeError::Policies)?;
+    tracing::info!(policies = set.policies().len(), elapsed = ?started.elapsed(), "policies loaded");
+    Ok(set)
+}
+
+fn record_start(config: &Config, enforcement: &Enforcement) -> Result<(), AppendError> {
+    let set = enforcement.policies.current();
+    let started = Record::GatewayStarted {
+        version: env!("CARGO_PKG_VERSION"),
+        config: config.digest,
+        set: set.version().digest,
+    };
+    enforcement.log.append(SystemTime::now(), &started)?;
+    enforcement.log.append(SystemTime::now(), &swapped(None, &set))?;
+    Ok(())
+}
+
+fn swapped(old: Option<SetVersionRecord>, set: &PolicySet) -> Record<'static> {
+    let policies =
+        set.policies().map(|policy| (Arc::clone(policy.name()), policy.module().digest())).collect();
+    Record::PolicySwapped { old, new: set.version().into(), policies }
+}
+
+/// Watches the policy folder. No set becomes active without its record.
+fn watch_policies(
+    folder: &Path,
+    enforcement: &Arc<Enforcement>,
+    host: Host,
+    cases: Arc<dyn CaseReader>,
+) -> Result<Watch, ServeError> {
+    let shared = Arc::clone(enforcement);
+    let on_change = move |change: Change<'_>| {
+        let now = SystemTime::now();
+        match change {
+            Change::Swap { old, new } => {
+                let appended = shared.log.append(now, &swapped(Some(old.into()), new));
+                appended.map_err(|error| error.to_string())?;
+                shared.metrics.policy_swap(true);
+                tracing::info!(set = new.version().number, digest = %new.version().digest.short(), "policies swapped");
+            }
+            Change::Refuse { kept, problems } => {
+                shared.metrics.policy_swap(false);
+                for LoadProblem { file, line, message, remedy } in problems {
+                    let file = file.display();
+                    tracing::error!(%file, line, message, remedy, "policies refused, the old set stays");
+                }
+                let reasons = problems
+                    .iter()
+                    .map(|problem| {
+                        (Arc::from(problem.file.display().to_string()), Arc::from(problem.message.as_str()))
+                    })
+                    .collect();
+                let refused = Record::PolicyRefused { kept: Some(kept.into()), reasons };
+                shared.log.append(now, &refused).map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    };
+    let policies = enforcement.policies.clone();
+    gatewright_policy::watch(folder, policies, host, cases, WatchTimes::default(), Box::new(on_change))
+        .map_err(ServeError::Watch)
+}
+
+async fn expire_approvals(enforcement: Arc<Enforcement>) {
+    let mut interval = tokio::time::interval(EXPIRY_INTERVAL);
+    loop {
+        interval.tick().await;
+        enforcement.approvals.expire(SystemTime::now());
+        let pending = enforcement.approvals.pending();
+        enforcement.metrics.approvals_pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
+    }
+}
+
+fn report(recovery: &Recovery) {
+    if let Some(cut) = &recovery.cut {
+        let kept_in = cut.kept_in.display();
+        tracing::warn!(bytes = cut.bytes, %kept_in, "a torn record was cut off the end of the evidence log");
+    }
+    if let Some(alarm) = &recovery.alarm {
+        tracing::error!(alarm, "the evidence log is not as the gateway left it");
+    }
+}
+
+/// What the admin listener shows of the gateway.
+struct Gateway {
+    enforcement: Arc<Enforcement>,
+    drain: Arc<Drain>,
+    doors: Vec<Arc<Door>>,
+    /// What was wrong with the evidence log at start.
+    alarm: Option<String>,
+}
+
+impl StatusProvider for Gateway {
+    fn status(&self) -> Status {
+        let evidence = self.enforcement.log.status();
+        let problem = match &evidence.health {
+            Health::Healthy => self.alarm.clone().unwrap_or_default(),
+            Health::Full => "the disk is full".to_owned(),
+            Health::Broken(fault) => format!("the disk failed: {fault}"),
+            Health::Slow => "the disk hangs".to_owned(),
+            Health::Closed => "the log is closed".to_owned(),
+        };
+        let healthy = evidence.health == Health::Healthy;
+        let draining = self.drain.is_draining();
+        let listeners = self.doors.iter().map(|door| ListenerStatus {
+            name: door.listener.name.to_string(),
+            listen: door.listener.listen,
+            open: door.metrics.open(),
+        });
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            ready: healthy && !draining,
+            draining,
+            degraded: (!problem.is_empty()).then(|| problem.clone()).into_iter().collect(),
+            policies: Some(self.enforcement.policies.current().version().into()),
+            listeners: listeners.collect(),
+            approvals_pending: self.enforcement.approvals.pending(),
+            evidence: EvidenceStatus {
+                healthy,
+                problem,
+                last: evidence.last,
+                synced: evidence.synced,
+                signed: evidence.signed,
+            },
+        }
+    }
+}
+
+/// The gateway can not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The data path is not part of this build.
-    #[error("serving is not part of this build")]
-    NotBuilt,
+    /// Signals can not be taken.
+    #[error("can not listen to signals: {0}")]
+    Signals(io::Error),
+    /// A key can not be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The evidence log can not be used.
+    #[error("the evidence log can not be used: {0}")]
+    Evidence(#[from] OpenError),
+    /// A record can not be written.
+    #[error("the evidence log can not be written: {0}")]
+    Record(#[from] AppendError),
+    /// The policy engine can not be started.
+    #[error(transparent)]
+    Engine(#[from] HostError),
+    /// Policies can not be used.
+    #[error("the policies can not be used:{}", list(.0))]
+    Policies(Vec<LoadProblem>),
+    /// The policy folder can not be watched.
+    #[error("the policy folder can not be watched: {0}")]
+    Watch(io::Error),
+    /// Identity is not set up right.
+    #[error(transparent)]
+    Identity(#[from] SetupError),
+    /// An address can not be listened on.
+    #[error("the listener `{name}` can not be opened: {source}")]
+    Bind {
+        /// Which listener.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn list(problems: &[LoadProblem]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
 }

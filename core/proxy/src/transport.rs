@@ -115,12 +115,7 @@ impl Connection {
     }
 
     fn secured(stream: Stream) -> Self {
-        Self {
-            stream,
-            reading: ReadBuffer::default(),
-            writing: WriteQueue::default(),
-            read_closed: false,
-        }
+        Self { stream, reading: ReadBuffer::default(), writing: WriteQueue::default(), read_closed: false }
     }
 
     async fn into_socket(mut self) -> io::Result<TcpStream> {

@@ -56,18 +56,18 @@ pub mod testkit;
 mod verdict;
 mod words;
 
-// What the typed event is a view of: handles of the gateway, or in tests plain data with the same methods.
+/// What the typed event is a view of: handles of the gateway, or in tests plain data with the same methods.
 #[cfg(target_family = "wasm")]
-use bindings::gatewright::policy as contract;
-#[cfg(target_family = "wasm")]
-mod raw {
-    pub use super::contract::{
+#[doc(hidden)]
+pub mod raw {
+    pub use crate::bindings::gatewright::policy::{
         event::{Event, Principal, Session},
         sql::Sql,
     };
 }
 #[cfg(not(target_family = "wasm"))]
-use testkit::raw;
+#[doc(hidden)]
+pub use testkit::raw;
 
 pub use crate::{
     event::{Event, Principal, Session},

@@ -71,8 +71,7 @@ fn kind(statement: Statement, settings: &Settings) -> Option<Verdict> {
 }
 
 /// Statements that make the session act as somebody else.
-const ROLE_SWITCHES: [&str; 4] =
-    ["set_role", "reset_role", "set_session_authorization", "reset_session_authorization"];
+const ROLE_SWITCHES: [&str; 2] = ["set_role", "set_session_authorization"];
 
 fn missing_where(statement: Statement, settings: &Settings) -> Option<Verdict> {
     if settings.require_where.is_empty() || statement.has_where() != Some(false) {

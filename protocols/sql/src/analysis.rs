@@ -9,7 +9,10 @@ use gatewright_model::sql::{Analysis, Grade};
 use parking_lot::Mutex;
 use pg_query::protobuf::{ParseResult, ScanToken};
 
-use crate::{AnalyserLimits, normalise, walk};
+use crate::{
+    AnalyserLimits, normalise, second_reader,
+    walk::{self, Reading},
+};
 
 /// What a text means.
 pub(crate) fn analyse(text: &str, limits: &AnalyserLimits) -> Analysis {
@@ -37,6 +40,9 @@ fn read(text: &Arc<str>, limits: &AnalyserLimits) -> Result<Analysis, Reason> {
     if text.contains('\0') {
         return Err("the text holds a NUL, which PostgreSQL does not accept");
     }
+    if scans_in_circles(text) {
+        return Err("it has longer runs of operators or nested comments than the gateway reads");
+    }
     if is_blank(text) {
         return Ok(Analysis {
             text: Arc::clone(text),
@@ -52,24 +58,51 @@ fn read(text: &Arc<str>, limits: &AnalyserLimits) -> Result<Analysis, Reason> {
     if tree.stmts.len() > limits.max_statements {
         return Err("the text holds more statements than the gateway reads");
     }
-    let mut statements = Vec::with_capacity(tree.stmts.len());
-    let mut doubt = None;
+    let mut readings = Vec::with_capacity(tree.stmts.len());
     for raw in &tree.stmts {
         let node = raw.stmt.as_ref().and_then(|stmt| stmt.node.as_ref()).ok_or("a statement is empty")?;
-        let (statement, reason) = walk::statement(node);
-        statements.push(statement);
-        doubt = doubt.or(reason);
+        readings.push(walk::statement(node));
     }
     let normalised = normalise::normalise(text, &tokens).ok_or("its tokens do not add up")?;
-    let grade = if doubt.is_some() { Grade::Opaque } else { Grade::Verified };
+    let (grade, reason) = grade(text, &tokens, &readings);
     Ok(Analysis {
         text: Arc::clone(text),
-        fingerprint: if doubt.is_some() { Arc::from("") } else { normalised.fingerprint },
+        fingerprint: if grade == Grade::Opaque { Arc::from("") } else { normalised.fingerprint },
         normalised: normalised.text,
         grade,
-        grade_reason: doubt.map(Arc::from),
-        statements,
+        grade_reason: reason.map(Arc::from),
+        statements: readings.into_iter().map(|reading| reading.statement).collect(),
     })
+}
+
+fn grade(text: &str, tokens: &[ScanToken], readings: &[Reading]) -> (Grade, Option<Reason>) {
+    if let Some(doubt) = readings.iter().find_map(|reading| reading.doubt) {
+        return (Grade::Opaque, Some(doubt));
+    }
+    if tokens.len() > second_reader::MAX_TOKENS {
+        return (Grade::Verified, Some("the text is too long for the second reader"));
+    }
+    match second_reader::objection(text, readings) {
+        Some(objection) => (Grade::Disputed, Some(objection)),
+        None => (Grade::Verified, None),
+    }
+}
+
+/// Would PostgreSQL's scanner take time that grows with the square of the text?
+///
+/// At each `/*` within a comment, and at each `+`, it looks at the whole run of operator characters that
+/// follows and then goes back: `/*/*/*..` of 160 kB costs it many seconds, and so does `+++..` of 30 kB.
+/// Such runs are no SQL that anybody writes, and in strings they are short.
+fn scans_in_circles(text: &str) -> bool {
+    // About a tenth of a second.
+    const MAX_STEPS: usize = 1 << 24;
+    let is_operator = |byte: &u8| b"~!@#^&|`?+-*/%<>=".contains(byte);
+    let steps = text.as_bytes().split(|byte| !is_operator(byte)).map(|run| {
+        let pluses = run.iter().filter(|byte| **byte == b'+').count();
+        let comments = run.windows(2).filter(|pair| pair == b"/*").count();
+        run.len().saturating_mul(pluses + comments)
+    });
+    steps.fold(0_usize, usize::saturating_add) > MAX_STEPS
 }
 
 /// Is there nothing but what PostgreSQL's scanner takes for white space?

@@ -2,7 +2,7 @@
 //! `tcop/utility.c`), in lower case, words joined by `_`.
 //!
 //! Where a tag hides what a policy must be able to name, the kind says more than the tag: `set_role`,
-//! `set_session_authorization`, `set_lexing`, `set_transaction`, `copy_to`, `copy_from`, `select_into`,
+//! `set_session_authorization`, `set_search_path`, `set_lexing`, `set_transaction`, `copy_to`, `copy_from`, `select_into`,
 //! `alter_role_set`, `alter_database_set`, `grant_role`.
 
 use pg_query::{
@@ -239,7 +239,9 @@ pub(crate) fn of_setting(setting: &str, value: Option<&str>) -> Option<&'static 
     let is_one_of = |words: &[&str]| {
         value.is_some_and(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
     };
-    if is("role") {
+    if is("search_path") {
+        Some("set_search_path")
+    } else if is("role") {
         Some(SET_ROLE)
     } else if is("session_authorization") {
         Some(SET_SESSION_AUTHORIZATION)

@@ -29,20 +29,31 @@ use pg_query::{
 
 use crate::{
     functions, kind,
-    lineage::{Lineage, OutColumn},
+    lineage::Lineage,
     scope::{Cte, Scope},
 };
 
-/// What one statement does and names, or why it is not understood.
-pub(crate) fn statement(node: &NodeEnum) -> (Statement, Option<&'static str>) {
+/// One statement, read.
+pub(crate) struct Reading {
+    pub(crate) statement: Statement,
+    /// The kind of its node alone; the statement's own may say more.
+    pub(crate) kind: Option<&'static str>,
+    /// Every name that a CTE has in it.
+    pub(crate) ctes: Vec<Arc<str>>,
+    /// Why it is not understood.
+    pub(crate) doubt: Option<&'static str>,
+}
+
+/// What one statement does and names.
+pub(crate) fn statement(node: &NodeEnum) -> Reading {
     let mut walk = Walk::default();
-    let outputs = walk.top(node);
-    let kind = walk.kind_found.or_else(|| kind::of(node)).unwrap_or_else(|| {
+    let outputs = walk.query_like(node);
+    let kind = kind::of(node);
+    if kind.is_none() {
         walk.doubt("a statement of an unknown kind");
-        kind::UNKNOWN
-    });
+    }
     let statement = Statement {
-        kind,
+        kind: walk.kind_found.or(kind).unwrap_or(kind::UNKNOWN),
         effects: walk.effects,
         relations: walk.relations.list,
         columns: walk.columns.list,
@@ -51,7 +62,7 @@ pub(crate) fn statement(node: &NodeEnum) -> (Statement, Option<&'static str>) {
         outputs: outputs
             .map(|columns| columns.into_iter().map(|column| column.origin.into_output()).collect()),
     };
-    (statement, walk.doubt)
+    Reading { statement, kind, ctes: walk.cte_names, doubt: walk.doubt }
 }
 
 /// The state of one walk.
@@ -67,6 +78,8 @@ pub(crate) struct Walk {
     doubt: Option<&'static str>,
     /// The CTEs that can be seen here, innermost last.
     ctes: Vec<Cte>,
+    /// The names of all CTEs there were.
+    cte_names: Vec<Arc<str>>,
     /// The FROM items that can be seen here, innermost query last.
     scopes: Vec<Scope>,
     /// What the expression that is being walked is made of.
@@ -83,17 +96,6 @@ impl Walk {
     fn all(&mut self, parts: &[&dyn Visit]) {
         for part in parts {
             part.visit(self);
-        }
-    }
-
-    /// Walks a statement of the text itself. Returns where its answer's columns come from.
-    fn top(&mut self, node: &NodeEnum) -> Option<Vec<OutColumn>> {
-        match node {
-            NodeEnum::DeclareCursorStmt(_) => {
-                self.node(node);
-                None
-            }
-            _ => self.query_like(node),
         }
     }
 
@@ -273,7 +275,7 @@ impl Walk {
             | N::RangeTableFunc(_)
             | N::RangeTableSample(_)
             | N::JsonTable(_) => {
-                self.from_item(node, &Scope::default());
+                self.walk_from_item(node, &Scope::default());
             }
             N::RangeTableFuncCol(column) => column.visit(self),
             N::LockingClause(clause) => self.locking(clause),
@@ -411,7 +413,7 @@ impl Walk {
             | N::DropRoleStmt(_)
             | N::ReassignOwnedStmt(_)
             | N::AlterDatabaseStmt(_) => self.effects.ddl = true,
-            N::DropOwnedStmt(_) | N::DropdbStmt(_) => {
+            N::DropOwnedStmt(_) => {
                 self.effects.ddl = true;
                 self.effects.write = true;
             }
@@ -422,6 +424,7 @@ impl Walk {
                 self.alter_setting(&alter.setstmt);
             }
             N::CreatedbStmt(_)
+            | N::DropdbStmt(_)
             | N::CreateTableSpaceStmt(_)
             | N::DropTableSpaceStmt(_)
             | N::AlterTableSpaceOptionsStmt(_)

@@ -120,6 +120,7 @@ fn f009_an_append_behind_one_that_hangs_is_refused_after_the_deadline() {
         let hanging = scope.spawn(|| log.append(at(0), &record("hung")));
         eventually("an append hangs", || site.disk.state.0.lock().is_hanging);
         assert_eq!(log.append(at(1), &record("behind")), Err(AppendError::Slow));
+        assert_eq!(log.status().health, Health::Slow, "who asks does not hang, either");
         site.disk.set(|disk| disk.hangs = false);
         hanging.join().unwrap().unwrap();
     });

@@ -91,7 +91,12 @@ impl Drafts {
     /// Takes the verdict that the module returned.
     pub(crate) fn take(&mut self, handle: &Resource<H>) -> Result<Draft, Stop> {
         let place = self.open.iter().position(|(number, _)| *number == handle.rep()).ok_or_else(stale)?;
-        Ok(self.open.swap_remove(place).1)
+        match self.open.swap_remove(place).1 {
+            Draft::Mask { columns, detectors } if columns.is_empty() && detectors.is_empty() => {
+                Err(Stop::Invalid("returned a mask that hides nothing".to_owned()))
+            }
+            draft => Ok(draft),
+        }
     }
 
     fn drop(&mut self, number: u32) {

@@ -81,8 +81,10 @@ pub(super) async fn read_comment(request: Request<Incoming>) -> Result<String, P
     let body = Limited::new(request.into_body(), BODY_BYTES).collect().await;
     let body =
         body.map_err(|_| bad(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broken off"))?;
-    let comment: Comment = serde_json::from_slice(&body.to_bytes())
-        .map_err(|_| bad(StatusCode::BAD_REQUEST, "the body has another form"))?;
+    let malformed = |_| bad(StatusCode::BAD_REQUEST, "the body has another form");
+    // First an object: serde would also fill a struct from the list `[]`.
+    let object: serde_json::Map<_, _> = serde_json::from_slice(&body.to_bytes()).map_err(malformed)?;
+    let comment: Comment = serde_json::from_value(object.into()).map_err(malformed)?;
     Ok(comment.comment)
 }
 

@@ -110,3 +110,6 @@ const HEADERS: usize = 64;
 
 /// How long to wait when the operating system has no socket to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests;

@@ -38,9 +38,9 @@ impl Terminal {
         writeln!(self.out, "{text}")
     }
 
-    /// The result, for programs: one JSON value.
+    /// The result, for programs: one JSON value on one line.
     pub(super) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut self.out, value)?;
+        serde_json::to_writer(&mut self.out, value)?;
         writeln!(self.out)
     }
 

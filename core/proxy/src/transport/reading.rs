@@ -53,10 +53,12 @@ impl ReadBuffer {
         if count == 0 {
             return Poll::Ready(Ok(None));
         }
+        let read = self.buffer.split().freeze();
         self.adapt(count, room);
-        Poll::Ready(Ok(Some(self.buffer.split().freeze())))
+        Poll::Ready(Ok(Some(read)))
     }
 
+    /// Chooses the room for later reads. The buffer holds nothing now: what was read is handed on.
     fn adapt(&mut self, count: usize, room: usize) {
         if count == room {
             self.room = (self.room * 4).min(LARGE);
@@ -70,6 +72,42 @@ impl ReadBuffer {
             }
         } else {
             self.small_reads = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::AsyncWriteExt as _,
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_lost_while_the_room_grows_and_shrinks() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut stream = Stream::Plain(listener.accept().await.unwrap().0);
+        let mut reading = ReadBuffer::default();
+        for round in 0..3 {
+            let sizes = [200_000].into_iter().chain(std::iter::repeat_n(5, 40));
+            for size in sizes {
+                let sent = vec![round; size];
+                let mut received = Vec::new();
+                let write = peer.write_all(&sent);
+                let read = async {
+                    while received.len() < sent.len() {
+                        let read = std::future::poll_fn(|context| reading.poll_read(&mut stream, context));
+                        received.extend_from_slice(&read.await.unwrap().unwrap());
+                    }
+                };
+                let (written, ()) = tokio::join!(write, read);
+                written.unwrap();
+                assert!(received == sent, "{size} bytes in round {round}");
+            }
+            assert_eq!(reading.room, SMALL, "forty small reads in a row");
         }
     }
 }

@@ -39,7 +39,7 @@ impl WriteQueue {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         while !self.units.is_empty() {
-            let mut slices = [const { IoSlice::new(&[]) }; BATCH];
+            let mut slices: [IoSlice<'_>; BATCH] = std::array::from_fn(|_| IoSlice::new(&[]));
             let count = self.units.len().min(BATCH);
             for (slice, unit) in slices.iter_mut().zip(&self.units) {
                 *slice = IoSlice::new(unit);

@@ -58,11 +58,11 @@ impl Walk {
         self.with(with_clause, |walk| {
             let target = walk.target(relation, Access::Write);
             let mut scope = target;
-            let from = walk.from_clause(from_clause);
+            let from = walk.walk_from(from_clause);
             scope.absorb(from);
             let filtered = walk.within(scope.clone(), |walk| {
                 walk.assigned_columns(target_list);
-                walk.filter(where_clause)
+                walk.filter(where_clause, relation)
             });
             walk.note_where(filtered);
             if where_clause.is_some() || !from_clause.is_empty() {
@@ -76,9 +76,9 @@ impl Walk {
         let DeleteStmt { relation, using_clause, where_clause, returning_clause, with_clause } = delete;
         self.with(with_clause, |walk| {
             let mut scope = walk.target(relation, Access::Write);
-            let using = walk.from_clause(using_clause);
+            let using = walk.walk_from(using_clause);
             scope.absorb(using);
-            let filtered = walk.within(scope.clone(), |walk| walk.filter(where_clause));
+            let filtered = walk.within(scope.clone(), |walk| walk.filter(where_clause, relation));
             walk.note_where(filtered);
             if where_clause.is_some() || !using_clause.is_empty() {
                 walk.relation_opt(relation, Access::Read);
@@ -100,7 +100,7 @@ impl Walk {
             let target = walk.target(relation, Access::Write);
             walk.relation_opt(relation, Access::Read);
             let source = match source_relation.as_ref().and_then(|source| source.node.as_ref()) {
-                Some(source) => walk.from_item(source, &Scope::default()),
+                Some(source) => walk.walk_from_item(source, &Scope::default()),
                 None => Scope::default(),
             };
             // `returning *` gives the source's columns before the target's.
@@ -170,9 +170,11 @@ impl Walk {
         }
     }
 
-    /// Walks a WHERE clause. Returns whether it chooses rows: `where true` and `where 1 = 1` name no
-    /// column, and so let every row through or none.
-    fn filter(&mut self, clause: &Option<Box<protobuf::Node>>) -> bool {
+    /// Walks a WHERE clause. Returns whether it chooses among the rows of `target`.
+    ///
+    /// `where true`, `where 1 = 1` and `where exists (select 1 from other)` name no column of it, and so
+    /// let every row through or none. (`where id = id` is not seen through.)
+    fn filter(&mut self, clause: &Option<Box<protobuf::Node>>, target: &Option<RangeVar>) -> bool {
         let Some(condition) = clause.as_ref().and_then(|condition| condition.node.as_ref()) else {
             return false;
         };
@@ -180,7 +182,11 @@ impl Walk {
             return true;
         }
         let ((), lineage) = self.traced(|walk| walk.node(condition));
-        lineage.doubtful || !lineage.columns.is_empty()
+        let target = target.as_ref().map_or("", |target| target.relname.as_str());
+        lineage
+            .columns
+            .iter()
+            .any(|column| column.relation.as_deref().is_none_or(|relation| relation == target))
     }
 
     fn returning_from(
@@ -241,15 +247,22 @@ impl Walk {
 
     /// VACUUM rewrites and locks; ANALYZE reads rows into `pg_statistic`.
     pub(super) fn vacuum(&mut self, vacuum: &VacuumStmt) {
-        let VacuumStmt { options, rels, is_vacuumcmd: _ } = vacuum;
+        let VacuumStmt { options, rels, is_vacuumcmd } = vacuum;
+        // Without a list it is every table.
         self.effects.read = true;
         self.effects.write = true;
-        self.all(&[options, rels]);
+        let access = if *is_vacuumcmd { Access::Write } else { Access::Read };
+        for relation in rels {
+            match &relation.node {
+                Some(NodeEnum::VacuumRelation(relation)) => self.relation_opt(&relation.relation, access),
+                _ => relation.visit(self),
+            }
+        }
+        options.visit(self);
     }
 
     pub(super) fn vacuum_relation(&mut self, relation: &VacuumRelation) {
         let VacuumRelation { relation, oid: _, va_cols: _ } = relation;
-        self.relation_opt(relation, Access::Read);
         self.relation_opt(relation, Access::Write);
     }
 

@@ -101,10 +101,9 @@ impl Walk {
         self.note_origin(candidates.as_ref(), name);
         if !whole_rows.is_empty() {
             // `select p from people p`: the server prefers a column of that name, else it is the row.
-            for range in whole_rows {
-                for column in range.star() {
-                    self.note_origin(Some(&column.origin), name);
-                }
+            for column in whole_rows.iter().flat_map(Range::star) {
+                self.note_origin(Some(&column.origin), name);
+                self.lineage.add_origin(&column.origin);
             }
             return Origin::Unknown;
         }

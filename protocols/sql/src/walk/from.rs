@@ -19,11 +19,11 @@ use crate::{
 
 impl Walk {
     /// Walks a FROM clause. Returns what can be seen by the query it belongs to.
-    pub(super) fn from_clause(&mut self, items: &[protobuf::Node]) -> Scope {
+    pub(super) fn walk_from(&mut self, items: &[protobuf::Node]) -> Scope {
         let mut scope = Scope::default();
         for item in items {
             if let Some(item) = &item.node {
-                let made = self.from_item(item, &scope);
+                let made = self.walk_from_item(item, &scope);
                 scope.absorb(made);
             }
         }
@@ -31,7 +31,7 @@ impl Walk {
     }
 
     /// Walks one FROM item, to the right of `left` (which LATERAL can see).
-    pub(super) fn from_item(&mut self, item: &NodeEnum, left: &Scope) -> Scope {
+    pub(super) fn walk_from_item(&mut self, item: &NodeEnum, left: &Scope) -> Scope {
         match item {
             NodeEnum::RangeVar(relation) => Scope::of(self.range_var(relation)),
             NodeEnum::RangeSubselect(subselect) => Scope::of(self.range_subselect(subselect, left)),
@@ -131,7 +131,7 @@ impl Walk {
         self.call(method);
         self.within(left.clone(), |walk| walk.all(&[args, repeatable]));
         match relation.as_ref().and_then(|relation| relation.node.as_ref()) {
-            Some(relation) => self.from_item(relation, left),
+            Some(relation) => self.walk_from_item(relation, left),
             None => Scope::default(),
         }
     }
@@ -152,7 +152,7 @@ impl Walk {
             .as_ref()
             .and_then(|arm| arm.node.as_ref())
         {
-            Some(item) => walk.from_item(item, left),
+            Some(item) => walk.walk_from_item(item, left),
             None => {
                 walk.doubt("a join with one side");
                 Scope::default()
@@ -170,6 +170,13 @@ impl Walk {
             let column = Arc::from(column);
             for range in &both.ranges {
                 self.note_origin(range.column(&column).as_ref(), &column);
+            }
+        }
+        if *is_natural {
+            // Compares every column that both sides have.
+            let star = Arc::from("*");
+            for column in both.ranges.iter().flat_map(Range::star) {
+                self.note_origin(Some(&column.origin), &star);
             }
         }
         let both = self.within(both, |walk| {

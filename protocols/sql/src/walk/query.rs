@@ -11,7 +11,10 @@ use pg_query::{
     },
 };
 
-use super::{Distinct, Visit, Walk};
+use super::{
+    Distinct, Visit, Walk,
+    expression::{implied_name, is_star},
+};
 use crate::{
     lineage::{Origin, OutColumn, OutName},
     scope::Cte,
@@ -73,7 +76,7 @@ impl Walk {
         } = select;
         self.with(with_clause, |walk| {
             into_clause.visit(walk);
-            let scope = walk.from_clause(from_clause);
+            let scope = walk.walk_from(from_clause);
             walk.within(scope, |walk| {
                 let ((), windows) = walk.traced(|walk| window_clause.visit(walk));
                 if let Some(scope) = walk.scopes.last_mut() {
@@ -113,13 +116,13 @@ impl Walk {
                     let protobuf::ResTarget { name, indirection, val, location: _ } = &**target;
                     indirection.visit(self);
                     match val.as_ref().and_then(|val| val.node.as_ref()) {
-                        Some(NodeEnum::ColumnRef(column)) if super::expression::is_star(column) => {
+                        Some(NodeEnum::ColumnRef(column)) if is_star(column) => {
                             columns.extend(self.star(column));
                         }
                         Some(value) => {
                             let origin = self.origin(value);
                             let name = if name.is_empty() {
-                                super::expression::implied_name(value)
+                                implied_name(value)
                             } else {
                                 OutName::Known(Arc::from(name.as_str()))
                             };
@@ -153,6 +156,15 @@ impl Walk {
                 self.doubt("a VALUES row that is no list");
                 continue;
             };
+            if list
+                .items
+                .iter()
+                .any(|item| matches!(&item.node, Some(NodeEnum::ColumnRef(column)) if is_star(column)))
+            {
+                // `values (p.*)` has as many columns as the row.
+                list.items.visit(self);
+                return vec![OutColumn { name: OutName::RenamedStar, origin: Origin::Unknown }];
+            }
             for (at, item) in list.items.iter().enumerate() {
                 let origin = item.node.as_ref().map_or(Origin::Unknown, |node| self.origin(node));
                 match columns.get_mut(at) {
@@ -223,7 +235,9 @@ impl Walk {
             // They add columns.
             columns = None;
         }
-        self.ctes.push(Cte { name: Arc::from(ctename.as_str()), columns });
+        let name: Arc<str> = Arc::from(ctename.as_str());
+        self.cte_names.push(Arc::clone(&name));
+        self.ctes.push(Cte { name, columns });
     }
 
     /// Walks `RETURNING`. Returns its columns.
@@ -282,6 +296,7 @@ impl Walk {
             self.effects = self.effects.union(effects);
             self.functions.insert(function);
         }
+        self.cte_names = planned.cte_names;
         self.effects.dynamic |= planned.effects.dynamic;
         self.effects.session |= planned.effects.session;
         self.kind_found = planned.kind_found;

@@ -1,0 +1,206 @@
+//! A policy module that misbehaves as its settings say. It uses the raw bindings, because the SDK does not
+//! let its users do most of this.
+#![cfg(target_family = "wasm")]
+
+use std::cell::RefCell;
+
+use gatewright_policy_sdk::bindings::{
+    self,
+    exports::gatewright::policy::module::{Event, Guest, Manifest, Verdict},
+    gatewright::policy::event::Principal,
+};
+
+thread_local! {
+    static ATTACK: RefCell<String> = const { RefCell::new(String::new()) };
+    static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static KEPT_VERDICT: RefCell<Option<Verdict>> = const { RefCell::new(None) };
+    static KEPT_PRINCIPAL: RefCell<Option<Principal>> = const { RefCell::new(None) };
+}
+
+struct Module;
+
+impl Guest for Module {
+    fn describe() -> Manifest {
+        let manifest = Manifest::new("hostile", "0.1.0");
+        manifest.add_kind("sql.*");
+        manifest
+    }
+
+    /// The settings are the attack's name, as a JSON object with one key: `{"attack":"loop"}`.
+    fn configure(settings: String) -> Result<(), String> {
+        let attack = settings.split('"').nth(3).unwrap_or_default().to_owned();
+        match &*attack {
+            "configure-loop" => endless(),
+            "configure-trap" => panic!(),
+            "configure-lies" => return Err("\u{1b}[31mred\u{7}".repeat(1000)),
+            _ => {}
+        }
+        ATTACK.set(attack);
+        Ok(())
+    }
+
+    fn evaluate(event: &Event) -> Verdict {
+        let attack = ATTACK.with_borrow(String::clone);
+        match &*attack {
+            "none" => Verdict::allow(),
+            "block" => Verdict::block("always", "it always blocks", ""),
+            "loop" => endless(),
+            "loop-on-delete" if event.sql().unwrap().statement_kind(0) == "delete" => endless(),
+            "loop-on-delete" => Verdict::allow(),
+            "recursion" => recurse(1),
+            "host-calls" => loop {
+                event.kind();
+            },
+            "big-fill" => {
+                let mut bytes = vec![0u8; 8 << 20];
+                loop {
+                    bytes.fill(std::hint::black_box(1));
+                }
+            }
+            "memory" => {
+                let mut all = Vec::new();
+                loop {
+                    all.push(vec![1u8; 1 << 20]);
+                    std::hint::black_box(&all);
+                }
+            }
+            "memory-kept" => {
+                // Asks once for more than there is, notices, and goes on: that is allowed.
+                let refused = Vec::<u8>::new().try_reserve(64 << 20).is_err();
+                if refused { Verdict::allow() } else { Verdict::block("grew", "grew", "") }
+            }
+            "big-string" => Verdict::block("rule", &"x".repeat(1 << 20), ""),
+            "long-reason" => Verdict::block("rule", &"x".repeat(513), ""),
+            "many-columns" => {
+                let mask = Verdict::mask();
+                loop {
+                    mask.add_column("public", "people", "ssn", "hash", "rule");
+                }
+            }
+            "many-verdicts" => {
+                let mut all = Vec::new();
+                loop {
+                    all.push(Verdict::allow());
+                }
+            }
+            "trap" => core::arch::wasm32::unreachable(),
+            "panic" => panic!("at the disco"),
+            "division" => {
+                let zero = std::hint::black_box(0);
+                Verdict::block(&format!("r{}", 1 / zero), "", "")
+            }
+            "bad-utf8" => {
+                let text = unsafe { std::str::from_utf8_unchecked(std::hint::black_box(b"\xff\xfe")) };
+                Verdict::block("rule", text, "")
+            }
+            "cut-utf8" => {
+                let text = unsafe { std::str::from_utf8_unchecked(&"é".as_bytes()[..1]) };
+                Verdict::block("rule", text, "")
+            }
+            "empty-rule" => Verdict::block("", "why", ""),
+            "bad-rule" => Verdict::block("a b", "why", ""),
+            "control-characters" => Verdict::block("rule", "line one\nline two", ""),
+            "unknown-method" => {
+                let mask = Verdict::mask();
+                mask.add_column("public", "people", "ssn", "shred", "rule");
+                mask
+            }
+            "partial-out-of-range" => {
+                let mask = Verdict::mask();
+                mask.add_column("public", "people", "ssn", "partial:300", "rule");
+                mask
+            }
+            "unknown-detector" => {
+                let mask = Verdict::mask();
+                mask.add_detector("passwords", "hash", "rule");
+                mask
+            }
+            "unknown-effect" => {
+                event.sql().unwrap().has_effect("writes");
+                Verdict::allow()
+            }
+            "unknown-access" => {
+                event.sql().unwrap().touches("public", "people", "delete");
+                Verdict::allow()
+            }
+            "statement-out-of-range" => {
+                event.sql().unwrap().statement_kind(99);
+                Verdict::allow()
+            }
+            "quorum-out-of-range" => {
+                let verdict = Verdict::escalate("rule", "why");
+                verdict.set_quorum(0);
+                verdict
+            }
+            "ttl-out-of-range" => {
+                let verdict = Verdict::escalate("rule", "why");
+                verdict.set_ttl(u64::MAX);
+                verdict
+            }
+            "allow-and-escalate" => {
+                let verdict = Verdict::allow();
+                verdict.add_reviewers("me");
+                verdict
+            }
+            "empty-mask" => Verdict::mask(),
+            "undeclared-parameters" => {
+                event.sql().unwrap().parameter_count();
+                Verdict::allow()
+            }
+            "undeclared-clock" => {
+                event.now();
+                Verdict::allow()
+            }
+            "verdict-of-earlier-event" => {
+                let kept = KEPT_VERDICT.take();
+                KEPT_VERDICT.set(Some(Verdict::allow()));
+                kept.unwrap_or_else(Verdict::allow)
+            }
+            // Says what it remembers of everyone it ever served.
+            "canary" => {
+                let subject = event.principal().subject();
+                let seen = SEEN.with_borrow_mut(|seen| {
+                    seen.push(subject);
+                    seen.join(",")
+                });
+                Verdict::block("canary", &seen, "")
+            }
+            "canary-then-trap" => {
+                let first = SEEN.with_borrow_mut(|seen| {
+                    seen.push(String::new());
+                    seen.len() == 1
+                });
+                if first {
+                    core::arch::wasm32::unreachable()
+                }
+                Verdict::block("canary", "an instance was used again after its trap", "")
+            }
+            // Keeps the handle of one event's principal, and reads it at the next.
+            "kept-principal" => {
+                let kept = KEPT_PRINCIPAL.replace(Some(event.principal()));
+                let subject = kept.unwrap_or_else(|| event.principal()).subject();
+                Verdict::block("kept", &subject, "")
+            }
+            _ => Verdict::block("unknown-attack", "the test names an attack that there is not", ""),
+        }
+    }
+}
+
+fn endless() -> ! {
+    let mut count = 0u64;
+    loop {
+        count = std::hint::black_box(count.wrapping_add(1));
+    }
+}
+
+fn recurse(depth: u64) -> Verdict {
+    if depth == 0 {
+        return Verdict::allow();
+    }
+    let big = std::hint::black_box([depth; 64]);
+    let verdict = recurse(big[63] + 1);
+    std::hint::black_box(big);
+    verdict
+}
+
+bindings::export!(Module with_types_in bindings);

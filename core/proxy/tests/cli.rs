@@ -1,0 +1,188 @@
+//! The program as people and scripts run it: what it prints, and how it exits.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking; the lints only know functions marked `#[test]`"
+)]
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder with a configuration that `check` likes.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(code(&run(folder.path(), &["dev", "certificates", "."])), 0);
+    fs::create_dir(folder.path().join("policies")).unwrap();
+    let password = folder.path().join("app.password");
+    fs::write(&password, "canary-9172\n").unwrap();
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(folder.path().join("gatewright.toml"), CONFIG).unwrap();
+    folder
+}
+
+const CONFIG: &str = r#"
+[evidence]
+origin = "gatewright.example/test"
+[[target]]
+name = "demo"
+protocol = "postgres"
+address = "127.0.0.1:5432"
+account = "app"
+password = { file = "app.password" }
+tls = { ca = "ca.pem" }
+[[listener]]
+name = "postgres"
+protocol = "postgres"
+listen = "127.0.0.1:6432"
+target = "demo"
+tls = { certificate = "server.pem", key = "server.key" }
+"#;
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gatewright"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("GATEWRIGHT_TOKEN")
+        .env_remove("GATEWRIGHT_CONFIG")
+        .env_remove("GATEWRIGHT_ADMIN")
+        .output()
+        .unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn check_says_what_would_be_served() {
+    let folder = folder();
+    let output = run(folder.path(), &["check"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(out(&output).contains("127.0.0.1:6432, TLS required"), "{}", out(&output));
+    assert!(err(&output).contains("there is no policy"), "{}", err(&output));
+    assert!(!folder.path().join("state").exists(), "check makes nothing");
+
+    let output = run(folder.path(), &["check", "--json"]);
+    let report: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(report["ok"], true);
+    assert_eq!(report["listeners"][0]["target_tls"], "TLS verified");
+}
+
+#[test]
+fn f037_check_reports_errors_for_people_and_programs() {
+    let folder = folder();
+    fs::write(folder.path().join("gatewright.toml"), CONFIG.replace("ca.pem", "no.pem")).unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert_eq!(code(&output), 1);
+    assert!(err(&output).contains("gatewright.toml:10:14"), "{}", err(&output));
+    let output = run(folder.path(), &["check", "--json"]);
+    assert_eq!(code(&output), 1);
+    let report: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(report["problems"][0]["line"], 10);
+}
+
+#[test]
+fn a099_no_output_of_check_shows_the_password() {
+    let folder = folder();
+    let wrong = CONFIG.replace("{ file = \"app.password\" }", "\"canary-1111\"");
+    for source in [CONFIG, &wrong, &wrong.replace("[[", "[")] {
+        fs::write(folder.path().join("gatewright.toml"), source).unwrap();
+        for arguments in [&["check"][..], &["check", "--json"]] {
+            let output = run(folder.path(), arguments);
+            assert!(!out(&output).contains("canary") && !err(&output).contains("canary"), "{output:?}");
+        }
+    }
+}
+
+#[test]
+fn tokens_are_minted_to_the_screen_or_to_a_private_file() {
+    let folder = folder();
+    let mint = ["token", "mint", "--subject", "alice", "--kind", "human", "--group", "analysts"];
+    let output = run(folder.path(), &mint);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert_eq!(out(&output).trim_end().split('.').count(), 3);
+
+    let to_file: Vec<&str> = mint.into_iter().chain(["--out", "alice.token"]).collect();
+    let output = run(folder.path(), &to_file);
+    assert_eq!((code(&output), out(&output).as_str()), (0, ""));
+    let mode = fs::metadata(folder.path().join("alice.token")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(code(&run(folder.path(), &to_file)), 3, "a file is never replaced");
+
+    let too_long: Vec<&str> = mint.into_iter().chain(["--ttl", "100h"]).collect();
+    assert_eq!(code(&run(folder.path(), &too_long)), 3);
+    assert_eq!(code(&run(folder.path(), &["token", "mint"])), 2);
+}
+
+#[test]
+fn reviewers_are_told_what_is_missing() {
+    let folder = folder();
+    let output = run(folder.path(), &["approvals", "list"]);
+    assert_eq!(code(&output), 3);
+    assert!(err(&output).contains("GATEWRIGHT_TOKEN"), "{}", err(&output));
+
+    let token = folder.path().join("token");
+    fs::write(&token, "abc").unwrap();
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+    let output = run(folder.path(), &["approvals", "list", "--token-file", "token"]);
+    assert!(err(&output).contains("chmod 600"), "{}", err(&output));
+
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    let remote = ["approvals", "list", "--token-file", "token", "--admin", "http://192.0.2.1:9901"];
+    let output = run(folder.path(), &remote);
+    assert!(err(&output).contains("plain text"), "{}", err(&output));
+}
+
+#[test]
+fn evidence_is_verified_with_the_key_alone() {
+    let folder = folder();
+    let evidence = folder.path().join("evidence");
+    let key = gatewright_evidence::SigningKey::generate().unwrap();
+    let verifying = key.verifying_key("gatewright.example/test").to_string();
+    let options = gatewright_evidence::LogOptions::new("gatewright.example/test");
+    let (log, _) = gatewright_evidence::Log::open(&evidence, options, key).unwrap();
+    let stopped = gatewright_model::audit::Record::GatewayStopped;
+    log.append(std::time::SystemTime::now(), &stopped).unwrap();
+    log.close().unwrap();
+    drop(log);
+
+    let verify = ["evidence", "verify", "evidence", "--key", &verifying];
+    let output = run(folder.path(), &verify);
+    assert_eq!(code(&output), 0, "{}{}", out(&output), err(&output));
+    assert!(out(&output).contains("evidence: intact"), "{}", out(&output));
+    let output = run(folder.path(), &["evidence", "show", "evidence"]);
+    assert!(out(&output).contains("gateway_stopped"), "{}", out(&output));
+
+    let segment = fs::read_dir(&evidence).unwrap().map(|entry| entry.unwrap().path());
+    let segment =
+        segment.filter(|path| path.extension().is_some_and(|kind| kind == "jsonl")).min().unwrap();
+    let changed = fs::read_to_string(&segment).unwrap().replace("gateway_stopped", "gateway_paused!");
+    fs::write(&segment, changed).unwrap();
+    let output = run(folder.path(), &verify);
+    assert_eq!(code(&output), 1, "{}", out(&output));
+    assert!(out(&output).contains("NOT INTACT"), "{}", out(&output));
+}
+
+#[test]
+fn the_reference_is_printed_and_help_names_the_exit_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(out(&run(folder.path(), &["config", "reference"])).contains("## `[[listener]]`"));
+    assert!(out(&run(folder.path(), &["--help"])).contains("Exit codes:"));
+    assert_eq!(code(&run(folder.path(), &["serv"])), 2);
+}

@@ -1,0 +1,365 @@
+//! What statements do, in every spelling (A11, A13-A17, A20, A21).
+
+use expect_test::expect;
+
+use crate::render::check;
+
+#[test]
+fn a011_each_statement_of_a_text_is_judged() {
+    check(
+        r#"select 1; delete from people"#,
+        expect![[r#"
+        select []
+        delete [write] people:w no-where"#]],
+    );
+    check(
+        r#"select 1; commit; update people set a = 1; begin"#,
+        expect![[r#"
+        select []
+        commit [transaction]
+        update [write] people:w no-where
+        begin [transaction]"#]],
+    );
+    check(
+        r#"begin read only; select 1; rollback; drop table people"#,
+        expect![[r#"
+        begin [transaction]
+        select []
+        rollback [transaction]
+        drop_table [ddl] people:d"#]],
+    );
+    check(r#";;; select 1 ;; ;"#, expect!["select []"]);
+}
+
+#[test]
+fn a013_a_change_of_the_lexer_has_its_own_kind() {
+    check(r#"set standard_conforming_strings = off"#, expect!["set_lexing [session]"]);
+    check(r#"set "STANDARD_conforming_strings" to off"#, expect!["set_lexing [session]"]);
+    check(r#"set local standard_conforming_strings = 0"#, expect!["set_lexing [session]"]);
+    check(r#"reset standard_conforming_strings"#, expect!["set_lexing [session]"]);
+    check(r#"set standard_conforming_strings to default"#, expect!["set_lexing [session]"]);
+    check(
+        r#"select set_config('standard_conforming_strings', 'off', false)"#,
+        expect!["set_lexing [session] set_config()=changing"],
+    );
+    check(
+        r#"select pg_catalog.set_config('Standard_Conforming_Strings', $1, false)"#,
+        expect!["set_lexing [session] pg_catalog.set_config()=changing"],
+    );
+    check(r#"set names 'SJIS'"#, expect!["set_lexing [session]"]);
+    check(r#"set client_encoding to 'GBK'"#, expect!["set_lexing [session]"]);
+    check(r#"set client_encoding = utf8"#, expect!["set [session]"]);
+    check(r#"set standard_conforming_strings = on"#, expect!["set [session]"]);
+    check(
+        r#"select set_config('client_encoding', 'UTF8', false)"#,
+        expect!["select [session] set_config()=changing"],
+    );
+    check(
+        r#"update pg_settings set setting = 'off' where name = 'standard_conforming_strings'"#,
+        expect!["set_role [read write session] pg_settings:w pg_settings:r where"],
+    );
+}
+
+#[test]
+fn a015_a_write_inside_a_read() {
+    check(
+        r#"with x as (delete from people returning *) select * from x"#,
+        expect!["select [read write] people:w people:r no-where"],
+    );
+    check(r#"with x as (insert into a select 1) select 1"#, expect!["select [write] a:w"]);
+    check(
+        r#"with x as (update a set b = 1 returning b) table x"#,
+        expect!["select [read write] a:w a:r no-where"],
+    );
+    check(
+        r#"with x as (merge into a using b on true when matched then delete returning *) select 1"#,
+        expect!["select [read write] a:w a:r b:r"],
+    );
+    check(r#"select * from (with y as (select 1) select * from y) z"#, expect!["select []"]);
+    check(r#"select * from people for update"#, expect!["select [read write] people:r"]);
+    check(
+        r#"select * from people for no key update of people skip locked"#,
+        expect!["select [read write] people:r"],
+    );
+    check(
+        r#"select 1 where exists (select 1 from people for key share)"#,
+        expect!["select [read write] people:r"],
+    );
+    check(r#"select * into t from people"#, expect!["select_into [read write ddl] t:d t:w people:r"]);
+    check(r#"explain analyze insert into a values (1)"#, expect!["explain [write] a:w"]);
+    check(r#"explain (analyze on) update a set b = 1"#, expect!["explain [write] a:w no-where"]);
+    check(
+        r#"create view v as with x as (delete from people returning *) select * from x"#,
+        expect!["create_view [read write ddl] v:d people:w people:r no-where"],
+    );
+    check(
+        r#"copy (update a set b = 1 returning *) to stdout"#,
+        expect!["copy_to [read write] a:w a:r no-where"],
+    );
+    check(r#"insert into a values (1) returning (select 1)"#, expect!["insert [read write] a:w a:r"]);
+    check(
+        r#"with recursive c as (select 1) select * from c union all select * from c for share"#,
+        expect!["select [write]"],
+    );
+}
+
+#[test]
+fn a016_effects_inside_functions() {
+    check(r#"select our_own()"#, expect!["select [write] our_own()=unknown"]);
+    check(r#"select * from our_own() f"#, expect!["select [write] our_own()=unknown"]);
+    check(r#"select 1 from a where our_own(b)"#, expect!["select [read write] a:r our_own()=unknown"]);
+    check(
+        r#"select * from rows from (generate_series(1, 2), our_own())"#,
+        expect!["select [write] generate_series()=harmless our_own()=unknown"],
+    );
+    check(r#"select public.lower(a) from b"#, expect!["select [read write] b:r public.lower()=unknown"]);
+    check(
+        r#"select nextval('s'), currval('s'), setval('s', 1)"#,
+        expect!["select [write] nextval()=changing currval()=harmless setval()=changing"],
+    );
+    check(r#"select pg_advisory_lock(1)"#, expect!["select [write] pg_advisory_lock()=changing"]);
+    check(r#"call p(1)"#, expect!["call [write dynamic] p()=unknown"]);
+    check(
+        r#"select lower(a), count(*), now(), coalesce(a, b), current_user, random() from b group by a"#,
+        expect!["select [read] b:r lower()=harmless count()=harmless now()=harmless random()=harmless"],
+    );
+    check(r#"create index i on a (our_own(b))"#, expect!["create_index [write ddl] a:d our_own()=unknown"]);
+    check(
+        r#"alter table a add check (our_own(b))"#,
+        expect!["alter_table [write ddl] a:d our_own()=unknown"],
+    );
+    check(
+        r#"select * from a tablesample our_own(1)"#,
+        expect!["select [read write] a:r our_own()=unknown"],
+    );
+    check(
+        r#"update a set b = our_own() where id = 1"#,
+        expect!["update [read write] a:w a:r our_own()=unknown where"],
+    );
+    check(r#"select a from b order by our_own(a)"#, expect!["select [read write] b:r our_own()=unknown"]);
+    check(r#"insert into a values (our_own())"#, expect!["insert [write] a:w our_own()=unknown"]);
+    check(
+        r#"select lo_unlink(1), lo_get(1)"#,
+        expect!["select [write] lo_unlink()=changing lo_get()=changing"],
+    );
+    check(
+        r#"select txid_current(), pg_sleep(1)"#,
+        expect!["select [] txid_current()=harmless pg_sleep()=harmless"],
+    );
+    check(
+        r#"select pg_catalog.lower(a) collate "C" from b"#,
+        expect!["select [read] b:r pg_catalog.lower()=harmless"],
+    );
+    check(r#"select 'a'::regclass, a::our_type from b"#, expect!["select [read] b:r"]);
+}
+
+#[test]
+fn a017_dynamic_sql() {
+    check(r#"do $$ begin execute 'drop table people'; end $$"#, expect!["do [write dynamic]"]);
+    check(r#"call p()"#, expect!["call [write dynamic] p()=unknown"]);
+    check(r#"execute q(1)"#, expect!["execute [write dynamic]"]);
+    check(
+        r#"select query_to_xml('select 1', true, true, '')"#,
+        expect!["select [write dynamic] query_to_xml()=dynamic"],
+    );
+    check(
+        r#"select * from dblink('c', 'select 1') as t(a int)"#,
+        expect!["select [write host_access dynamic] dblink()=dynamic"],
+    );
+    check(
+        r#"select table_to_xml(U&'\0070eople'::regclass, true, true, '')"#,
+        expect!["select [write dynamic] table_to_xml()=dynamic"],
+    );
+    check(r#"explain execute q"#, expect!["explain [dynamic]"]);
+    check(r#"explain analyze execute q"#, expect!["explain [write dynamic]"]);
+    check(r#"create table t as execute q"#, expect!["create_table_as [write ddl dynamic] t:d t:w"]);
+    check(
+        r#"create function f() returns void language plpgsql as 'begin end'"#,
+        expect!["create_function [ddl dynamic]"],
+    );
+    check(
+        r#"create procedure p() language sql begin atomic delete from people; end"#,
+        expect!["create_procedure [write ddl dynamic] people:w no-where"],
+    );
+    check(r#"select ts_stat('select 1')"#, expect!["select [write dynamic] ts_stat()=dynamic"]);
+    check(
+        r#"prepare q as select query_to_xml('x', true, true, '')"#,
+        expect!["prepare [write session dynamic] query_to_xml()=dynamic"],
+    );
+    check(r#"refresh materialized view m"#, expect!["refresh_materialized_view [write dynamic] m:w"]);
+    check(
+        r#"select * from crosstab('select 1') as t(a int)"#,
+        expect!["select [write dynamic] crosstab()=dynamic"],
+    );
+    check(r#"declare c cursor for execute q"#, expect!["opaque: PostgreSQL's grammar does not read it"]);
+    check(
+        r#"import foreign schema a from server s into b"#,
+        expect!["import_foreign_schema [ddl host_access dynamic]"],
+    );
+}
+
+#[test]
+fn a020_role_and_path_in_every_spelling() {
+    check(r#"set role admin"#, expect!["set_role [session]"]);
+    check(r#"set local role none"#, expect!["set_role [session]"]);
+    check(r#"SET ROLE TO admin"#, expect!["set_role [session]"]);
+    check(r#"set "role" = admin"#, expect!["set_role [session]"]);
+    check(r#"set "ROLE" to default"#, expect!["set_role [session]"]);
+    check(r#"reset role"#, expect!["set_role [session]"]);
+    check(r#"set session authorization 'bob'"#, expect!["set_session_authorization [session]"]);
+    check(r#"set session authorization default"#, expect!["set_session_authorization [session]"]);
+    check(r#"reset session authorization"#, expect!["set_session_authorization [session]"]);
+    check(r#"set session_authorization = bob"#, expect!["set_session_authorization [session]"]);
+    check(
+        r#"select set_config('role', 'admin', false)"#,
+        expect!["set_role [session] set_config()=changing"],
+    );
+    check(
+        r#"select SET_CONFIG('Ro' || 'le', 'admin', false)"#,
+        expect!["set_role [session] set_config()=changing"],
+    );
+    check(
+        r#"select set_config(setting_name => 'role', new_value => 'x', is_local => true)"#,
+        expect!["set_role [session] set_config()=changing"],
+    );
+    check(
+        r#"insert into a select set_config('role', 'admin', false)"#,
+        expect!["set_role [write session] a:w set_config()=changing"],
+    );
+    check(
+        r#"explain select set_config($1, $2, true)"#,
+        expect!["set_role [session] set_config()=changing"],
+    );
+    check(
+        r#"select 1 where pg_catalog.set_config('session_authorization', 'x', false) is null"#,
+        expect!["set_session_authorization [session] pg_catalog.set_config()=changing"],
+    );
+    check(
+        r#"update pg_settings set setting = 'admin' where name = 'role'"#,
+        expect!["set_role [read write session] pg_settings:w pg_settings:r where"],
+    );
+    check(
+        r#"update pg_catalog.pg_settings set setting = 'x'"#,
+        expect!["set_role [write session] pg_catalog.pg_settings:w no-where"],
+    );
+    check(r#"set search_path to a, b"#, expect!["set_search_path [session]"]);
+    check(
+        r#"select set_config('search_path', 'a', false)"#,
+        expect!["set_search_path [session] set_config()=changing"],
+    );
+    check(r#"set schema 'evil'"#, expect!["set_search_path [session]"]);
+    check(r#"reset search_path"#, expect!["set_search_path [session]"]);
+    check(r#"alter role bob set role = admin"#, expect!["alter_role_set [ddl]"]);
+    check(r#"alter role all in database d set search_path = x"#, expect!["alter_role_set [ddl]"]);
+    check(r#"alter database d set role to admin"#, expect!["alter_database_set [ddl]"]);
+    check(r#"alter user bob password 'x' superuser"#, expect!["alter_role [ddl]"]);
+    check(r#"create role bob login"#, expect!["create_role [ddl]"]);
+    check(r#"reset all"#, expect!["reset_all [session]"]);
+    check(r#"discard all"#, expect!["discard_all [session]"]);
+    check(r#"discard temp"#, expect!["discard_temp [session]"]);
+    check(
+        r#"create function f() returns int language sql set role = admin as 'select 1'"#,
+        expect!["create_function [ddl session dynamic]"],
+    );
+    check(
+        r#"set transaction isolation level serializable"#,
+        expect!["set_transaction [session transaction]"],
+    );
+    check(
+        r#"set session characteristics as transaction read write"#,
+        expect!["set_transaction [session transaction]"],
+    );
+    check(r#"set time zone 'UTC'"#, expect!["set [session]"]);
+    check(r#"show role"#, expect!["show []"]);
+    check(
+        r#"prepare p as select set_config('role', $1, false)"#,
+        expect!["set_role [session] set_config()=changing"],
+    );
+    check(r#"do $$ begin set role admin; end $$"#, expect!["do [write dynamic]"]);
+}
+
+#[test]
+fn a021_files_programs_network() {
+    check(r#"copy people to program 'x'"#, expect!["copy_to [read host_access] people:r"]);
+    check(r#"copy people from '/etc/passwd'"#, expect!["copy_from [write host_access] people:w"]);
+    check(r#"copy (select 1) to '/tmp/x'"#, expect!["copy_to [host_access]"]);
+    check(r#"select pg_read_file('/etc/passwd')"#, expect!["select [host_access] pg_read_file()=host"]);
+    check(r#"select * from pg_ls_dir('.') d"#, expect!["select [host_access] pg_ls_dir()=host"]);
+    check(
+        r#"select lo_import('/etc/passwd'), lo_export(1, '/x')"#,
+        expect!["select [write host_access] lo_import()=host lo_export()=host"],
+    );
+    check(r#"alter system set a = 'b'"#, expect!["alter_system [ddl host_access]"]);
+    check(r#"alter system reset all"#, expect!["alter_system [ddl host_access]"]);
+    check(r#"load 'x'"#, expect!["load [session host_access]"]);
+    check(r#"create extension dblink"#, expect!["create_extension [ddl host_access dynamic]"]);
+    check(r#"alter extension e update"#, expect!["alter_extension [ddl host_access dynamic]"]);
+    check(
+        r#"create subscription s connection 'host=x' publication p"#,
+        expect!["create_subscription [ddl host_access dynamic]"],
+    );
+    check(r#"alter subscription s disable"#, expect!["alter_subscription [ddl host_access dynamic]"]);
+    check(r#"drop subscription s"#, expect!["drop_subscription [ddl host_access dynamic]"]);
+    check(r#"create server s foreign data wrapper w"#, expect!["create_server [ddl host_access dynamic]"]);
+    check(
+        r#"create foreign data wrapper w"#,
+        expect!["create_foreign_data_wrapper [ddl host_access dynamic]"],
+    );
+    check(
+        r#"create user mapping for bob server s options (password 'x')"#,
+        expect!["create_user_mapping [ddl host_access dynamic]"],
+    );
+    check(r#"alter server s options (set host 'x')"#, expect!["alter_server [ddl host_access dynamic]"]);
+    check(
+        r#"create foreign table f (a int) server s"#,
+        expect!["create_foreign_table [ddl host_access] f:d"],
+    );
+    check(r#"create tablespace t location '/x'"#, expect!["create_tablespace [ddl host_access]"]);
+    check(r#"create database d"#, expect!["create_database [ddl host_access]"]);
+    check(r#"drop database d"#, expect!["drop_database [ddl host_access]"]);
+    check(
+        r#"select pg_terminate_backend(1), pg_reload_conf()"#,
+        expect!["select [write host_access] pg_terminate_backend()=host pg_reload_conf()=host"],
+    );
+    check(
+        r#"select * from dblink('host=x', 'select 1') as t(a int)"#,
+        expect!["select [write host_access dynamic] dblink()=dynamic"],
+    );
+    check(r#"create language plpython3u"#, expect!["create_extension [ddl host_access dynamic]"]);
+    check(
+        r#"create access method m type table handler h"#,
+        expect!["create_access_method [write ddl host_access] h()=unknown"],
+    );
+    check(r#"notify c, 'x'"#, expect!["notify [write]"]);
+    check(
+        r#"select pg_notify('c', ssn) from people"#,
+        expect!["select [read write] people:r pg_notify()=changing"],
+    );
+    check(r#"listen c"#, expect!["listen [session]"]);
+    check(r#"unlisten *"#, expect!["unlisten [session]"]);
+    check(r#"drop tablespace t"#, expect!["drop_tablespace [ddl host_access]"]);
+}
+
+#[test]
+fn the_session() {
+    check(r#"begin"#, expect!["begin [transaction]"]);
+    check(r#"start transaction read only"#, expect!["start_transaction [transaction]"]);
+    check(r#"commit and chain"#, expect!["commit [transaction]"]);
+    check(r#"end"#, expect!["commit [transaction]"]);
+    check(r#"rollback"#, expect!["rollback [transaction]"]);
+    check(r#"abort"#, expect!["rollback [transaction]"]);
+    check(r#"savepoint a"#, expect!["savepoint [transaction]"]);
+    check(r#"rollback to a"#, expect!["rollback_to_savepoint [transaction]"]);
+    check(r#"release a"#, expect!["release [transaction]"]);
+    check(r#"prepare transaction 'x'"#, expect!["prepare_transaction [transaction]"]);
+    check(r#"commit prepared 'x'"#, expect!["commit_prepared [transaction]"]);
+    check(r#"rollback prepared 'x'"#, expect!["rollback_prepared [transaction]"]);
+    check(r#"fetch all from c"#, expect!["fetch [read session]"]);
+    check(r#"move 1 in c"#, expect!["move [read session]"]);
+    check(r#"close c"#, expect!["close_cursor [session]"]);
+    check(r#"close all"#, expect!["close_cursor_all [session]"]);
+    check(r#"deallocate p"#, expect!["deallocate [session]"]);
+    check(r#"deallocate all"#, expect!["deallocate_all [session]"]);
+    check(r#"set constraints all deferred"#, expect!["set_constraints [session transaction]"]);
+    check(r#"show search_path"#, expect!["show []"]);
+}
