@@ -145,9 +145,9 @@ fn a018_what_was_prepared_is_judged_again_when_it_runs() {
     assert_eq!(wire::tags(&client.until_ready().unwrap()), "1Z");
     client.query("prepare gone_too as delete from scratch").unwrap();
 
-    let before = scene.gateway.metric("gatewright_policy_set").unwrap();
+    let before = scene.gateway.policy_set().unwrap();
     scene.gateway.write_policy("rules", &policies::where_required().unwrap()).unwrap();
-    while scene.gateway.metric("gatewright_policy_set").unwrap() <= before {
+    while scene.gateway.policy_set().unwrap() <= before {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     client.send(&[wire::bind("", "gone", &[]), wire::execute("", 0), wire::sync()].concat()).unwrap();
