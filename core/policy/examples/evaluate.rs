@@ -3,7 +3,12 @@
 //!
 //! Prints nanoseconds for each evaluation: the median of 30 rounds, and the best. It asserts nothing.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a program for people"
+)]
 
 use std::{
     hint::black_box,

@@ -106,7 +106,9 @@ fn run(policy: &Arc<Policy>, case: &Case, reader: &dyn CaseReader) -> CaseReport
     let (got, passed, took) = match judge(policy, case, reader) {
         Ok(Outcome { expect, rules, took }) => {
             let named = case.rule.as_ref().is_none_or(|rule| rules.contains(rule));
-            let got = match rules.first() {
+            // Of several rules, the one that was asked for, if it is among them.
+            let shown = rules.iter().find(|rule| case.rule.as_ref() == Some(rule)).or(rules.first());
+            let got = match shown {
                 Some(rule) => format!("{}/{rule}", expect.as_str()),
                 None => expect.as_str().to_owned(),
             };

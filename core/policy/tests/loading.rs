@@ -1,5 +1,13 @@
 //! Documents, sets, combining and reuse, with the shipped modules and hand-made events.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
+
 mod support;
 
 use std::{

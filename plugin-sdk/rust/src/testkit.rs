@@ -1,4 +1,4 @@
-//! Events for tests, without a gateway: plain data behind the same typed [`Event`](crate::Event).
+//! Events for tests, without a gateway: plain data behind the same typed [`Event`].
 //!
 //! ```
 //! use gatewright_policy_sdk::{Access, Effect, testkit::{EventBuilder, StatementBuilder}};

@@ -47,10 +47,11 @@ fn refuse(event: &Event, sql: &Sql, settings: &Settings) -> Option<Verdict> {
     }
     let read_only = settings.read_only || principal.in_any_group(&settings.read_only_groups);
     sql.statements().find_map(|statement| {
+        let effects = statement.effects();
         kind(statement, settings)
             .or_else(|| missing_where(statement, settings))
-            .or_else(|| effect(statement.effects(), settings))
-            .or_else(|| changes(statement.effects(), read_only, &principal))
+            .or_else(|| effect(effects, settings))
+            .or_else(|| changes(effects, read_only, &principal))
             .or_else(|| function(statement, settings))
     })
 }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use gatewright_model::sql::{Analysis, Grade};
-use parking_lot::Mutex;
 use pg_query::protobuf::{ParseResult, ScanToken};
 
 use crate::{
@@ -121,14 +120,8 @@ fn scan(text: &str) -> Result<Vec<ScanToken>, Reason> {
 
 /// The tree, as PostgreSQL's own grammar makes it.
 fn parse(text: &str) -> Result<ParseResult, Reason> {
-    // libpg_query points the process's file descriptor 2 at a pipe of its own while it parses, and back
-    // afterwards. Two threads doing that at once leave descriptor 2 pointing at a closed pipe for good.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let parsed = {
-        let _guard = ONE_AT_A_TIME.lock();
-        // `pg_query` also summarises the tree, in code that panics on shapes it does not expect.
-        catch_unwind(AssertUnwindSafe(|| pg_query::parse(text, 0)))
-    };
+    // `pg_query` also summarises the tree, in code that panics on shapes it does not expect.
+    let parsed = catch_unwind(AssertUnwindSafe(|| pg_query::parse(text, 0)));
     match parsed.map_err(|_| "the parser failed")? {
         Ok(result) => Ok(result.protobuf),
         Err(pg_query::Error::Decode(_)) => Err("it is nested more deeply than the gateway reads"),

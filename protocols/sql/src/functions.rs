@@ -50,6 +50,11 @@ pub(crate) fn takes_a_row(name: &str) -> bool {
 const TAKE_A_ROW_ELSEWHERE: [&str; 6] =
     ["any_value", "hstore", "json_agg_strict", "jsonb_agg_strict", "max", "min"];
 
+/// Does it change something, and yet give nothing of any row?
+pub(crate) fn gives_a_number_only(schema: Option<&str>, name: &str) -> bool {
+    schema.is_none_or(|schema| schema == "pg_catalog") && ["nextval", "setval"].contains(&name)
+}
+
 /// Is it the function that changes settings?
 pub(crate) fn is_set_config(names: &[&str]) -> bool {
     matches!(names, ["set_config"] | [.., "pg_catalog", "set_config"])

@@ -19,10 +19,8 @@
 //! The text is read as the server reads it with `standard_conforming_strings = on` and in UTF-8. The
 //! gateway holds its sessions to that; a statement that would change it has the kind `set_lexing`.
 //!
-//! Two things to know about libpg_query, which is C. It parses one text at a time (a lock here sees to that),
-//! because it points the process's file descriptor 2 at a pipe meanwhile: what other threads write to
-//! standard error in that time is lost, so logs belong on another descriptor. And for a few texts its
-//! scanner takes time that grows with the square of their length: those are opaque before it sees them.
+//! libpg_query is C, and the place where a text costs most. For a few texts its scanner takes time that
+//! grows with the square of their length: those are opaque before it sees them.
 
 mod analysis;
 mod cache;

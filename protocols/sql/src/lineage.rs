@@ -18,10 +18,19 @@ pub(crate) struct Lineage {
     pub(crate) doubtful: bool,
 }
 
+/// More columns than this in one value are not followed: it is as good as unknown. Each column of an answer
+/// has its own list, so this bounds what a text can make the gateway hold.
+const MAX_COLUMNS_OF_A_VALUE: usize = 256;
+
 impl Lineage {
     pub(crate) fn add(&mut self, column: Column) {
-        if !self.columns.contains(&column) {
+        if self.columns.contains(&column) {
+            return;
+        }
+        if self.columns.len() < MAX_COLUMNS_OF_A_VALUE {
             self.columns.push(column);
+        } else {
+            self.doubtful = true;
         }
     }
 
@@ -64,17 +73,22 @@ pub(crate) enum Origin {
 impl Origin {
     /// The origin of what may be either.
     pub(crate) fn or(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
-            (Self::Direct(mut a), Self::Direct(b)) => {
-                a.extend(b);
-                Self::Direct(a)
-            }
-            (Self::Direct(mut a) | Self::Computed(mut a), Self::Direct(b) | Self::Computed(b)) => {
-                a.extend(b);
-                Self::Computed(a)
-            }
+        let is_direct = matches!((&self, &other), (Self::Direct(_), Self::Direct(_)));
+        let mut lineage = Lineage::default();
+        lineage.add_origin(&self);
+        lineage.add_origin(&other);
+        match lineage.into_origin() {
+            Self::Computed(columns) if is_direct => Self::Direct(columns),
+            origin => origin,
         }
+    }
+
+    /// The origin of a value that something else may have flowed into.
+    pub(crate) fn with(self, other: &Lineage) -> Self {
+        if !other.doubtful && other.columns.is_empty() {
+            return self;
+        }
+        self.or(other.clone().into_origin())
     }
 
     pub(crate) fn columns(&self) -> &[Column] {
@@ -87,11 +101,7 @@ impl Origin {
     pub(crate) fn into_output(self) -> Output {
         match self {
             Self::Direct(_) => Output::Direct,
-            Self::Computed(columns) => {
-                let mut lineage = Lineage::default();
-                columns.into_iter().for_each(|column| lineage.add(column));
-                Output::Computed(lineage.columns)
-            }
+            Self::Computed(columns) => Output::Computed(columns),
             Self::Unknown => Output::Unknown,
         }
     }

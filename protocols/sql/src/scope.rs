@@ -21,10 +21,27 @@ pub(crate) struct Cte {
 #[derive(Default, Clone)]
 pub(crate) struct Scope {
     pub(crate) ranges: Vec<Range>,
+    /// How many names these are, with the columns of subqueries.
+    pub(crate) names: usize,
     /// Columns that a FULL JOIN merges (USING, NATURAL) are computed from both sides.
     pub(crate) has_full_merge: bool,
     /// What the windows of the WINDOW clause are made of.
     pub(crate) windows: crate::lineage::Lineage,
+}
+
+impl Scope {
+    /// A scope of these FROM items.
+    pub(crate) fn of(ranges: Vec<Range>) -> Self {
+        let names = ranges.iter().map(Range::names).sum();
+        Self { ranges, names, ..Self::default() }
+    }
+
+    /// Adds what another scope shows.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.ranges.extend(other.ranges);
+        self.names += other.names;
+        self.has_full_merge |= other.has_full_merge;
+    }
 }
 
 /// One FROM item.
@@ -71,6 +88,14 @@ impl Range {
             Source::Derived(Some(columns)) => {
                 columns.iter().any(|column| !matches!(column.name, OutName::Known(_)))
             }
+        }
+    }
+
+    /// How many names it brings.
+    pub(crate) fn names(&self) -> usize {
+        match &self.source {
+            Source::Derived(Some(columns)) => 1 + columns.len(),
+            Source::Base { .. } | Source::Derived(None) | Source::Function(_) => 1,
         }
     }
 

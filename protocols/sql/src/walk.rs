@@ -84,12 +84,32 @@ pub(crate) struct Walk {
     scopes: Vec<Scope>,
     /// What the expression that is being walked is made of.
     lineage: Lineage,
+    /// How often a name was compared with another, or a column handed on.
+    steps: usize,
 }
+
+/// Following names costs about the product of how many there are and how many can be seen: `select a, a, ..
+/// from t, t, ..`. A text that needs more than this is not followed further. Some milliseconds.
+const MAX_STEPS: usize = 500_000;
+
+/// PostgreSQL's limit on the columns of a target list (`MaxTupleAttributeNumber`). Held to here because
+/// `select q.*, q.* from (select q.*, q.* from (..` doubles them at each level.
+const MAX_COLUMNS: usize = 1_664;
 
 impl Walk {
     /// Notes that something here is not modelled: the first reason is kept.
     fn doubt(&mut self, reason: &'static str) {
         self.doubt.get_or_insert(reason);
+    }
+
+    /// May this many more steps be taken to find out what names mean?
+    fn may_follow(&mut self, steps: usize) -> bool {
+        self.steps = self.steps.saturating_add(steps);
+        let may = self.steps <= MAX_STEPS;
+        if !may {
+            self.doubt("it has more names than the gateway follows");
+        }
+        may
     }
 
     /// Walks each part.
@@ -157,7 +177,7 @@ impl Walk {
         };
         let known = functions::classify(schema, name);
         self.effects = self.effects.union(known.effects);
-        if known.class != FunctionClass::Harmless {
+        if known.class != FunctionClass::Harmless && !functions::gives_a_number_only(schema, name) {
             self.lineage.doubtful = true;
         }
         self.functions.insert(Function {
@@ -185,10 +205,14 @@ impl Walk {
 
     /// Runs `walk` where the FROM items of `scope` can be seen.
     fn within<R>(&mut self, scope: Scope, walk: impl FnOnce(&mut Self) -> R) -> R {
+        self.lending(scope, walk).0
+    }
+
+    /// The same, and gives the scope back.
+    fn lending<R>(&mut self, scope: Scope, walk: impl FnOnce(&mut Self) -> R) -> (R, Scope) {
         self.scopes.push(scope);
         let result = walk(self);
-        self.scopes.pop();
-        result
+        (result, self.scopes.pop().unwrap_or_default())
     }
 
     /// Walks a node of any kind.
@@ -275,7 +299,7 @@ impl Walk {
             | N::RangeTableFunc(_)
             | N::RangeTableSample(_)
             | N::JsonTable(_) => {
-                self.walk_from_item(node, &Scope::default());
+                self.walk_from_item(node, &mut Vec::new());
             }
             N::RangeTableFuncCol(column) => column.visit(self),
             N::LockingClause(clause) => self.locking(clause),

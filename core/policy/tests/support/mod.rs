@@ -1,8 +1,7 @@
 //! What the tests of this crate share: modules built from source, and events made by hand (this crate knows
 //! no protocol, so it can not read SQL).
 
-// Each test binary uses its own part of it.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, reason = "shared by several test programs")]
 
 use std::{
     fs,

@@ -12,7 +12,7 @@ use pg_query::{
 
 use super::{Visit, Walk, from};
 use crate::{
-    lineage::OutColumn,
+    lineage::{Lineage, OutColumn},
     scope::{Range, Scope, Source},
 };
 
@@ -30,11 +30,15 @@ impl Walk {
         self.with(with_clause, |walk| {
             let target = walk.target(relation, Access::Write);
             walk.within(target.clone(), |walk| walk.assigned_columns(cols));
-            walk.query_node(select_stmt);
-            if let Some(on_conflict) = on_conflict_clause {
-                walk.on_conflict(on_conflict, relation, target.clone());
-            }
-            walk.returning_from(returning_clause, relation, target)
+            let ((), assigned) = walk.traced(|walk| {
+                for column in walk.query_node(select_stmt).unwrap_or_default() {
+                    walk.lineage.add_origin(&column.origin);
+                }
+                if let Some(on_conflict) = on_conflict_clause {
+                    walk.on_conflict(on_conflict, relation, target.clone());
+                }
+            });
+            walk.returning_from(returning_clause, relation, target, &assigned)
         })
     }
 
@@ -44,7 +48,7 @@ impl Walk {
             // The row that is there is found, and may be looked at.
             self.relation_opt(relation, Access::Read);
         }
-        scope.ranges.extend(also_known_as(&scope, &["excluded"]));
+        scope.absorb(Scope::of(also_known_as(&scope, &["excluded"])));
         self.within(scope, |walk| {
             infer.visit(walk);
             walk.assigned_columns(target_list);
@@ -60,15 +64,15 @@ impl Walk {
             let mut scope = target;
             let from = walk.walk_from(from_clause);
             scope.absorb(from);
-            let filtered = walk.within(scope.clone(), |walk| {
-                walk.assigned_columns(target_list);
-                walk.filter(where_clause, relation)
+            let (filtered, assigned) = walk.within(scope.clone(), |walk| {
+                let ((), assigned) = walk.traced(|walk| walk.assigned_columns(target_list));
+                (walk.filter(where_clause, relation), assigned)
             });
             walk.note_where(filtered);
             if where_clause.is_some() || !from_clause.is_empty() {
                 walk.relation_opt(relation, Access::Read);
             }
-            walk.returning_from(returning_clause, relation, scope)
+            walk.returning_from(returning_clause, relation, scope, &assigned)
         })
     }
 
@@ -83,7 +87,7 @@ impl Walk {
             if where_clause.is_some() || !using_clause.is_empty() {
                 walk.relation_opt(relation, Access::Read);
             }
-            walk.returning_from(returning_clause, relation, scope)
+            walk.returning_from(returning_clause, relation, scope, &Lineage::default())
         })
     }
 
@@ -100,22 +104,24 @@ impl Walk {
             let target = walk.target(relation, Access::Write);
             walk.relation_opt(relation, Access::Read);
             let source = match source_relation.as_ref().and_then(|source| source.node.as_ref()) {
-                Some(source) => walk.walk_from_item(source, &Scope::default()),
+                Some(source) => walk.walk_from_item(source, &mut Vec::new()),
                 None => Scope::default(),
             };
             // `returning *` gives the source's columns before the target's.
             let mut scope = source;
             scope.absorb(target);
-            walk.within(scope.clone(), |walk| {
+            let ((), assigned) = walk.within(scope.clone(), |walk| {
                 join_condition.visit(walk);
-                for clause in merge_when_clauses {
-                    match &clause.node {
-                        Some(NodeEnum::MergeWhenClause(clause)) => walk.merge_when(clause),
-                        _ => walk.doubt("a MERGE clause of an unknown kind"),
+                walk.traced(|walk| {
+                    for clause in merge_when_clauses {
+                        match &clause.node {
+                            Some(NodeEnum::MergeWhenClause(clause)) => walk.merge_when(clause),
+                            _ => walk.doubt("a MERGE clause of an unknown kind"),
+                        }
                     }
-                }
+                })
             });
-            walk.returning_from(returning_clause, relation, scope)
+            walk.returning_from(returning_clause, relation, scope, &assigned)
         })
     }
 
@@ -139,7 +145,7 @@ impl Walk {
         match relation {
             Some(relation) => {
                 self.relation(relation, access);
-                scope.ranges.push(from::base(relation));
+                scope.absorb(Scope::of(vec![from::base(relation)]));
             }
             None => self.doubt("a change of no relation"),
         }
@@ -189,11 +195,14 @@ impl Walk {
             .any(|column| column.relation.as_deref().is_none_or(|relation| relation == target))
     }
 
+    /// Walks `RETURNING`, which shows the rows as they are after the change: what was assigned may show in
+    /// every column of them, under the name and number of a column that is none of it.
     fn returning_from(
         &mut self,
         clause: &Option<ReturningClause>,
         relation: &Option<RangeVar>,
         scope: Scope,
+        assigned: &Lineage,
     ) -> Option<Vec<OutColumn>> {
         let ReturningClause { options, exprs: _ } = clause.as_ref()?;
         self.relation_opt(relation, Access::Read);
@@ -206,10 +215,15 @@ impl Walk {
             }
         }
         let target: Vec<Range> = relation.iter().map(from::base).collect();
-        let rows = also_known_as(&Scope { ranges: target, ..Scope::default() }, &names);
+        let rows = also_known_as(&Scope::of(target), &names);
         // They can be referred to, and `*` does not give them.
-        self.within(Scope { ranges: rows, ..Scope::default() }, |walk| {
-            walk.within(scope, |walk| walk.returning(clause))
+        let columns =
+            self.within(Scope::of(rows), |walk| walk.within(scope, |walk| walk.returning(clause)));
+        columns.map(|mut columns| {
+            for column in &mut columns {
+                column.origin = column.origin.clone().with(assigned);
+            }
+            columns
         })
     }
 

@@ -118,16 +118,11 @@ impl Walk {
         } = create;
         self.effects.ddl = true;
         self.relations(relations, Access::Define);
-        let scope = Scope {
-            ranges: relations
-                .iter()
-                .filter_map(|relation| match &relation.node {
-                    Some(pg_query::NodeEnum::RangeVar(relation)) => Some(from::base(relation)),
-                    _ => None,
-                })
-                .collect(),
-            ..Scope::default()
-        };
+        let ranges = relations.iter().filter_map(|relation| match &relation.node {
+            Some(pg_query::NodeEnum::RangeVar(relation)) => Some(from::base(relation)),
+            _ => None,
+        });
+        let scope = Scope::of(ranges.collect());
         self.within(scope, |walk| exprs.visit(walk));
     }
 
@@ -446,7 +441,7 @@ impl Walk {
             Some(Range { alias: Some(row.into()), source: base.source.clone() })
         });
         let ranges = base.iter().cloned().chain(rows).collect();
-        self.within(Scope { ranges, ..Scope::default() }, walk);
+        self.within(Scope::of(ranges), walk);
     }
 }
 

@@ -59,6 +59,9 @@ impl Walk {
     }
 
     fn unqualified(&mut self, name: &Arc<str>) -> Origin {
+        if !self.may_follow(self.visible()) {
+            return Origin::Unknown;
+        }
         let mut candidates: Option<Origin> = None;
         let mut open = false;
         let mut whole_rows = Vec::new();
@@ -112,6 +115,9 @@ impl Walk {
     }
 
     fn qualified(&mut self, schema: Option<&Arc<str>>, qualifier: &str, name: &Arc<str>) -> Origin {
+        if !self.may_follow(self.visible()) {
+            return Origin::Unknown;
+        }
         let Some(range) = self.range_named(schema, qualifier).cloned() else {
             let column = Column { relation: Some(Arc::from(qualifier)), name: Arc::clone(name) };
             self.columns.insert(column.clone());
@@ -134,6 +140,9 @@ impl Walk {
     pub(super) fn star(&mut self, column: &ColumnRef) -> Vec<OutColumn> {
         let ColumnRef { fields, location: _ } = column;
         let names = strings(fields);
+        if !self.may_follow(self.visible()) {
+            return vec![OutColumn { name: OutName::RenamedStar, origin: Origin::Unknown }];
+        }
         let (ranges, whole) = match names.as_slice() {
             [] => match self.scopes.last() {
                 Some(scope) if !scope.has_full_merge => (scope.ranges.clone(), true),
@@ -162,6 +171,11 @@ impl Walk {
         } else {
             vec![OutColumn { name: OutName::RenamedStar, origin: Origin::Unknown }]
         }
+    }
+
+    /// How many names can be seen from here: FROM items and columns of subqueries.
+    fn visible(&self) -> usize {
+        self.scopes.iter().map(|scope| scope.names).sum()
     }
 
     /// The FROM item that a qualifier means: the innermost of that name.

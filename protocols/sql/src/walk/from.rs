@@ -20,24 +20,35 @@ use crate::{
 impl Walk {
     /// Walks a FROM clause. Returns what can be seen by the query it belongs to.
     pub(super) fn walk_from(&mut self, items: &[protobuf::Node]) -> Scope {
-        let mut scope = Scope::default();
+        let mut seen = vec![Scope::default()];
         for item in items {
             if let Some(item) = &item.node {
-                let made = self.walk_from_item(item, &scope);
-                scope.absorb(made);
+                let made = self.walk_from_item(item, &mut seen);
+                if let Some(scope) = seen.first_mut() {
+                    scope.absorb(made);
+                }
             }
         }
-        scope
+        seen.pop().unwrap_or_default()
+    }
+
+    /// Runs `walk` where the FROM items to the left can be seen.
+    fn lateral<R>(&mut self, left: &mut Vec<Scope>, walk: impl FnOnce(&mut Self) -> R) -> R {
+        let outer = self.scopes.len();
+        self.scopes.append(left);
+        let result = walk(self);
+        *left = self.scopes.split_off(outer);
+        result
     }
 
     /// Walks one FROM item, to the right of `left` (which LATERAL can see).
-    pub(super) fn walk_from_item(&mut self, item: &NodeEnum, left: &Scope) -> Scope {
+    pub(super) fn walk_from_item(&mut self, item: &NodeEnum, left: &mut Vec<Scope>) -> Scope {
         match item {
-            NodeEnum::RangeVar(relation) => Scope::of(self.range_var(relation)),
-            NodeEnum::RangeSubselect(subselect) => Scope::of(self.range_subselect(subselect, left)),
-            NodeEnum::RangeFunction(function) => Scope::of(self.range_function(function, left)),
-            NodeEnum::RangeTableFunc(table) => Scope::of(self.range_table_func(table, left)),
-            NodeEnum::JsonTable(table) => Scope::of(self.json_table(table, left)),
+            NodeEnum::RangeVar(relation) => Scope::of(vec![self.range_var(relation)]),
+            NodeEnum::RangeSubselect(subselect) => Scope::of(vec![self.range_subselect(subselect, left)]),
+            NodeEnum::RangeFunction(function) => Scope::of(vec![self.range_function(function, left)]),
+            NodeEnum::RangeTableFunc(table) => Scope::of(vec![self.range_table_func(table, left)]),
+            NodeEnum::JsonTable(table) => Scope::of(vec![self.json_table(table, left)]),
             NodeEnum::RangeTableSample(sample) => self.range_table_sample(sample, left),
             NodeEnum::JoinExpr(join) => self.join(join, left),
             _ => {
@@ -50,13 +61,20 @@ impl Walk {
 
     /// A relation or a CTE.
     fn range_var(&mut self, relation: &RangeVar) -> Range {
+        if !self.may_follow(self.ctes.len()) {
+            self.relation(relation, Access::Read);
+            return derived(Some(Arc::from(relation.relname.as_str())), None, &relation.alias);
+        }
         let columns = if relation.schemaname.is_empty() && relation.catalogname.is_empty() {
             self.ctes.iter().rev().find(|cte| *cte.name == relation.relname).map(|cte| cte.columns.clone())
         } else {
             None
         };
         match columns {
-            Some(columns) => derived(Some(Arc::from(relation.relname.as_str())), columns, &relation.alias),
+            Some(columns) => {
+                let columns = columns.filter(|columns| self.may_follow(columns.len()));
+                derived(Some(Arc::from(relation.relname.as_str())), columns, &relation.alias)
+            }
             None => {
                 self.relation(relation, Access::Read);
                 base(relation)
@@ -64,10 +82,10 @@ impl Walk {
         }
     }
 
-    fn range_subselect(&mut self, subselect: &RangeSubselect, left: &Scope) -> Range {
+    fn range_subselect(&mut self, subselect: &RangeSubselect, left: &mut Vec<Scope>) -> Range {
         let RangeSubselect { lateral, subquery, alias } = subselect;
         let columns = if *lateral {
-            self.within(left.clone(), |walk| walk.query_node(subquery))
+            self.lateral(left, |walk| walk.query_node(subquery))
         } else {
             self.query_node(subquery)
         };
@@ -75,12 +93,12 @@ impl Walk {
     }
 
     /// Functions in FROM see what is to their left without LATERAL.
-    fn range_function(&mut self, function: &RangeFunction, left: &Scope) -> Range {
+    fn range_function(&mut self, function: &RangeFunction, left: &mut Vec<Scope>) -> Range {
         let RangeFunction { lateral: _, ordinality: _, is_rowsfrom, functions, alias, coldeflist } =
             function;
         let mut implied = None;
         let ((), lineage) = self.traced(|walk| {
-            walk.within(left.clone(), |walk| {
+            walk.lateral(left, |walk| {
                 for function in functions {
                     // Each is a list: the call, and its column definitions.
                     function.visit(walk);
@@ -98,16 +116,16 @@ impl Walk {
     }
 
     /// `XMLTABLE`.
-    fn range_table_func(&mut self, table: &RangeTableFunc, left: &Scope) -> Range {
+    fn range_table_func(&mut self, table: &RangeTableFunc, left: &mut Vec<Scope>) -> Range {
         let RangeTableFunc { lateral: _, docexpr, rowexpr, namespaces, columns, alias, location: _ } =
             table;
         let ((), lineage) = self.traced(|walk| {
-            walk.within(left.clone(), |walk| walk.all(&[docexpr, rowexpr, namespaces, columns]));
+            walk.lateral(left, |walk| walk.all(&[docexpr, rowexpr, namespaces, columns]));
         });
         function_range(Some(Arc::from("xmltable")), alias, lineage)
     }
 
-    fn json_table(&mut self, table: &JsonTable, left: &Scope) -> Range {
+    fn json_table(&mut self, table: &JsonTable, left: &mut Vec<Scope>) -> Range {
         let JsonTable {
             context_item,
             pathspec,
@@ -119,24 +137,22 @@ impl Walk {
             location: _,
         } = table;
         let ((), lineage) = self.traced(|walk| {
-            walk.within(left.clone(), |walk| {
-                walk.all(&[context_item, pathspec, passing, columns, on_error])
-            });
+            walk.lateral(left, |walk| walk.all(&[context_item, pathspec, passing, columns, on_error]));
         });
         function_range(Some(Arc::from("json_table")), alias, lineage)
     }
 
-    fn range_table_sample(&mut self, sample: &RangeTableSample, left: &Scope) -> Scope {
+    fn range_table_sample(&mut self, sample: &RangeTableSample, left: &mut Vec<Scope>) -> Scope {
         let RangeTableSample { relation, method, args, repeatable, location: _ } = sample;
         self.call(method);
-        self.within(left.clone(), |walk| walk.all(&[args, repeatable]));
+        self.lateral(left, |walk| walk.all(&[args, repeatable]));
         match relation.as_ref().and_then(|relation| relation.node.as_ref()) {
             Some(relation) => self.walk_from_item(relation, left),
             None => Scope::default(),
         }
     }
 
-    fn join(&mut self, join: &JoinExpr, outer: &Scope) -> Scope {
+    fn join(&mut self, join: &JoinExpr, left: &mut Vec<Scope>) -> Scope {
         let JoinExpr {
             jointype,
             is_natural,
@@ -148,21 +164,11 @@ impl Walk {
             alias,
             rtindex: _,
         } = join;
-        let arm = |walk: &mut Self, arm: &Option<Box<protobuf::Node>>, left: &Scope| match arm
-            .as_ref()
-            .and_then(|arm| arm.node.as_ref())
-        {
-            Some(item) => walk.walk_from_item(item, left),
-            None => {
-                walk.doubt("a join with one side");
-                Scope::default()
-            }
-        };
-        let mut both = arm(self, larg, outer);
-        let mut seen_by_right = outer.clone();
-        seen_by_right.absorb(both.clone());
-        let right = arm(self, rarg, &seen_by_right);
-        both.absorb(right);
+        let left_arm = self.arm(larg, left);
+        left.push(left_arm);
+        let right_arm = self.arm(rarg, left);
+        let mut both = left.pop().unwrap_or_default();
+        both.absorb(right_arm);
         if !using_clause.is_empty() || *is_natural {
             both.has_full_merge |= JoinType::try_from(*jointype) == Ok(JoinType::JoinFull);
         }
@@ -179,24 +185,22 @@ impl Walk {
                 self.note_origin(Some(&column.origin), &star);
             }
         }
-        let both = self.within(both, |walk| {
-            quals.visit(walk);
-            walk.scopes.last().cloned().unwrap_or_default()
-        });
+        let ((), both) = self.lending(both, |walk| quals.visit(walk));
         match (alias, join_using_alias) {
             // The alias of a whole join hides the names within it.
             (Some(alias), _) => {
-                let columns = if both.has_full_merge {
+                let columns = if both.has_full_merge || !self.may_follow(both.names) {
                     None
                 } else {
                     Some(both.ranges.iter().flat_map(Range::star).collect())
                 };
-                Scope::of(derived(None, columns, &Some(alias.clone())))
+                Scope::of(vec![derived(None, columns, &Some(alias.clone()))])
             }
             // `using (..) as x` adds a name for the merged columns.
             (None, Some(using)) => {
                 let mut scope = both;
-                scope.ranges.push(Range { alias: name(&using.aliasname), source: Source::Derived(None) });
+                let merged = Range { alias: name(&using.aliasname), source: Source::Derived(None) };
+                scope.absorb(Scope::of(vec![merged]));
                 scope
             }
             (None, None) => both,
@@ -204,14 +208,16 @@ impl Walk {
     }
 }
 
-impl Scope {
-    fn of(range: Range) -> Self {
-        Self { ranges: vec![range], has_full_merge: false, windows: Lineage::default() }
-    }
-
-    pub(super) fn absorb(&mut self, other: Self) {
-        self.ranges.extend(other.ranges);
-        self.has_full_merge |= other.has_full_merge;
+impl Walk {
+    /// One side of a join.
+    fn arm(&mut self, arm: &Option<Box<protobuf::Node>>, left: &mut Vec<Scope>) -> Scope {
+        match arm.as_ref().and_then(|arm| arm.node.as_ref()) {
+            Some(item) => self.walk_from_item(item, left),
+            None => {
+                self.doubt("a join with one side");
+                Scope::default()
+            }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use pg_query::{
 };
 
 use super::{
-    Distinct, Visit, Walk,
+    Distinct, MAX_COLUMNS, Visit, Walk,
     expression::{implied_name, is_star},
 };
 use crate::{
@@ -135,6 +135,10 @@ impl Walk {
                     target.visit(self);
                     columns.push(OutColumn { name: OutName::Any, origin: Origin::Unknown });
                 }
+            }
+            if columns.len() > MAX_COLUMNS {
+                self.doubt("it has more columns than PostgreSQL allows");
+                columns.truncate(MAX_COLUMNS);
             }
         }
         columns

@@ -1,6 +1,7 @@
 //! SQL to try things on. Other crates' tests may take it in by `#[path]`.
 
 pub mod lexer;
+pub mod lineage;
 
 /// Every statement of `statements.sql`: one on each line.
 pub fn statements() -> Vec<String> {

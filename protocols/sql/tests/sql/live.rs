@@ -16,7 +16,7 @@ use std::{
 };
 
 use expect_test::expect_file;
-use gatewright_model::sql::Grade;
+use gatewright_model::sql::{Grade, Output};
 
 use crate::{corpus, render::analyse};
 
@@ -92,6 +92,97 @@ fn a012_a_real_server_counts_the_statements_of_the_lexer_corpus_the_same() {
         compared += usize::from(!failed);
     }
     assert!(compared > 300, "{compared}");
+}
+
+/// The secret is put in the table and looked for in every answer: a column that the server does not describe
+/// and that shows it must not pass for one that is made of something else (A25-A27).
+#[test]
+fn a026_no_column_that_shows_the_secret_passes_for_another() {
+    let Some(server) = Server::start() else { return };
+    let mut client = server.connect();
+    let (_, failed) = client.run(
+        "set statement_timeout = '5s';
+         create table people (id int, ssn text, name text, a int, b int);
+         create table others (id int, name text, a int, c text);
+         create view seen as select id, ssn from people;
+         insert into people values (1, 'SECRET', 'bob', 1, 2); insert into others values (1, 'x', 1, 'y');
+         create function our_own(int) returns text language sql as 'select ssn from people'",
+    );
+    assert!(!failed);
+    // What the server describes as the column, it is left to mask by that description.
+    let attributes = "select attrelid || ' ' || attnum from pg_attribute where attname = 'ssn'";
+    let masked: Vec<(u32, u16)> = client
+        .rows(attributes)
+        .iter()
+        .map(|row| row.split_once(' ').unwrap())
+        .map(|(table, attribute)| (table.parse().unwrap(), attribute.parse().unwrap()))
+        .collect();
+    let mut shown = 0;
+    // A fifth of them, which still has each part many times: all of them take a minute.
+    for text in corpus::lineage::cases().into_iter().step_by(5) {
+        let analysis = analyse(&text);
+        let [statement] = &analysis.statements[..] else { continue };
+        let Some(outputs) = &statement.outputs else { continue };
+        let writes = analysis.effects().write;
+        let undo = |client: &mut Client, word: &str| writes.then(|| client.run(word));
+        undo(&mut client, "begin");
+        let messages = client.query(&text);
+        undo(&mut client, "rollback");
+        let Some((_, description)) = messages.iter().find(|(tag, _)| *tag == b'T') else { continue };
+        let fields = fields(description);
+        for (_, row) in messages.iter().filter(|(tag, _)| *tag == b'D') {
+            for (at, value) in values(row).into_iter().enumerate() {
+                if masked.contains(&fields[at]) || !value.to_uppercase().contains("SECRET") {
+                    continue;
+                }
+                shown += 1;
+                let told = |output: &Output| match output {
+                    Output::Unknown => true,
+                    Output::Direct => false,
+                    Output::Computed(columns) => {
+                        columns.iter().any(|column| ["ssn", "*"].contains(&&*column.name))
+                    }
+                };
+                // With a `*` among them nobody can count: then one of them has to tell.
+                let is_told = match outputs.get(at) {
+                    Some(output) if outputs.len() == fields.len() => told(output),
+                    _ => outputs.iter().any(told),
+                };
+                assert!(is_told, "{text}: column {at} shows the secret, and is said to be {outputs:?}");
+            }
+        }
+    }
+    assert!(shown > 500, "{shown}");
+}
+
+/// The table oid and attribute number of each field of a RowDescription.
+fn fields(mut body: &[u8]) -> Vec<(u32, u16)> {
+    let count = u16::from_be_bytes([body[0], body[1]]);
+    body = &body[2..];
+    let mut fields = Vec::new();
+    for _ in 0..count {
+        let name = body.iter().position(|byte| *byte == 0).unwrap();
+        body = &body[name + 1..];
+        let table = u32::from_be_bytes([body[0], body[1], body[2], body[3]]);
+        fields.push((table, u16::from_be_bytes([body[4], body[5]])));
+        body = &body[18..];
+    }
+    fields
+}
+
+/// The values of a DataRow as text; null is empty.
+fn values(mut body: &[u8]) -> Vec<String> {
+    let fields = u16::from_be_bytes([body[0], body[1]]);
+    body = &body[2..];
+    let mut values = Vec::new();
+    for _ in 0..fields {
+        let length = i32::from_be_bytes([body[0], body[1], body[2], body[3]]);
+        body = &body[4..];
+        let (value, rest) = body.split_at(usize::try_from(length).unwrap_or(0));
+        values.push(String::from_utf8_lossy(value).into_owned());
+        body = rest;
+    }
+    values
 }
 
 fn reviewed() -> BTreeMap<String, String> {

@@ -286,3 +286,37 @@ fn texts_that_make_the_scanner_go_in_circles_are_opaque() {
         assert_eq!(analyse(&text).grade, Grade::Verified, "{}", &text[..40]);
     }
 }
+
+/// Columns that double at each level, and names times names: neither may cost more than a moment.
+#[test]
+fn texts_that_multiply_are_opaque_and_cheap() {
+    let doubling = (0..20)
+        .fold("select a, b from t".to_owned(), |query, _| format!("select q.*, q.* from ({query}) q"));
+    let doubled_by_name = (0..20).fold("select a from t".to_owned(), |query, _| {
+        format!("with q as ({query}) select *, a as b from q, q as r")
+    });
+    let names = format!("select {} from {}", vec!["a"; 20_000].join(","), vec!["t"; 20_000].join(","));
+    let functions = format!("select a from {}", vec!["f()"; 20_000].join(","));
+    let ctes: Vec<String> = (0..5_000).map(|number| format!("c{number} as (select a from c0)")).collect();
+    let wide = format!(
+        "with w as (select {}) {}",
+        vec!["1 as a"; 1_600].join(","),
+        vec!["table w"; 40].join(" union all ")
+    );
+    for (text, grade) in [
+        (doubling, Grade::Opaque),
+        (doubled_by_name, Grade::Opaque),
+        (names, Grade::Opaque),
+        (functions, Grade::Verified),
+        (format!("with {} select 1", ctes.join(",")), Grade::Opaque),
+        (wide, Grade::Verified),
+        (format!("select {}", vec!["1"; 1_665].join(",")), Grade::Opaque),
+        (format!("select {}", vec!["1"; 1_664].join(",")), Grade::Verified),
+    ] {
+        let analysis = analyse(&text);
+        assert_eq!(analysis.grade, grade, "{}: {:?}", &text[..40], analysis.grade_reason);
+        let outputs =
+            analysis.statements.iter().filter_map(|statement| statement.outputs.as_ref()).map(Vec::len);
+        assert!(outputs.sum::<usize>() <= 1_664, "{}", &text[..40]);
+    }
+}
