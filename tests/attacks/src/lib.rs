@@ -47,14 +47,16 @@ impl Attack {
         wire::Client::connect_tls(self.scene.gateway.port(), &self.scene.gateway.authority())
     }
 
-    /// A session with a good token. What the login sent to the server is forgotten.
+    /// A session with a good token. What login and a first statement sent to the server is forgotten: with the
+    /// first statement, the gateway asks the server for the catalog that its masks need.
     ///
     /// # Errors
     /// Where the login fails.
     pub fn session(&self) -> Result<wire::Client> {
         let token = self.token()?;
         let gateway = &self.scene.gateway;
-        let session = wire::Client::session(gateway.port(), &gateway.authority(), &token)?;
+        let mut session = wire::Client::session(gateway.port(), &gateway.authority(), &token)?;
+        session.query("select 1")?;
         self.forget();
         Ok(session)
     }

@@ -7,6 +7,7 @@
 
 pub mod approvals;
 pub mod driver;
+pub mod eventually;
 pub mod evidence;
 pub mod fake;
 pub mod policies;
@@ -15,6 +16,7 @@ pub mod scene;
 pub mod tls;
 pub mod wire;
 
+pub use eventually::eventually;
 pub use fake::FakeUpstream;
 pub use gatewright_testbed::{
     Certificates, Clients, Conversation, Error, Gateway, Mint, Postgres, Psql, Result, SAMPLE, Setup,

@@ -3,9 +3,7 @@
 // What goes wrong in a helper fails the test as well.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::{thread, time::Duration};
-
-use gatewright_e2e::{Mint, Scene, evidence, policies, wire};
+use gatewright_e2e::{Mint, Scene, eventually, evidence, policies, wire};
 
 const ALICE: Mint<'static> =
     Mint { subject: "alice", groups: &["analysts"], actors: &[], kind: "human", ttl: "1h" };
@@ -122,7 +120,10 @@ fn an_escalated_statement_waits_for_somebody_else() {
     let mut psql = scene.psql(&ALICE).unwrap().open().unwrap();
     psql.begin("drop table scratch;").unwrap();
     let id = gatewright_e2e::approvals::wait(&scene.gateway).unwrap();
-    let notice = psql.line().unwrap().unwrap();
+    let mut notice = String::new();
+    while !notice.contains("HINT") {
+        notice.push_str(&psql.line().unwrap().unwrap());
+    }
     assert!(
         notice.contains("NOTICE") && notice.contains(&id),
         "the client knows what it waits for: {notice}"
@@ -200,9 +201,7 @@ fn f025_a_client_that_goes_away_withdraws_its_request() {
     psql.begin("drop table scratch;").unwrap();
     let id = gatewright_e2e::approvals::wait(&scene.gateway).unwrap();
     drop(psql);
-    while scene.evidence().unwrap().of("approval_settled").is_empty() {
-        thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the request is settled", || !scene.evidence().unwrap().of("approval_settled").is_empty());
     assert_eq!(evidence::text(scene.evidence().unwrap().of("approval_settled")[0], "state"), "withdrawn");
     let bob = Mint::person("bob", &["reviewers"]);
     let late = gatewright_e2e::approvals::answer(&scene.gateway, "approve", &id, &bob).unwrap();

@@ -88,6 +88,22 @@ with psycopg.connect() as conn, conn.cursor() as cur:
 }
 
 #[test]
+fn psycopg_cancels_and_goes_on() {
+    let scene = Scene::open().unwrap();
+    let script = r#"
+import psycopg, threading
+conn = psycopg.connect(autocommit=True)
+threading.Timer(1, conn.cancel).start()
+try:
+    conn.execute("select pg_sleep(600)")
+except psycopg.errors.QueryCanceled as e:
+    print("cancelled")
+print(conn.execute("select 'goes on'").fetchone()[0])
+"#;
+    assert_eq!(driver::psycopg(&psycopg(&scene), script).unwrap(), "cancelled\ngoes on\n");
+}
+
+#[test]
 fn psycopg_sees_a_block_as_an_error_it_knows() {
     let scene = Scene::with(&[("where", &gatewright_e2e::policies::where_required().unwrap())]).unwrap();
     let script = r#"

@@ -50,7 +50,8 @@ fn a098_a_changed_log_does_not_verify() {
     psql.close().unwrap();
     scene.gateway.terminate().unwrap();
     scene.gateway.wait(Duration::from_secs(20)).unwrap();
-    assert!(verify(&scene, &scene.gateway.evidence()).0, "what was not touched verifies");
+    let (verified, said) = verify(&scene, &scene.gateway.evidence());
+    assert!(verified, "what was not touched verifies: {said}");
 
     let segment = segment(&scene.gateway.evidence());
     let whole = fs::read(&segment).unwrap();
@@ -231,7 +232,7 @@ fn a099_a_record_is_one_line_whatever_a_client_calls_itself() {
 
 /// Runs the verifier on a directory, without the gateway.
 fn verify(scene: &Scene, directory: &Path) -> (bool, String) {
-    let output = scene.gateway.attempt(&["evidence", "verify", &directory.display().to_string()]).unwrap();
+    let output = scene.gateway.verify(directory).unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }

@@ -5,11 +5,10 @@
 
 use std::{
     net::{Ipv4Addr, TcpStream},
-    thread,
     time::Duration,
 };
 
-use gatewright_e2e::{Mint, Scene, wire};
+use gatewright_e2e::{Mint, Scene, eventually, wire};
 
 #[test]
 fn health_and_metrics_are_on_the_admin_listener() {
@@ -32,9 +31,7 @@ fn sigterm_lets_running_statements_end() {
     busy.begin("select pg_sleep(1), 'finished';").unwrap();
     let sleeping =
         "select count(*) from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'";
-    while scene.postgres.sql("postgres", sleeping).unwrap() != "1" {
-        thread::sleep(Duration::from_millis(10));
-    }
+    eventually("the statement runs", || scene.postgres.sql("postgres", sleeping).unwrap() == "1");
     scene.gateway.terminate().unwrap();
     assert!(busy.end().unwrap().contains("|finished"), "what runs may end");
     let status = scene.gateway.wait(Duration::from_secs(20)).unwrap();
@@ -80,9 +77,7 @@ fn f001_a_server_that_dies_is_an_error_and_not_an_end() {
         .unwrap();
     let sleeping =
         "select count(*) from pg_stat_activity where query like 'update people%' and state = 'active'";
-    while scene.postgres.sql("postgres", sleeping).unwrap() != "1" {
-        thread::sleep(Duration::from_millis(10));
-    }
+    eventually("the statement runs", || scene.postgres.sql("postgres", sleeping).unwrap() == "1");
     scene.postgres.kill();
     let answer = client.until_ready().unwrap();
     assert!(!wire::tags(&answer).contains('C'), "nothing is said to have succeeded: {answer:?}");

@@ -5,7 +5,7 @@
 
 use std::{process::Command, thread, time::Duration};
 
-use gatewright_e2e::{Mint, Scene, wire};
+use gatewright_e2e::{Mint, Scene, eventually, wire};
 
 #[test]
 fn a_session_begins_with_a_token_and_tls() {
@@ -158,32 +158,13 @@ fn ctrl_c_cancels_the_statement() {
     let scene = Scene::open().unwrap();
     let mut psql = scene.alice().unwrap().open().unwrap();
     psql.begin("select pg_sleep(600);").unwrap();
-    let sleeping =
-        "select count(*) from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'";
-    while scene.postgres.sql("postgres", sleeping).unwrap() != "1" {
-        thread::sleep(Duration::from_millis(10));
-    }
+    eventually("the statement runs", || running(&scene, "select pg_sleep%"));
     let interrupt = Command::new("kill").args(["-s", "INT", &psql.pid().to_string()]).status().unwrap();
     assert!(interrupt.success());
+    // A psql that reads a script ends after that; that the session does not have to is a driver's test.
     let answer = psql.end().unwrap();
     assert!(answer.contains("canceling statement due to user request"), "{answer}");
-}
-
-#[test]
-fn a_driver_cancels_and_its_session_goes_on() {
-    let scene = Scene::open().unwrap();
-    let script = r#"
-import psycopg, threading
-with psycopg.connect(autocommit=True) as conn:
-    threading.Timer(0.3, conn.cancel).start()
-    try:
-        conn.execute("select pg_sleep(600)")
-    except psycopg.errors.QueryCanceled:
-        print("cancelled")
-    print(conn.execute("select 'still here'").fetchone()[0])
-"#;
-    let connection = scene.gateway.psql(&Mint::person("alice", &["analysts"])).unwrap();
-    assert_eq!(gatewright_e2e::driver::psycopg(&connection, script).unwrap(), "cancelled\nstill here\n");
+    eventually("nothing runs any more", || !running(&scene, "select pg_sleep%"));
 }
 
 #[test]
@@ -236,6 +217,13 @@ fn a_target_that_wants_a_certificate_gets_ours() {
         .unwrap();
     let psql = gateway.psql(&Mint::default()).unwrap().options(&["-A", "-t"]);
     assert_eq!(psql.run("select current_user;").unwrap(), "app\n");
+}
+
+/// Does the server run a statement that begins like this?
+fn running(scene: &Scene, like: &str) -> bool {
+    let question =
+        format!("select count(*) from pg_stat_activity where query like '{like}' and state = 'active'");
+    scene.postgres.sql("postgres", &question).unwrap() != "0"
 }
 
 /// psql without the gateway, as the same account.

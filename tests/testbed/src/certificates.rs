@@ -95,7 +95,7 @@ impl Certificates {
             "openssl.cnf",
             "-x509",
             "-days",
-            "30",
+            "90",
         ]);
         openssl.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-sha256"]);
         openssl.args(["-subj", subject, "-keyout", &format!("{name}.key"), "-out", &format!("{name}.pem")]);

@@ -393,6 +393,19 @@ impl Gateway {
         Ok(values.next_back().unwrap_or(0.0))
     }
 
+    /// The number of the policy set in use.
+    ///
+    /// # Errors
+    /// Where the admin listener does not say.
+    pub fn policy_set(&self) -> Result<u64> {
+        let status = self.get("/status")?.body;
+        let number = status.split_once("\"policies\":{\"number\":").map(|(_, rest)| rest);
+        let digits = number.and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+        digits
+            .and_then(|digits| digits.parse().ok())
+            .ok_or_else(|| Error::new(format!("the status names no policy set: {status}")))
+    }
+
     /// Asks it to end in good order.
     ///
     /// # Errors

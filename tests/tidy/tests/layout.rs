@@ -7,6 +7,10 @@ fn every_crate_inherits_the_lints_and_the_edition() {
     for file in files().iter().filter(|file| file.name() == "Cargo.toml") {
         let manifest: toml::Table = file.text.parse().unwrap();
         let Some(package) = manifest.get("package").and_then(toml::Value::as_table) else { continue };
+        // A module that a test builds to attack the host with is a workspace of its own, and no crate of ours.
+        if file.path.contains("/tests/") {
+            continue;
+        }
         let inherited = |value: Option<&toml::Value>| {
             value.and_then(|value| value.get("workspace")).and_then(toml::Value::as_bool) == Some(true)
         };

@@ -25,10 +25,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     println!("{}", paint(Style::Bold, "Preparing"));
     setup::run(setup::Purpose::Demo)?;
     modules::build()?;
-    run::step(&mut run::cargo(&["build", "--package", "gatewright"]))?;
+    run::step(&mut run::cargo(&["build", "--workspace", "--bin", "gatewright"]))?;
 
     let mut stage = stage::Demo::start()?;
-    tour::run(&mut stage)?;
+    if let Err(error) = tour::run(&mut stage) {
+        println!("\n{}", paint(Style::Bold, "What the gateway said"));
+        println!("{}", stage.gateway.log().trim_end());
+        return Err(error);
+    }
     if stay {
         stay::until_interrupted(&stage)?;
     } else {
