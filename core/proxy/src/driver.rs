@@ -142,10 +142,8 @@ impl Driver {
                 self.tell(Input::Data { side, unit });
             }
             Happened::Gone(side) => {
-                // A client that leaves takes its request for approval with it.
-                if side == Side::Downstream {
-                    self.held = None;
-                }
+                // Whoever leaves takes the request for approval along.
+                self.withdraw().await;
                 self.note_end(match side {
                     Side::Downstream => "client_closed",
                     Side::Upstream => "target_closed",
@@ -158,6 +156,7 @@ impl Driver {
             }
             Happened::Expired => {
                 self.expiry = None;
+                self.withdraw().await;
                 self.terminate("auth.expired", "the credential of this session has expired");
             }
             Happened::Settled(settled) => {
@@ -170,7 +169,10 @@ impl Driver {
                 self.note_end("drained");
                 self.tell(Input::Drain);
             }
-            Happened::End => self.terminate("gateway.terminated", "the gateway is shutting down"),
+            Happened::End => {
+                self.withdraw().await;
+                self.terminate("gateway.terminated", "the gateway is shutting down");
+            }
         }
     }
 
@@ -352,8 +354,15 @@ impl Driver {
         self.tell(Input::Rejected(rejection));
     }
 
+    /// Nobody waits for the approval any more: the request is settled, on record, and can not be answered.
+    async fn withdraw(&mut self) {
+        if let (Some(held), Some(enforcer)) = (self.held.take(), &mut self.enforcer) {
+            // The session ends; it needs no denial.
+            enforcer.settle(held, &Settled::Withdrawn).await;
+        }
+    }
+
     fn terminate(&mut self, code: &'static str, message: &str) {
-        self.held = None;
         self.note_end(code);
         let (message, remedy) = (Arc::from(message), Arc::from("connect again"));
         self.tell(Input::Terminate(Rejection { code, message, remedy }));

@@ -132,7 +132,12 @@ fn record_start(config: &Config, enforcement: &Enforcement) -> Result<(), Append
     };
     enforcement.log.append(SystemTime::now(), &started)?;
     enforcement.log.append(SystemTime::now(), &swapped(None, &set))?;
+    enforcement.metrics.policy_set.set(number(&set));
     Ok(())
+}
+
+fn number(set: &PolicySet) -> i64 {
+    i64::try_from(set.version().number).unwrap_or(i64::MAX)
 }
 
 fn swapped(old: Option<SetVersionRecord>, set: &PolicySet) -> Record<'static> {
@@ -156,6 +161,7 @@ fn watch_policies(
                 let appended = shared.log.append(now, &swapped(Some(old.into()), new));
                 appended.map_err(|error| error.to_string())?;
                 shared.metrics.policy_swap(true);
+                shared.metrics.policy_set.set(number(new));
                 tracing::info!(set = new.version().number, digest = %new.version().digest.short(), "policies swapped");
             }
             Change::Refuse { kept, problems } => {

@@ -68,10 +68,9 @@ pub fn denial(denial: &Denial) -> Bytes {
 
 /// Tells the client that its statement waits for a person.
 pub fn held(approval: &ApprovalId, reason: &str) -> Bytes {
-    let message = format!("held for approval: {reason}");
-    let detail = format!("request: {approval}");
-    let hint = "the statement runs when a reviewer approves it; cancel or disconnect to withdraw it";
-    Report { severity: "NOTICE", sqlstate: "00000", message: &message, detail: &detail, hint }.encode()
+    let message = format!("held for approval as request {approval}: {reason}");
+    let hint = "the statement runs when a reviewer approves it; disconnect to withdraw it";
+    Report { severity: "NOTICE", sqlstate: "00000", message: &message, detail: "", hint }.encode()
 }
 
 /// Turns a client away, or ends its session.

@@ -256,9 +256,12 @@ impl Session for PostgresSession {
     fn wants_input(&self, side: Side) -> bool {
         match (&self.phase, side) {
             (Phase::Over, _) => false,
+            (_, Side::Upstream) => true,
+            // What is read is cut into messages at once; each has its limit.
+            (Phase::Relay(relay), Side::Downstream) if relay.reads_requests(&self.shared.limits) => true,
+            (Phase::Greeting(greeting), Side::Downstream) if greeting.reads_messages() => true,
             // While something is held, a little is still read: enough to see that a client has left.
             (_, Side::Downstream) => self.downstream.len() < READ_AHEAD,
-            (_, Side::Upstream) => true,
         }
     }
 }

@@ -55,6 +55,11 @@ impl Greeting {
         }
     }
 
+    /// Is a message of the client wanted now?
+    pub(super) const fn reads_messages(&self) -> bool {
+        matches!(self.step, Step::Opening | Step::Password(_))
+    }
+
     pub(super) fn handle(
         &mut self,
         shared: &Shared,

@@ -218,11 +218,9 @@ impl Login {
                 self.step = Step::Accepted;
                 Ok(())
             }
-            // A certificate, or `trust`: fine where TLS has proved whom we speak to. Without TLS, a target
-            // that does not ask for the password has proved nothing (threats A3).
-            (Step::Greeted, Authentication::Ok)
-                if self.tls.is_some() || self.account.password.is_none() =>
-            {
+            // A certificate was enough. Where the gateway holds a password, a target that does not ask for
+            // it has not proved that it is the one the password is for (threats A3).
+            (Step::Greeted, Authentication::Ok) if self.account.password.is_none() => {
                 self.step = Step::Accepted;
                 Ok(())
             }

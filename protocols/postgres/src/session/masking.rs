@@ -192,7 +192,6 @@ impl Objection {
         let detail = format!("code: {}", self.code);
         let sqlstate = match self.code {
             "mask.catalog" => "58000",
-            "sql.mode_change" => "0A000",
             _ => "42501",
         };
         Report { severity: "ERROR", sqlstate, message: &self.message, detail: &detail, hint: self.hint }

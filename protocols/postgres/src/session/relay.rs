@@ -49,6 +49,8 @@ pub(super) struct Relay {
     /// Nothing more is read from the client until everything is answered: a statement that changes the
     /// session runs alone, so that what follows is read under the settings that it leaves.
     pub(super) barrier: bool,
+    /// The client sends COPY data before the target has said that it takes some.
+    pub(super) early_copy: bool,
     /// The target takes in COPY data.
     pub(super) copy_in: bool,
     /// Bytes of a frame that is forwarded in pieces and has not ended, by side of its sender.
@@ -133,6 +135,7 @@ impl Relay {
             portals: HashMap::new(),
             held: None,
             barrier: false,
+            early_copy: false,
             copy_in: false,
             passing_down: 0,
             passing_up: 0,

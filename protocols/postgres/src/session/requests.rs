@@ -20,6 +20,7 @@ use gatewright_model::{
 };
 
 use super::{
+    Limits,
     masking::{Masks, Objection, objection},
     pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
     relay::{Desk, Held, Portal, Prepared, Relay, Request, Skipping, Undo, digest_of},
@@ -54,15 +55,15 @@ impl Relay {
             if self.barrier && self.pipeline.is_empty() {
                 self.barrier = false;
             }
-            let full = self.pipeline.len() >= desk.shared.limits.pipeline;
-            if self.held.is_some() || self.barrier || full || self.is_over() {
+            if !self.reads_requests(&desk.shared.limits) {
                 return Ok(());
             }
             let Some(header) = inbox.peek_header() else { return Ok(()) };
             let (tag, size) = header.map_err(|bad| bad.on(Side::Downstream))?;
             if matches!(tag, tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL) && !self.copy_in {
                 // The client may send data before the target has said that it takes some.
-                if !self.pipeline.is_empty() && self.skipping == Skipping::No {
+                self.early_copy = !self.pipeline.is_empty() && self.skipping == Skipping::No;
+                if self.early_copy {
                     return Ok(());
                 }
             }
@@ -76,6 +77,13 @@ impl Relay {
             };
             self.request(frame, desk)?;
         }
+    }
+
+    /// Can a request of the client be taken up now?
+    pub(super) fn reads_requests(&self, limits: &Limits) -> bool {
+        let full = self.pipeline.len() >= limits.pipeline;
+        let early = self.early_copy && !self.copy_in && !self.pipeline.is_empty();
+        self.held.is_none() && !self.barrier && !full && !early && !self.is_over()
     }
 
     fn request(&mut self, frame: Frame, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
