@@ -154,29 +154,28 @@ enum Reach {
 }
 
 fn reach(statement: &Statement, plan: &ResolvedPlan) -> Reach {
-    let of_relation = |relation: &Relation| {
-        let mut known = plan.catalog().named(&relation.name).peekable();
-        if known.peek().is_none() {
-            return Reach::Indirect;
-        }
-        known
-            .filter(|oid| {
-                relation.schema.as_deref().is_none_or(|schema| {
-                    plan.catalog().relation(*oid).is_some_and(|known| &*known.schema == schema)
-                })
-            })
-            .map(|oid| match plan.catalog().reaches(oid, &plan.relations) {
-                true if plan.relations.contains(&oid) => Reach::Direct,
-                true => Reach::Indirect,
-                false => Reach::Nothing,
-            })
-            .max()
-            .unwrap_or(Reach::Indirect)
-    };
+    let reaches = statement.relations.iter().map(|relation| reach_of(relation, plan));
+    reaches.max().unwrap_or(Reach::Nothing)
+}
+
+fn reach_of(relation: &Relation, plan: &ResolvedPlan) -> Reach {
     if plan.relations.is_empty() {
         return Reach::Nothing;
     }
-    statement.relations.iter().map(of_relation).max().unwrap_or(Reach::Nothing)
+    let catalog = plan.catalog();
+    let in_schema = |oid: &u32| {
+        relation
+            .schema
+            .as_deref()
+            .is_none_or(|schema| catalog.relation(*oid).is_some_and(|known| &*known.schema == schema))
+    };
+    let of_oid = |oid| match catalog.reaches(oid, &plan.relations) {
+        true if plan.relations.contains(&oid) => Reach::Direct,
+        true => Reach::Indirect,
+        false => Reach::Nothing,
+    };
+    // A relation that the catalog does not have may be a view over anything.
+    catalog.named(&relation.name).filter(in_schema).map(of_oid).max().unwrap_or(Reach::Indirect)
 }
 
 /// Why a permitted statement is refused after all.
@@ -235,8 +234,6 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
             || plan.plan.columns.iter().any(|mask| mask.column == column.name)
     };
     let object = |code, message: &str, hint| Some(Objection { code, message: message.to_owned(), hint });
-    let reads = statement.relations.iter().any(|relation| relation.access == Access::Read);
-    let names_masked = reach == Reach::Indirect || statement.columns.iter().any(is_masked);
     match statement.kind {
         "copy_to" => {
             return object(
@@ -274,14 +271,46 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
             }
         }
     }
-    if (statement.effects.write || statement.effects.ddl) && reads && names_masked {
-        return object(
-            "mask.sink_denied",
-            "masked columns can not be copied into another place",
-            "leave the masked columns out",
-        );
+    carries_away(statement, plan, is_masked)
+        .then(|| {
+            object("mask.sink_denied", "masked columns can not be copied into another place", SINK_HINT)
+        })
+        .flatten()
+}
+
+const SINK_HINT: &str = "leave the masked relation out, or change it without naming its masked columns";
+
+/// Could the statement put masked values where no mask will find them again (threats A27)?
+fn carries_away(statement: &Statement, plan: &ResolvedPlan, is_masked: impl Fn(&Column) -> bool) -> bool {
+    let masked = |relation: &Relation| reach_of(relation, plan) != Reach::Nothing;
+    let target = |relation: &Relation| relation.access != Access::Read;
+    let reads: Vec<&Relation> =
+        statement.relations.iter().filter(|relation| !target(relation) && masked(relation)).collect();
+    // A name that is no attribute of any relation may be a whole row under its alias.
+    let is_attribute = |column: &Column| {
+        statement.relations.iter().any(|relation| {
+            let mut known = plan.catalog().named(&relation.name);
+            known.any(|oid| {
+                plan.catalog().relation(oid).is_some_and(|r| r.attribute(&column.name).is_some())
+            })
+        })
+    };
+    let names_masked = statement.columns.iter().any(|column| is_masked(column) || !is_attribute(column));
+    let calls = statement.functions.iter().any(|function| function.class != FunctionClass::Harmless);
+    let writes = statement.effects.ddl || statement.relations.iter().any(target);
+    match statement.kind {
+        // Rows of the target alone are changed in place or go away.
+        "update" | "merge" | "delete" => {
+            let own = |read: &&&Relation| {
+                let same = |other: &Relation| other.name == read.name && other.schema == read.schema;
+                statement.relations.iter().any(|other| target(other) && same(other))
+            };
+            let others = reads.iter().any(|read| !own(&read));
+            let named = names_masked && (statement.kind != "delete" || calls);
+            others || named
+        }
+        _ => !reads.is_empty() && (writes || (calls && names_masked)),
     }
-    None
 }
 
 /// The session's view of the catalog.

@@ -176,8 +176,35 @@ fn a027_masked_columns_can_not_be_copied_elsewhere() {
         "select ssn into copied from people",
         "insert into orders (note) select ssn from people",
         "create view v as select ssn as a from people",
+        "create table copied as select p from people p",
+        "insert into orders (note) select p::text from people p",
+        "update people set name = ssn where id = 1",
+        "update people p set name = p::text where id = 1",
+        "update people set name = 'x' where ssn = '1'",
+        "update orders set note = p::text from people p where p.id = orders.id",
+        "with moved as (insert into orders (note) select ssn from people returning 1) select 1",
+        "select id from people where pg_notify('channel', ssn) is null",
+        "select id from people p where pg_notify('channel', p::text) is null",
     ] {
         refused(statement, "mask.sink_denied");
+    }
+}
+
+#[test]
+fn a027_what_carries_nothing_away_is_not_in_the_way() {
+    for statement in [
+        "update people set name = 'x' where id = 1",
+        "delete from people where id = 1",
+        "insert into people (id, name) values (1, 'x')",
+        "insert into orders (id) values (1)",
+        "update orders set id = 2 where id = 1",
+        "select id, name from people order by name",
+    ] {
+        let mut play = masking();
+        play.client(query(statement));
+        play.permit_masked(plan());
+        let sent = play.transcript().target_bytes();
+        assert!(sent == query(statement), "{statement}:\n{}", play.transcript());
     }
 }
 
