@@ -102,7 +102,7 @@ pub(crate) async fn describe(plan: &Plan) -> Result<ManifestDraft, ModuleError> 
 /// A store with every bound set, ready for its first call.
 fn store(plan: &Plan, inputs: Inputs) -> Store<Guest> {
     let mut guest = Guest::new(plan.limits, inputs);
-    guest.begin(plan.ticks.after(plan.limits.deadline));
+    guest.begin(plan.ticks.after(plan.limits.start));
     let mut store = Store::new(plan.pre.engine(), guest);
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(plan.limits.string);

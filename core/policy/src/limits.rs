@@ -11,6 +11,9 @@ pub struct Limits {
     /// How long one evaluation may take; then it is stopped and blocks (threats A89). Counted in ticks of
     /// a millisecond.
     pub deadline: Duration,
+    /// How long a module may take to describe itself, and an instance to take its settings. Generous: it
+    /// happens once, and a busy machine must not refuse a good module.
+    pub start: Duration,
     /// Bytes of linear memory of one instance (threats A90, F17).
     pub memory: usize,
     /// Elements of each table of one instance.
@@ -30,6 +33,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             deadline: Duration::from_millis(50),
+            start: Duration::from_secs(2),
             memory: 16 << 20,
             table_elements: 20_000,
             host_calls: 20_000,

@@ -39,11 +39,7 @@ impl Stage {
     /// # Errors
     /// Where the directory can not be made, or there is no `sh`.
     pub fn new(name: &str) -> Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let directory =
-            std::env::temp_dir().join(format!("gatewright-{name}-{}-{number}", std::process::id()));
-        about(fs::create_dir_all(&directory), "creating", &directory)?;
+        let directory = fresh_directory(name)?;
         // The server runs as a user of its own: it may pass through here, and list nothing.
         about(fs::set_permissions(&directory, Permissions::from_mode(0o711)), "opening", &directory)?;
         let mut janitor = about(
@@ -265,5 +261,21 @@ mod tests {
         let error = service.wait_until(Duration::from_secs(10), || false).unwrap_err();
         assert!(error.what().contains("exit status: 3"), "{error}");
         assert!(error.what().contains("no disk"), "{error}");
+    }
+}
+
+/// A directory that was not there before: one that an ended process of the same number left behind would
+/// still hold its server's data.
+fn fresh_directory(name: &str) -> Result<PathBuf> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let own = format!("gatewright-{name}-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(own);
+        match fs::create_dir(&directory) {
+            Ok(()) => return Ok(directory),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return about(Err(error), "creating", &directory),
+        }
     }
 }

@@ -207,15 +207,18 @@ impl Objection {
     }
 }
 
+/// Objects to a statement that would change how the target reads text: our reading of what follows would
+/// no longer be the target's (threats A13).
+pub(super) fn mode_objection(analysis: &Analysis) -> Option<Objection> {
+    analysis.statements.iter().any(|statement| statement.kind == "set_lexing").then(|| Objection {
+        code: "sql.mode_change",
+        message: "the gateway reads SQL in UTF-8 and with standard_conforming_strings on".to_owned(),
+        hint: "leave client_encoding and standard_conforming_strings as they are",
+    })
+}
+
 /// Objects to a statement whose answer could not be masked, before anything of it is sent.
 pub(super) fn objection(analysis: &Analysis, plan: Option<&ResolvedPlan>) -> Option<Objection> {
-    if analysis.statements.iter().any(|statement| statement.kind == "set_lexing") {
-        return Some(Objection {
-            code: "sql.mode_change",
-            message: "the gateway reads SQL in UTF-8 and with standard_conforming_strings on".to_owned(),
-            hint: "leave client_encoding and standard_conforming_strings as they are",
-        });
-    }
     let plan = plan?;
     analysis.statements.iter().find_map(|statement| statement_objection(statement, plan))
 }

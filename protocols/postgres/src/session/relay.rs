@@ -45,6 +45,8 @@ pub(super) struct Relay {
     pub(super) skipping: Skipping,
     pub(super) statements: HashMap<Box<str>, Prepared>,
     pub(super) portals: HashMap<Box<str>, Portal>,
+    /// SQL has freed names of prepared statements that we still know.
+    pub(super) names_freed: bool,
     pub(super) held: Option<Held>,
     /// Nothing more is read from the client until everything is answered: a statement that changes the
     /// session runs alone, so that what follows is read under the settings that it leaves.
@@ -133,6 +135,7 @@ impl Relay {
             skipping: Skipping::No,
             statements: HashMap::new(),
             portals: HashMap::new(),
+            names_freed: false,
             held: None,
             barrier: false,
             early_copy: false,

@@ -21,7 +21,7 @@ use gatewright_model::{
 
 use super::{
     Limits,
-    masking::{Masks, Objection, objection},
+    masking::{Masks, Objection, mode_objection, objection},
     pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
     relay::{Desk, Held, Portal, Prepared, Relay, Request, Skipping, Undo, digest_of},
 };
@@ -238,6 +238,11 @@ impl Relay {
                 detail: Arc::from("a permit for an event that is not held"),
             });
         };
+        if let Some(objection) = mode_objection(&held.analysis) {
+            let simple = matches!(held.request, Request::Query { .. });
+            self.object(held.event, &objection, simple, desk);
+            return Ok(());
+        }
         let plan = permit.consume().filter(|plan| !plan.is_empty());
         match plan {
             Some(plan) if self.needs_catalog(&held.analysis, &plan, desk) => {
@@ -349,8 +354,10 @@ impl Relay {
     fn note_effects(&mut self, analysis: &Analysis) {
         for statement in &analysis.statements {
             match statement.kind {
-                // Shares its names with Parse: a name that we know could now run something else.
-                "prepare" => self.statements.clear(),
+                // PREPARE shares its names with Parse. A name that is taken can not be prepared again, so
+                // what we know stays true until SQL frees names.
+                "deallocate" | "deallocate_all" | "discard_all" => self.names_freed = true,
+                "prepare" if self.names_freed => self.statements.clear(),
                 // Shares its names with Bind.
                 "declare_cursor" => self.portals.clear(),
                 _ => {}

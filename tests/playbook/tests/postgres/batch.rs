@@ -218,9 +218,11 @@ fn a018_sql_that_prepares_makes_known_names_unknown() {
     play.client([parse("s", "select 1"), sync()].concat());
     play.permit();
     play.target([message(b'1', b""), ready(b'I')].concat());
-    play.client(query("prepare s as delete from people"));
-    play.permit();
-    play.target([complete("PREPARE"), ready(b'I')].concat());
+    for (text, tag) in [("deallocate s", "DEALLOCATE"), ("prepare s as delete from people", "PREPARE")] {
+        play.client(query(text));
+        play.permit();
+        play.target([complete(tag), ready(b'I')].concat());
+    }
     play.client([bind("", "s", &[]), execute(""), sync()].concat());
     assert!(play.transcript().to_string().contains("E(26000 "), "{}", play.transcript());
     assert!(!play.holds());

@@ -148,7 +148,7 @@ fn a_held_query_tells_the_client_and_waits() {
             client: Q(drop table people) Q(select 1)
               decide sql.query `drop table people`
             hold
-              to client: N(00000 held for approval: a person must look)
+              to client: N(00000 held for approval as request 0000000000000000: a person must look)
             permit
               to target: Q(drop table people)
               decide sql.query `select 1`
@@ -172,7 +172,7 @@ fn a_client_that_leaves_while_its_query_is_held_sends_nothing() {
             client: Q(drop table people)
               decide sql.query `drop table people`
             hold
-              to client: N(00000 held for approval: a person must look)
+              to client: N(00000 held for approval as request 0000000000000000: a person must look)
             client leaves
               to target: X
               close Upstream
