@@ -30,7 +30,7 @@ impl Paths {
     /// Starts everything.
     pub(crate) fn open(tls: bool) -> Result<Self> {
         let stage = Stage::new("bench")?;
-        let postgres = Postgres::start_with(&stage, Clients::ScramPlain, &["max_connections=400"])?;
+        let postgres = Postgres::start_with(&stage, Clients::ScramPlain, &[MOST_CONNECTIONS])?;
         crate::pgbench::fill(&postgres)?;
         crate::bulk::fill(&postgres)?;
         let pgbouncer = PgBouncer::start(&stage, &postgres, tls)?;
@@ -81,6 +81,9 @@ fn through(name: &'static str, gateway: &Gateway) -> Result<Path> {
     let connection = gateway.psql(&Mint { ttl: "10h", ..Mint::default() })?;
     Ok(Path { name, connection, proxy: Some(gateway.pid()) })
 }
+
+/// PgBouncer keeps the server's side of sessions that have ended; the gateway's come on top of them.
+const MOST_CONNECTIONS: &str = "max_connections=1000";
 
 /// One policy, with its usual rules.
 const ONE_POLICY: &str = r#"name = "bench"
