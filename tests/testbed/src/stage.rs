@@ -229,6 +229,22 @@ done
 rm -rf "$1"
 "#;
 
+/// A directory that was not there before: one that an ended process of the same number left behind would
+/// still hold its server's data.
+fn fresh_directory(name: &str) -> Result<PathBuf> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let own = format!("gatewright-{name}-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(own);
+        match fs::create_dir(&directory) {
+            Ok(()) => return Ok(directory),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return about(Err(error), "creating", &directory),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,21 +277,5 @@ mod tests {
         let error = service.wait_until(Duration::from_secs(10), || false).unwrap_err();
         assert!(error.what().contains("exit status: 3"), "{error}");
         assert!(error.what().contains("no disk"), "{error}");
-    }
-}
-
-/// A directory that was not there before: one that an ended process of the same number left behind would
-/// still hold its server's data.
-fn fresh_directory(name: &str) -> Result<PathBuf> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let own = format!("gatewright-{name}-{}-{number}", std::process::id());
-        let directory = std::env::temp_dir().join(own);
-        match fs::create_dir(&directory) {
-            Ok(()) => return Ok(directory),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return about(Err(error), "creating", &directory),
-        }
     }
 }

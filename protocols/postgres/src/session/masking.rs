@@ -116,7 +116,7 @@ impl Masks {
 impl ActiveMasks {
     /// Did the text prove that the computed columns of this answer hold nothing masked?
     ///
-    /// [`Relay::objection`] has refused every statement that computes from a masked column. What is left
+    /// [`objection`] has refused every statement that computes from a masked column. What is left
     /// to check is that the server's description agrees with our reading: it must report no origin for
     /// exactly as many columns as we saw computed.
     fn trusts_computed(&self, fields: &[Field]) -> bool {
