@@ -87,7 +87,7 @@ fn from_environment(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<Se
 ///
 /// # Errors
 ///
-/// It can not be read, is not a regular file, is larger than [`LARGEST`] bytes, or its permissions let
+/// It can not be read, is not a regular file, is larger than a secret can be, or its permissions let
 /// others read or change it.
 pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
     let failed = |source| PrivateFileError::Read { path: path.display().to_string(), source };
