@@ -256,7 +256,7 @@ pub fn terminate() -> Bytes {
 /// A message with `tag` and whatever `body` writes.
 ///
 /// A body that does not fit the length field can not be written; the callers' inputs are bounded far
-/// below that, and [`set_length`] writes a length that every peer refuses rather than one that wraps
+/// below that, and `set_length` writes a length that every peer refuses rather than one that wraps
 /// (threats A24).
 pub fn message(tag: u8, body: impl FnOnce(&mut BytesMut)) -> Bytes {
     let mut bytes = BytesMut::with_capacity(64);

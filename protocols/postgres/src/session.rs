@@ -4,12 +4,12 @@
 //!
 //! | phase | file | until |
 //! | --- | --- | --- |
-//! | greeting | [`greeting`] | the client has TLS, a startup packet and a verified token |
-//! | login | [`login`] | the target has accepted the gateway's own credential |
-//! | relay | [`relay`], [`requests`], [`answers`] | one side leaves |
+//! | greeting | `greeting` | the client has TLS, a startup packet and a verified token |
+//! | login | `login` | the target has accepted the gateway's own credential |
+//! | relay | `relay`, `requests`, `answers` | one side leaves |
 //!
 //! A client's statement is held from the moment its message was cut until a permit or a denial arrives.
-//! Everything that was forwarded and not answered yet stands in one queue ([`pipeline`]), so that a
+//! Everything that was forwarded and not answered yet stands in one queue (`pipeline`), so that a
 //! refusal takes its place in the order of answers exactly as the server's own error would.
 
 mod answers;
