@@ -23,10 +23,22 @@ pub(crate) struct Guest {
     pub(crate) drafts: Drafts,
     pub(crate) manifest: Option<ManifestDraft>,
     pub(crate) memory: Memory,
-    /// The tick at which the call that is under way must be over.
-    pub(crate) deadline: u64,
+    /// Ticks that the call that is under way may still run through. Only ticks at which it runs count: on a
+    /// busy machine the time that others take is not a module's fault.
+    ticks_left: u64,
+    /// The tick at which the call must be over, whoever ran meanwhile.
+    deadline: u64,
     request: Option<Request>,
     calls_left: u32,
+}
+
+/// How long one call may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    /// Ticks that it may run through.
+    pub(crate) ticks: u64,
+    /// The tick at which it must be over in any case.
+    pub(crate) deadline: u64,
 }
 
 struct Request {
@@ -48,6 +60,7 @@ impl Guest {
                 used: 0,
                 refused: false,
             },
+            ticks_left: 0,
             deadline: 0,
             request: None,
             calls_left: 0,
@@ -55,10 +68,18 @@ impl Guest {
     }
 
     /// Before each call into the module.
-    pub(crate) fn begin(&mut self, deadline: u64) {
-        self.deadline = deadline;
+    pub(crate) fn begin(&mut self, budget: Budget) {
+        self.ticks_left = budget.ticks;
+        self.deadline = budget.deadline;
         self.calls_left = self.limits.host_calls;
         self.drafts.clear();
+    }
+
+    /// A tick has passed while the module ran. May it go on at `now`?
+    pub(crate) fn tick(&mut self, now: u64) -> bool {
+        let left = self.ticks_left > 0 && now < self.deadline;
+        self.ticks_left = self.ticks_left.saturating_sub(1);
+        left
     }
 
     /// Shows the module an event, for the next call.

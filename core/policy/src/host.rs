@@ -19,7 +19,7 @@ use wasmtime::{Config, Engine, component::Linker};
 
 use crate::{
     contract,
-    guest::Guest,
+    guest::{Budget, Guest},
     limits::Limits,
     module::{Module, ModuleError},
 };
@@ -160,9 +160,11 @@ impl Ticks {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// The tick after which `span` is over.
-    pub(crate) fn after(&self, span: Duration) -> u64 {
-        let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        self.now().saturating_add(span).saturating_add(1)
+    /// What a call that may run for `span` is given: so many ticks of its own, and twenty times as long by
+    /// the wall, which a machine that lets it wait for that long has used up for everybody.
+    pub(crate) fn budget(&self, span: Duration) -> Budget {
+        let ticks = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let deadline = self.now().saturating_add(ticks.saturating_mul(20)).saturating_add(1);
+        Budget { ticks, deadline }
     }
 }

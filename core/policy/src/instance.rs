@@ -52,7 +52,7 @@ impl Instance {
         now: SystemTime,
     ) -> Result<Draft, Failure> {
         let guest = self.store.data_mut();
-        guest.begin(self.ticks.after(self.deadline));
+        guest.begin(self.ticks.budget(self.deadline));
         guest.show(Arc::clone(session), Arc::clone(event), now);
         self.store.set_epoch_deadline(1);
         let answer = self.evaluate.call_async(&mut self.store, (Resource::new_borrow(0),)).await;
@@ -102,16 +102,17 @@ pub(crate) async fn describe(plan: &Plan) -> Result<ManifestDraft, ModuleError> 
 /// A store with every bound set, ready for its first call.
 fn store(plan: &Plan, inputs: Inputs) -> Store<Guest> {
     let mut guest = Guest::new(plan.limits, inputs);
-    guest.begin(plan.ticks.after(plan.limits.start));
+    guest.begin(plan.ticks.budget(plan.limits.start));
     let mut store = Store::new(plan.pre.engine(), guest);
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(plan.limits.string);
     let ticks = plan.ticks.clone();
-    store.epoch_deadline_callback(move |cx| {
-        if ticks.now() >= cx.data().deadline {
-            return Err(Stop::Deadline.into());
+    store.epoch_deadline_callback(move |mut cx| {
+        if cx.data_mut().tick(ticks.now()) {
+            Ok(UpdateDeadline::Yield(1))
+        } else {
+            Err(Stop::Deadline.into())
         }
-        Ok(UpdateDeadline::Yield(1))
     });
     store.set_epoch_deadline(1);
     store

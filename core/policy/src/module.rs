@@ -40,6 +40,10 @@ pub(crate) struct Exports {
     pub(crate) evaluate: ComponentExportIndex,
 }
 
+/// What is said of bytes on which the compiler gives up without a word.
+const DAMAGED: &str =
+    "it is damaged or cut off: build it again, and move it into place only when it is whole";
+
 impl Module {
     pub(crate) fn compile(host: &Host, digest: Digest, bytes: &[u8]) -> Result<Self, ModuleError> {
         let limit = host.limits().module;
@@ -48,7 +52,7 @@ impl Module {
         }
         // The bytes may be hostile, and a bug in a compiler must not end the gateway.
         let built = panic::catch_unwind(panic::AssertUnwindSafe(|| Plan::build(host, bytes)));
-        let plan = built.unwrap_or_else(|_| Err(ModuleError::Compile("the compiler failed".to_owned())))?;
+        let plan = built.unwrap_or_else(|_| Err(ModuleError::Compile(DAMAGED.to_owned())))?;
         let manifest = block_on(instance::describe(&plan))?;
         let manifest = manifest.finish().map_err(ModuleError::Manifest)?;
         Ok(Self { digest, size: bytes.len(), manifest, plan })
