@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use gatewright_model::hidden::is_hidden;
+
 /// The longest text that a person can be asked about, in bytes. A longer one is refused instead of cut:
 /// what is not shown could be the point.
 pub const DISPLAY_LIMIT: usize = 64 << 10;
@@ -28,23 +30,7 @@ pub fn visible(text: &str) -> String {
 }
 
 fn hides(letter: char) -> bool {
-    match letter {
-        '\t' => false,
-        // Soft hyphen, combining grapheme joiner, Hangul and Mongolian fillers.
-        '\u{ad}'
-        | '\u{34f}'
-        | '\u{115f}'
-        | '\u{1160}'
-        | '\u{3164}'
-        | '\u{ffa0}'
-        | '\u{180b}'..='\u{180f}' => true,
-        // Every space that is not the space: they look the same and are not.
-        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => true,
-        // Zero width, marks, embeddings, isolates, separators, invisible operators.
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
-        // Byte order mark, variation selectors, interlinear annotations, tags.
-        '\u{feff}' | '\u{fe00}'..='\u{fe0f}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}' => true,
-        '\u{61c}' => true,
-        other => other.is_control(),
-    }
+    // Every space that is not the space looks the same and is not.
+    let other_space = letter.is_whitespace() && !matches!(letter, ' ' | '\t');
+    letter != '\t' && (is_hidden(letter) || other_space)
 }

@@ -46,7 +46,7 @@ impl Relation {
 }
 
 /// One row per relation and column: oid, schema, name, attribute number, attribute name; then one row per
-/// dependency of a view (or child table): oid, empty, empty, 0, oid that it reads.
+/// dependency of a view, a child table or its parent: oid, empty, empty, 0, oid whose rows it may show.
 ///
 /// Only schema-qualified names are used, so that no `search_path` can put something else in their place.
 pub const QUERY: &str = "\
@@ -55,7 +55,7 @@ a.attnum::pg_catalog.text, a.attname::pg_catalog.text \
 from pg_catalog.pg_class c \
 join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace \
 join pg_catalog.pg_attribute a on a.attrelid operator(pg_catalog.=) c.oid \
-where c.relkind in ('r', 'v', 'm', 'f', 'p') and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped \
+where c.relkind operator(pg_catalog.=) any ('{r,v,m,f,p}'::pg_catalog.\"char\"[]) and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped \
 and n.nspname operator(pg_catalog.<>) 'pg_toast' \
 union all \
 select distinct r.ev_class::pg_catalog.text, '', '', '0', d.refobjid::pg_catalog.text \
@@ -65,7 +65,9 @@ and d.objid operator(pg_catalog.=) r.oid \
 where d.refclassid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass \
 and d.refobjid operator(pg_catalog.<>) r.ev_class \
 union all \
-select i.inhrelid::pg_catalog.text, '', '', '0', i.inhparent::pg_catalog.text from pg_catalog.pg_inherits i";
+select i.inhrelid::pg_catalog.text, '', '', '0', i.inhparent::pg_catalog.text from pg_catalog.pg_inherits i \
+union all \
+select i.inhparent::pg_catalog.text, '', '', '0', i.inhrelid::pg_catalog.text from pg_catalog.pg_inherits i";
 
 /// A row of [`QUERY`]'s answer is not what it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +159,11 @@ impl Catalogs {
         let known = self.known.lock();
         let (catalog, read_at) = known.get(database)?;
         (now.saturating_duration_since(*read_at) < Self::FRESH).then(|| (Arc::clone(catalog), *read_at))
+    }
+
+    /// Forgets what was read: a definition has changed.
+    pub fn forget(&self, database: &str) {
+        self.known.lock().remove(database);
     }
 
     /// Keeps what a session has read.

@@ -124,6 +124,7 @@ impl Play {
         let mut play = Self::new(stage, piece);
         play.log_in();
         play.transcript.clear();
+        play.sent.clear();
         play
     }
 
@@ -252,7 +253,7 @@ impl Play {
         &self.permitted
     }
 
-    /// Every byte that was ever sent to the target.
+    /// Every byte that was sent to the target: all of them, or since [`Play::relay`].
     pub fn sent(&self) -> &[u8] {
         &self.sent
     }

@@ -260,7 +260,7 @@ impl Relay {
         match front {
             Expect::Query(query) => {
                 query.failed = Some(sqlstate);
-                let hides = query.masks.hides_reports();
+                let hides = query.masks.hides_reports() || self.touched_masked;
                 Ok(if hides { Verdict::Replace(scrubbed("ERROR", report.sqlstate)) } else { Verdict::Pass })
             }
             Expect::RefusedQuery { error } => Ok(Verdict::Replace(std::mem::take(error))),
@@ -269,6 +269,7 @@ impl Relay {
                 Ok(Verdict::Swallow)
             }
             // The commit that a Sync does can fail.
+            Expect::Sync if self.touched_masked => Ok(Verdict::Replace(scrubbed("ERROR", report.sqlstate))),
             Expect::Sync => Ok(Verdict::Pass),
             _ => Ok(self.batch_failed(&sqlstate, desk)),
         }
@@ -303,6 +304,10 @@ impl Relay {
                     if failed && hides {
                         verdict = Some(Verdict::Replace(scrubbed("ERROR", sqlstate)));
                     }
+                    Undo::Nothing
+                }
+                Expect::Query(query) => {
+                    over(query.event, Vec::new());
                     Undo::Nothing
                 }
                 Expect::Bind { undo } | Expect::Close { undo } => undo,

@@ -35,6 +35,8 @@ struct ActiveMasks {
     statement: usize,
     rows: Option<RowMask>,
     counts: Counts,
+    /// Could the target's words quote a value that the masks hide?
+    hides_reports: bool,
 }
 
 impl Masks {
@@ -43,8 +45,14 @@ impl Masks {
         resolved: Option<Arc<ResolvedPlan>>,
         analysis: &Arc<Analysis>,
     ) -> Self {
+        let hides_reports = analysis.statements.iter().any(|statement| {
+            let reached = resolved.as_ref().is_some_and(|plan| reach(statement, plan) != Reach::Nothing);
+            let searched = plan.as_ref().is_some_and(|plan| !plan.detectors.is_empty());
+            reached || hidden_code(statement) || (searched && statement.effects.read)
+        });
         Self(plan.map(|plan| {
             Box::new(ActiveMasks {
+                hides_reports,
                 plan,
                 resolved,
                 analysis: Arc::clone(analysis),
@@ -103,8 +111,8 @@ impl Masks {
     }
 
     /// Must the words of errors and notices be hidden? They may quote values (threats A31).
-    pub(super) const fn hides_reports(&self) -> bool {
-        self.0.is_some()
+    pub(super) fn hides_reports(&self) -> bool {
+        self.0.as_ref().is_some_and(|active| active.hides_reports)
     }
 
     /// What was hidden.
@@ -116,29 +124,32 @@ impl Masks {
 impl ActiveMasks {
     /// Did the text prove that the computed columns of this answer hold nothing masked?
     ///
-    /// [`objection`] has refused every statement that computes from a masked column. What is left
-    /// to check is that the server's description agrees with our reading: it must report no origin for
-    /// exactly as many columns as we saw computed.
+    /// [`objection`] has refused every statement that computes from a masked column. What is left to check
+    /// is that the server's description agrees with our reading, column by column: it reports no origin
+    /// only where we saw something computed. A `*` hides the positions, and then nothing is trusted.
     fn trusts_computed(&self, fields: &[Field]) -> bool {
         let Some(statement) = self.analysis.statements.get(self.statement) else { return false };
-        let hidden_code = statement.effects.dynamic
-            || statement.functions.iter().any(|function| function.class == FunctionClass::Unknown);
         match &statement.outputs {
             Some(outputs) => {
-                let computed =
-                    outputs.iter().filter(|output| matches!(output, Output::Computed(_))).count();
-                let unknown = outputs.iter().any(|output| matches!(output, Output::Unknown));
-                let without_origin = fields.iter().filter(|field| field.relation == 0).count();
-                let agrees = !unknown && computed == without_origin;
+                let agrees = outputs.len() == fields.len()
+                    && outputs.iter().zip(fields).all(|(output, field)| {
+                        field.relation != 0 || matches!(output, Output::Computed(_))
+                    });
                 let reach = self.resolved.as_ref().map_or(Reach::Nothing, |plan| reach(statement, plan));
                 // Where nothing masked is in reach, an output that we could not follow is harmless.
-                !hidden_code && (agrees || reach == Reach::Nothing)
+                !hidden_code(statement) && (agrees || reach == Reach::Nothing)
             }
             // SHOW and EXPLAIN answer with words of the server; objection() has refused an EXPLAIN of a
             // masked relation.
             None => matches!(statement.kind, "show" | "explain"),
         }
     }
+}
+
+/// Does the statement run code that can not be seen in its text?
+fn hidden_code(statement: &Statement) -> bool {
+    statement.effects.dynamic
+        || statement.functions.iter().any(|function| function.class == FunctionClass::Unknown)
 }
 
 /// How a statement reaches masked columns.
@@ -224,6 +235,13 @@ pub(super) fn objection(analysis: &Analysis, plan: Option<&ResolvedPlan>) -> Opt
 
 fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Objection> {
     let reach = reach(statement, plan);
+    if !plan.relations.is_empty() && statement.relations.iter().any(holds_statistics) {
+        return Some(Objection {
+            code: "mask.catalog",
+            message: "the target's statistics hold values of masked columns".to_owned(),
+            hint: "ask someone for whom nothing is masked",
+        });
+    }
     if reach == Reach::Nothing {
         return None;
     }
@@ -273,12 +291,26 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
     }
     carries_away(statement, plan, is_masked)
         .then(|| {
-            object("mask.sink_denied", "masked columns can not be copied into another place", SINK_HINT)
+            object(
+                "mask.sink_denied",
+                "masked columns can not be copied into another place, or defined anew",
+                SINK_HINT,
+            )
         })
         .flatten()
 }
 
 const SINK_HINT: &str = "leave the masked relation out, or change it without naming its masked columns";
+
+/// PostgreSQL keeps samples of every column here (threats A35).
+fn holds_statistics(relation: &Relation) -> bool {
+    let name = &*relation.name;
+    name.starts_with("pg_stats") || name.starts_with("pg_statistic") || name.starts_with("pg_largeobject")
+}
+
+/// Changes of a definition that move no value to another place or name.
+const HARMLESS_CHANGES: [&str; 8] =
+    ["drop_table", "truncate", "vacuum", "analyze", "comment", "reindex", "cluster", "lock"];
 
 /// Could the statement put masked values where no mask will find them again (threats A27)?
 fn carries_away(statement: &Statement, plan: &ResolvedPlan, is_masked: impl Fn(&Column) -> bool) -> bool {
@@ -297,6 +329,11 @@ fn carries_away(statement: &Statement, plan: &ResolvedPlan, is_masked: impl Fn(&
     };
     let names_masked = statement.columns.iter().any(|column| is_masked(column) || !is_attribute(column));
     let calls = statement.functions.iter().any(|function| function.class != FunctionClass::Harmless);
+    let redefines = |relation: &Relation| relation.access == Access::Define && masked(relation);
+    if !HARMLESS_CHANGES.contains(&statement.kind) && statement.relations.iter().any(redefines) {
+        // A new name, type, parent, rule, generated column: masks go by what the definition was.
+        return true;
+    }
     let writes = statement.effects.ddl || statement.relations.iter().any(target);
     match statement.kind {
         // Rows of the target alone are changed in place or go away.

@@ -85,6 +85,14 @@ impl Pipeline {
         self.expected.pop_front()
     }
 
+    /// Is a Parse or Bind that gives a name not answered yet?
+    pub(super) fn names_something(&self) -> bool {
+        self.expected.iter().any(|expect| match expect {
+            Expect::Parse { undo, .. } | Expect::Bind { undo } => undo.is_of_a_name(),
+            _ => false,
+        })
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.expected.is_empty()
     }

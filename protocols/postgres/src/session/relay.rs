@@ -61,6 +61,8 @@ pub(super) struct Relay {
     /// Notices of our own that wait for the end of such a frame.
     pub(super) notices: Vec<Bytes>,
     pub(super) catalog: CatalogReading,
+    /// A statement has reached masked values: what it left undone (a deferred constraint) may speak of them.
+    pub(super) touched_masked: bool,
     next_event: EventId,
     draining: bool,
     over: bool,
@@ -99,6 +101,16 @@ pub(super) enum Undo {
     Nothing,
     Statement(Box<str>, Option<Prepared>),
     Portal(Box<str>, Option<Portal>),
+}
+
+impl Undo {
+    /// Is it about a name, and not about the unnamed statement or portal?
+    pub(super) fn is_of_a_name(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Statement(name, _) | Self::Portal(name, _) => !name.is_empty(),
+        }
+    }
 }
 
 /// A request that waits for its decision.
@@ -144,6 +156,7 @@ impl Relay {
             passing_up: 0,
             notices: Vec::new(),
             catalog: CatalogReading::default(),
+            touched_masked: false,
             next_event: EventId::FIRST,
             draining: false,
             over: false,

@@ -102,6 +102,10 @@ impl Relay {
             }
             tag::PARSE => {
                 let parse = parse::decode(frame.body())?;
+                if parse.name.len() > LONGEST_NAME {
+                    self.refuse_batch(name_too_long(), desk);
+                    return Ok(());
+                }
                 let analysis = desk.shared.analyser.analyse(parse.text);
                 let (name, digest) = (Box::from(parse.name), digest_of(&[&frame.bytes]));
                 if self.statements.len() >= desk.shared.limits.prepared {
@@ -114,6 +118,10 @@ impl Relay {
             tag::BIND => self.bind(frame, desk)?,
             tag::EXECUTE => {
                 let name = execute::decode(frame.body())?;
+                if name.len() > LONGEST_NAME {
+                    self.refuse_batch(name_too_long(), desk);
+                    return Ok(());
+                }
                 let Some(portal) = self.portals.get(name) else {
                     // It may exist at the target, as a cursor that SQL opened: what it would run was not
                     // judged as this portal, so it is not run as one.
@@ -127,6 +135,10 @@ impl Relay {
             }
             tag::DESCRIBE => {
                 let expect = match name::decode(frame.body(), "Describe")? {
+                    Name::Statement(name) | Name::Portal(name) if name.len() > LONGEST_NAME => {
+                        self.refuse_batch(name_too_long(), desk);
+                        return Ok(());
+                    }
                     Name::Statement(_) => Expect::DescribeStatement,
                     Name::Portal(_) => Expect::DescribePortal,
                 };
@@ -134,6 +146,10 @@ impl Relay {
             }
             tag::CLOSE => {
                 let undo = match name::decode(frame.body(), "Close")? {
+                    Name::Statement(name) | Name::Portal(name) if name.len() > LONGEST_NAME => {
+                        self.refuse_batch(name_too_long(), desk);
+                        return Ok(());
+                    }
                     Name::Statement(name) => Undo::Statement(Box::from(name), self.statements.remove(name)),
                     Name::Portal(name) => Undo::Portal(Box::from(name), self.portals.remove(name)),
                 };
@@ -192,6 +208,10 @@ impl Relay {
 
     fn bind(&mut self, frame: Frame, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
         let bind = bind::decode(frame.body())?;
+        if bind.portal.len() > LONGEST_NAME || bind.statement.len() > LONGEST_NAME {
+            self.refuse_batch(name_too_long(), desk);
+            return Ok(());
+        }
         let Some(prepared) = self.statements.get(bind.statement) else {
             // It may exist at the target, prepared by SQL under the same name: see above.
             self.refuse_batch(missing("26000", "prepared statement", bind.statement), desk);
@@ -217,6 +237,9 @@ impl Relay {
         match std::mem::replace(&mut self.skipping, Skipping::No) {
             Skipping::Own => desk.downstream(reply::ready_for_query(self.transaction)),
             Skipping::No | Skipping::Target => {
+                // A name that the target has not accepted yet may mean something else there. Within its batch
+                // that does no harm: the target skips the rest. The next batch waits until it is known.
+                self.barrier |= self.pipeline.names_something();
                 self.pipeline.push(Expect::Sync);
                 desk.upstream(bytes);
             }
@@ -276,8 +299,9 @@ impl Relay {
         if let Some(objection) = objection(&analysis, resolved.as_deref()) {
             return self.object(event, &objection, simple, desk);
         }
-        self.note_effects(&analysis);
+        self.note_effects(&analysis, desk);
         let masks = Masks::new(plan, resolved, &analysis);
+        self.touched_masked |= masks.hides_reports();
         match request {
             Request::Query { frame } => {
                 let effects = analysis.effects();
@@ -351,7 +375,7 @@ impl Relay {
     }
 
     /// Keeps our tables of names the target's, where SQL can change what a name stands for.
-    fn note_effects(&mut self, analysis: &Analysis) {
+    fn note_effects(&mut self, analysis: &Analysis, desk: &Desk<'_>) {
         for statement in &analysis.statements {
             match statement.kind {
                 // PREPARE shares its names with Parse. A name that is taken can not be prepared again, so
@@ -364,6 +388,7 @@ impl Relay {
             }
             if statement.effects.ddl {
                 self.catalog.outdate();
+                desk.shared.catalogs.forget(&self.database);
             }
         }
     }
@@ -420,6 +445,21 @@ fn empty(frame: &Frame, message: &'static str) -> Result<(), ProtocolError> {
     } else {
         Err(crate::reader::Malformed::Trailing.in_message(Side::Downstream, message))
     }
+}
+
+/// The longest name that a target tells from all others, in bytes: it cuts longer ones (`NAMEDATALEN` of
+/// PostgreSQL's `pg_config_manual.h`, less one).
+const LONGEST_NAME: usize = 63;
+
+fn name_too_long() -> Bytes {
+    Report {
+        severity: "ERROR",
+        sqlstate: "42622",
+        message: "the name of a statement or portal is longer than 63 bytes",
+        detail: "code: pg.name_too_long",
+        hint: "use a shorter name",
+    }
+    .encode()
 }
 
 fn function_call() -> Bytes {

@@ -288,3 +288,69 @@ fn malformed_messages_end_the_session() {
         assert!(transcript.contains("E(08P01 "), "{transcript}");
     }
 }
+
+#[test]
+fn a018_a_name_that_is_taken_can_not_be_run_under_another_text() {
+    check(
+        |play| {
+            play.log_in();
+            play.client([parse("p", "truncate orders"), sync()].concat());
+            play.permit();
+            play.target([message(b'1', b""), ready(b'I')].concat());
+            // In one write: a harmless text for the same name, which the target will refuse, and a batch
+            // that runs the name.
+            play.client([parse("p", "select 1"), sync(), bind("", "p", &[]), execute(""), sync()].concat());
+            play.permit();
+            play.target([error("42P05", "already exists"), ready(b'I')].concat());
+        },
+        expect![[r#"
+            client: P(p truncate orders) S
+              decide sql.parse `truncate orders`
+            permit
+              to target: P(p truncate orders) S
+            target: 1 Z(I)
+              to client: 1 Z(I)
+              finished 1: ok
+            client: P(p select 1) S B(p) E() S
+              decide sql.parse `select 1`
+            permit
+              to target: P(p select 1) S
+            target: E(42P05 already exists) Z(I)
+              to target: B(p)
+              to client: E(42P05 already exists) Z(I)
+              finished 2: error 42P05
+              decide sql.execute `truncate orders`
+        "#]],
+    );
+}
+
+#[test]
+fn a018_names_that_the_target_would_cut_are_refused() {
+    let long = "z".repeat(64);
+    for bytes in [
+        parse(&long, "select 1"),
+        bind(&long, "", &[]),
+        bind("", &long, &[]),
+        execute(&long),
+        describe('S', &long),
+        describe('P', &long),
+        close('S', &long),
+        close('P', &long),
+    ] {
+        let mut play = Play::relay(&Stage::default(), usize::MAX);
+        play.client([bytes, sync()].concat());
+        let transcript = play.transcript().to_string();
+        assert!(transcript.contains("E(42622 "), "{transcript}");
+        assert!(play.sent().is_empty(), "{transcript}");
+    }
+}
+
+#[test]
+fn a_query_that_the_target_skips_has_an_outcome() {
+    let mut play = Play::relay(&Stage::default(), usize::MAX);
+    play.client([parse("", "select nope"), query("select 1")].concat());
+    play.permit();
+    play.permit();
+    play.target(error("42703", "no such column"));
+    assert!(play.transcript().to_string().contains("finished 2: error skipped"), "{}", play.transcript());
+}
