@@ -60,7 +60,11 @@ fn kind(statement: Statement, settings: &Settings) -> Option<Verdict> {
     let kind = statement.kind();
     let fits = |patterns: &[settings::Pattern]| patterns.iter().any(|pattern| pattern.matches(&kind));
     if !settings.allow_role_switch && ROLE_SWITCHES.contains(&&*kind) {
-        return Some(Verdict::block("role-switch", "changing the role of the session is not allowed", ""));
+        return Some(Verdict::block(
+            "role-switch",
+            "changing the role of the session, or what all its sessions begin with, is not allowed",
+            "",
+        ));
     }
     if fits(&settings.deny_kinds) {
         return Some(Verdict::block("kind-denied", format!("`{kind}` is not allowed here"), ""));
@@ -71,8 +75,10 @@ fn kind(statement: Statement, settings: &Settings) -> Option<Verdict> {
     })
 }
 
-/// Statements that make the session act as somebody else.
-const ROLE_SWITCHES: [&str; 2] = ["set_role", "set_session_authorization"];
+/// Statements that make the session act as somebody else, or change what every later session of the
+/// account begins with: all principals share it. `RESET` of either is one of them.
+const ROLE_SWITCHES: [&str; 4] =
+    ["set_role", "set_session_authorization", "alter_role_set", "alter_database_set"];
 
 fn missing_where(statement: Statement, settings: &Settings) -> Option<Verdict> {
     if settings.require_where.is_empty() || statement.has_where() != Some(false) {

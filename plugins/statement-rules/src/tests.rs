@@ -91,7 +91,9 @@ fn kinds_are_denied_by_pattern_or_allowed_by_list() {
 
 #[test]
 fn roles_can_not_be_switched() {
-    check("{}", &request(statement("set_role", &[Effect::Session])), Some("role-switch"));
+    for kind in ["set_role", "set_session_authorization", "alter_role_set", "alter_database_set"] {
+        check("{}", &request(statement(kind, &[Effect::Session])), Some("role-switch"));
+    }
     check(r#"{"allow_role_switch": true}"#, &request(statement("set_role", &[Effect::Session])), None);
 }
 
