@@ -241,8 +241,9 @@ impl Relay {
             _ => return Err(unasked(tag::READY_FOR_QUERY)),
         }
         if transaction == Transaction::Idle && self.pipeline.is_empty() && !self.batch_open {
-            // Portals end with their transaction.
+            // Portals end with their transaction, and so does what it left to be checked at its end.
             self.portals.clear();
+            self.touched_masked = false;
         }
         Ok(Verdict::Pass)
     }
@@ -250,9 +251,14 @@ impl Relay {
     fn error(&mut self, body: &[u8], desk: &mut Desk<'_>) -> Result<Verdict, ProtocolError> {
         let report = error_response::decode(body)?;
         if report.is_fatal() {
+            let hides = self.touched_masked;
             self.abandon(desk.outputs);
             self.leave();
-            return Ok(Verdict::Pass);
+            return Ok(if hides {
+                Verdict::Replace(scrubbed("FATAL", report.sqlstate))
+            } else {
+                Verdict::Pass
+            });
         }
         self.copy_in = false;
         let sqlstate: Arc<str> = Arc::from(report.sqlstate);
@@ -334,7 +340,7 @@ impl Relay {
                 masks.hides_reports()
             }
             _ => false,
-        };
+        } || self.touched_masked;
         Ok(if hides { Verdict::Replace(scrubbed("NOTICE", report.sqlstate)) } else { Verdict::Pass })
     }
 

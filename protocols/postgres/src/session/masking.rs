@@ -329,7 +329,13 @@ fn carries_away(statement: &Statement, plan: &ResolvedPlan, is_masked: impl Fn(&
     };
     let names_masked = statement.columns.iter().any(|column| is_masked(column) || !is_attribute(column));
     let calls = statement.functions.iter().any(|function| function.class != FunctionClass::Harmless);
-    let redefines = |relation: &Relation| relation.access == Access::Define && masked(relation);
+    // What a CREATE makes is not there yet, and is none of the masked relations.
+    let made = |relation: &Relation| {
+        matches!(statement.kind, "create_table" | "create_sequence")
+            && plan.catalog().named(&relation.name).next().is_none()
+    };
+    let redefines =
+        |relation: &Relation| relation.access == Access::Define && masked(relation) && !made(relation);
     if !HARMLESS_CHANGES.contains(&statement.kind) && statement.relations.iter().any(redefines) {
         // A new name, type, parent, rule, generated column: masks go by what the definition was.
         return true;

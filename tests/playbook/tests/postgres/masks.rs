@@ -245,6 +245,12 @@ fn a031_an_error_at_commit_may_speak_of_masked_values_too() {
     play.target([error("23P01", "Key (ssn)=(123-45-6789)"), ready(b'I')].concat());
     let client = messages::render(play.transcript().client_bytes(), false);
     assert!(client.starts_with("E(23P01 the server"), "{client}");
+    // The transaction is over: what comes now can not speak of it.
+    play.client(query("select nope from orders"));
+    play.permit_masked(plan());
+    play.target([error("42703", "column does not exist"), ready(b'I')].concat());
+    let client = messages::render(play.transcript().client_bytes(), false);
+    assert!(client.starts_with("E(42703 column does not exist"), "{client}");
 }
 
 #[test]
@@ -266,6 +272,7 @@ fn a027_what_carries_nothing_away_is_not_in_the_way() {
         "insert into orders (id) values (1)",
         "update orders set id = 2 where id = 1",
         "select id, name from people order by name",
+        "create table fresh (id int)",
     ] {
         let mut play = masking();
         play.client(query(statement));
