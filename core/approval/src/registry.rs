@@ -223,8 +223,13 @@ impl Approvals {
         self.inner.lock().pending.len()
     }
 
-    pub(crate) fn withdraw(&self, id: &ApprovalId) {
-        self.inner.lock().settle(id, &Settled::Withdrawn);
+    /// Withdraws a request on behalf of whoever asked. One that is settled stays as it is.
+    pub fn withdraw(&self, id: &ApprovalId) {
+        let mut registry = self.inner.lock();
+        if let Some((_, slot)) = registry.pending.get(id) {
+            slot.lock().settle(Settled::Withdrawn);
+        }
+        registry.settle(id, &Settled::Withdrawn);
     }
 }
 

@@ -107,6 +107,23 @@ fn an_approval_by_someone_else_lets_it_run() {
 }
 
 #[test]
+fn f025_what_was_withdrawn_is_settled_and_what_was_settled_is_not_withdrawn() {
+    let approvals = Approvals::new();
+    let mut ticket = request(&approvals, 1);
+    let id = ticket.id().clone();
+    assert_eq!(poll(&mut ticket), Poll::Pending);
+    approvals.withdraw(&id);
+    assert_eq!(answer(&approvals, &id, &bob(), Answer::Approve), Err(AnswerError::Settled));
+    assert_eq!(poll(&mut ticket), Poll::Ready(Settled::Withdrawn));
+
+    let mut ticket = request(&approvals, 1);
+    let id = ticket.id().clone();
+    assert_eq!(answer(&approvals, &id, &bob(), Answer::Approve), Ok(State::Approved));
+    approvals.withdraw(&id);
+    assert_eq!(poll(&mut ticket), Poll::Ready(Settled::Approved { by: vec!["bob".into()] }));
+}
+
+#[test]
 fn a096_nobody_in_the_chain_can_answer() {
     let approvals = Approvals::new();
     let mut ticket = request(&approvals, 1);

@@ -42,6 +42,10 @@ pub trait Session: Send {
     /// What to do next. Call until it returns `None`, after every `handle_input`.
     fn poll_output(&mut self) -> Option<Output<Self::Unit>>;
 
+    /// Does the session keep something at the target from others until it goes on, like what an open
+    /// transaction has locked? An event of it can not wait long for a reviewer (threats F24).
+    fn holds_locks(&self) -> bool;
+
     /// May bytes of this side be read now? `false` is back-pressure: a held event costs no memory.
     fn wants_input(&self, side: Side) -> bool;
 }
@@ -129,6 +133,9 @@ pub enum Output<U> {
         /// What.
         unit: U,
     },
+    /// Withdraw an approval request: whoever asked, in this session or in another one that this session
+    /// proved to speak for, does not wait for it any more. One that is settled stays as it is.
+    Withdraw(ApprovalId),
     /// Do a TLS handshake before anything else is read or sent on this side. Bytes that arrived before it
     /// and were not consumed are an attack (threats A1, A2): the session has checked that there are none.
     StartTls {
@@ -162,7 +169,7 @@ pub enum ConnectRequest {
         attributes: Vec<(&'static str, Arc<str>)>,
     },
     /// A bare connection that carries one out-of-band message, like a cancel request. It has no
-    /// principal and no events.
+    /// principal and no events. A session may ask for it in place of a connection that it has closed.
     OutOfBand,
 }
 

@@ -105,11 +105,11 @@ impl Driver {
 
     /// Drives the session to its end. `first` is what happened before there was a driver.
     pub async fn run(mut self, first: Option<Input<Bytes>>, mut guard: DrainGuard) {
-        let mut ending = guard.clone();
+        let mut last = guard.clone();
         let drained = guard.drained();
-        let ended = ending.ended();
+        let ended = last.ended();
         tokio::pin!(drained, ended);
-        let mut draining = false;
+        let (mut draining, mut ending) = (false, false);
         if let Some(input) = first {
             self.tell(input);
         }
@@ -126,7 +126,11 @@ impl Driver {
                     draining = true;
                     return Poll::Ready(Happened::Drain);
                 }
-                ended.as_mut().poll(context).map(|()| Happened::End)
+                if !ending && ended.as_mut().poll(context).is_ready() {
+                    ending = true;
+                    return Poll::Ready(Happened::End);
+                }
+                Poll::Pending
             })
             .await;
             self.handle(happened).await;
@@ -190,7 +194,7 @@ impl Driver {
                     self.events += 1;
                     // Asked before identity was proved, a session gets no answer: and that is a refusal.
                     if let Some(enforcer) = &mut self.enforcer {
-                        let verdict = enforcer.enforce(event).await;
+                        let verdict = enforcer.enforce(event, self.session.holds_locks()).await;
                         self.pronounce(verdict);
                     }
                 }
@@ -199,6 +203,7 @@ impl Driver {
                         enforcer.finished(event, &outcome);
                     }
                 }
+                Output::Withdraw(approval) => self.door.enforcement.approvals.withdraw(&approval),
                 Output::Authenticate(credential) => self.authenticate(&credential),
                 Output::Connect(request) => self.connect(request).await,
                 Output::StartTls { side } => self.start_tls(side).await,

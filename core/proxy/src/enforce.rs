@@ -4,7 +4,10 @@
 //! answer, the record is accepted (and on disk, where the event could leave a trace), and only then is
 //! there a permit. Every way out that is not a permit is a denial.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use gatewright_approval::{Approvals, NewRequest, RequestError, Settled, Ticket};
 use gatewright_evidence::{AppendError, Log};
@@ -32,6 +35,8 @@ pub struct Enforcement {
     pub approvals: Approvals,
     /// Groups that may decide where a policy names none.
     pub reviewers: Vec<Arc<str>>,
+    /// How long an event may wait at most while its session keeps something at the target from others.
+    pub hold_with_locks: Duration,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -75,8 +80,9 @@ impl Enforcer {
         Self { shared, session, policies: SessionPolicies::default(), decisions: Vec::new() }
     }
 
-    /// Judges an event, records the decision, and only then gives leave.
-    pub async fn enforce(&mut self, event: Event) -> Verdict {
+    /// Judges an event, records the decision, and only then gives leave. `locks`: while the event waits,
+    /// its session keeps something at the target from others.
+    pub async fn enforce(&mut self, event: Event, locks: bool) -> Verdict {
         let event = Arc::new(event);
         let evaluation = self.evaluate(&event).await;
         if let Err(denial) = self.record(&event, &evaluation).await {
@@ -87,6 +93,7 @@ impl Enforcer {
             Decision::Mask(masks) => Verdict::Permit(Permit::mint(event.id, Some(Arc::new(masks)))),
             Decision::Block(block) => Verdict::Deny(Denial { event: event.id, block, approval: None }),
             Decision::Escalate { escalation, masks } => {
+                let escalation = if locks { self.shortened(escalation) } else { escalation };
                 self.escalate(&event, escalation, masks, evaluation.set).await
             }
         }
@@ -187,6 +194,11 @@ impl Enforcer {
         durable.map_err(|error| unrecorded(event, &error))
     }
 
+    /// Others wait for what the session has locked: a reviewer has less time then.
+    fn shortened(&self, escalation: Escalation) -> Escalation {
+        Escalation { ttl: escalation.ttl.min(self.shared.hold_with_locks), ..escalation }
+    }
+
     async fn escalate(
         &self,
         event: &Arc<Event>,
@@ -201,6 +213,9 @@ impl Enforcer {
         let rule = Arc::clone(&escalation.rule);
         let reason = Arc::clone(&escalation.reason);
         let (quorum, ttl) = (escalation.quorum, escalation.ttl);
+        if ttl.is_zero() {
+            return deny(no_time(&rule));
+        }
         let request =
             NewRequest { session: Arc::clone(&self.session), event: Arc::clone(event), escalation, set };
         let ticket = match self.shared.approvals.request(request, SystemTime::now()) {
@@ -246,6 +261,16 @@ fn unrecorded(event: EventId, error: &AppendError) -> Denial {
             remedy: Arc::from("tell the gateway's operator: the evidence log can not be written"),
         },
         approval: None,
+    }
+}
+
+/// What may not wait is refused.
+fn no_time(rule: &Arc<str>) -> Block {
+    Block {
+        code: Arc::from("approval.in_transaction"),
+        rule: Arc::clone(rule),
+        reason: Arc::from("it needs an approval, and may not wait for one inside of a transaction"),
+        remedy: Arc::from("end the transaction, then run the statement by itself"),
     }
 }
 

@@ -52,6 +52,7 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
         log: log.clone(),
         approvals: Approvals::new(),
         reviewers: config.reviewers.clone(),
+        hold_with_locks: config.hold_in_transaction,
         metrics: Arc::clone(&metrics),
     });
     record_start(&config, &enforcement)?;

@@ -2,7 +2,8 @@
 //!
 //! A client gets 64 random bits from the gateway and never the target's key. A cancel request that
 //! carries them is sent on with the target's key only while the session that owns them has a request
-//! running, so that a late one can not hit the next (threats A8).
+//! running, so that a late one can not hit the next (threats A8). A request that waits for a reviewer runs
+//! nowhere: cancelling it withdraws what the reviewer was asked.
 
 use std::{
     collections::HashMap,
@@ -13,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use gatewright_model::id::ApprovalId;
 use parking_lot::Mutex;
 
 /// All keys of one listener.
@@ -44,6 +46,17 @@ pub struct TargetKey {
 struct Slot {
     target: TargetKey,
     running: AtomicBool,
+    // Touched when a request begins or ends to wait for a reviewer, and by cancel requests.
+    held: Mutex<Option<ApprovalId>>,
+}
+
+/// What a cancel request reaches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cancelled {
+    /// What a reviewer was asked on behalf of the session.
+    pub held: Option<ApprovalId>,
+    /// The session at the target, if it runs something there.
+    pub target: Option<TargetKey>,
 }
 
 /// A session's entry. Dropping it makes the key worthless.
@@ -57,15 +70,17 @@ pub struct Registration {
 impl CancelKeys {
     /// Registers a session under random bits that the caller drew.
     pub fn register(&self, own: OwnKey, target: TargetKey) -> Registration {
-        let slot = Arc::new(Slot { target, running: AtomicBool::new(false) });
+        let slot = Arc::new(Slot { target, running: AtomicBool::new(false), held: Mutex::default() });
         self.slots.lock().insert(own, Arc::clone(&slot));
         Registration { keys: self.clone(), own, slot }
     }
 
-    /// The target's key, if `own` is a session's key and that session has a request running.
-    pub fn target_of_running(&self, own: OwnKey) -> Option<TargetKey> {
-        let slot = self.slots.lock().get(&own).cloned()?;
-        slot.running.load(Ordering::Acquire).then(|| slot.target.clone())
+    /// What the session with the key `own` has running, or waiting for a reviewer. Nothing, if there is no
+    /// such session.
+    pub fn find(&self, own: OwnKey) -> Cancelled {
+        let Some(slot) = self.slots.lock().get(&own).cloned() else { return Cancelled::default() };
+        let running = slot.running.load(Ordering::Acquire);
+        Cancelled { held: slot.held.lock().clone(), target: running.then(|| slot.target.clone()) }
     }
 }
 
@@ -73,6 +88,16 @@ impl Registration {
     /// Says whether a request is running at the target.
     pub fn set_running(&self, running: bool) {
         self.slot.running.store(running, Ordering::Release);
+    }
+
+    /// Says which approval the session's request waits for, if it waits for one.
+    pub fn set_held(&self, approval: Option<ApprovalId>) {
+        *self.slot.held.lock() = approval;
+    }
+
+    /// The session's key at the target.
+    pub fn target(&self) -> &TargetKey {
+        &self.slot.target
     }
 }
 
@@ -92,11 +117,25 @@ mod tests {
         let own = OwnKey { process: 7, key: 9 };
         let target = TargetKey { process: 100, key: Bytes::from_static(&[0, 0, 0, 1]) };
         let registration = keys.register(own, target.clone());
-        assert_eq!(keys.target_of_running(own), None, "nothing runs");
+        assert_eq!(keys.find(own), Cancelled::default(), "nothing runs");
         registration.set_running(true);
-        assert_eq!(keys.target_of_running(own), Some(target));
-        assert_eq!(keys.target_of_running(OwnKey { process: 7, key: 8 }), None, "a guess");
+        assert_eq!(keys.find(own), Cancelled { held: None, target: Some(target) });
+        assert_eq!(keys.find(OwnKey { process: 7, key: 8 }), Cancelled::default(), "a guess");
         drop(registration);
-        assert_eq!(keys.target_of_running(own), None, "the session is over");
+        assert_eq!(keys.find(own), Cancelled::default(), "the session is over");
+    }
+
+    #[test]
+    fn a008_a_key_withdraws_what_its_owner_waits_for_and_nothing_later() {
+        let keys = CancelKeys::default();
+        let own = OwnKey { process: 7, key: 9 };
+        let target = TargetKey { process: 100, key: Bytes::from_static(&[0, 0, 0, 1]) };
+        let registration = keys.register(own, target);
+        let approval = ApprovalId::from_random([3; 10]);
+        registration.set_held(Some(approval.clone()));
+        assert_eq!(keys.find(own), Cancelled { held: Some(approval), target: None });
+        assert_eq!(keys.find(OwnKey { process: 8, key: 9 }), Cancelled::default(), "a guess");
+        registration.set_held(None);
+        assert_eq!(keys.find(own), Cancelled::default(), "it was settled");
     }
 }

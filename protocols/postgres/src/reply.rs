@@ -57,6 +57,9 @@ impl Report<'_> {
 /// HINT, where every driver shows them.
 pub fn denial(denial: &Denial) -> Bytes {
     let Block { code, rule, reason, remedy } = &denial.block;
+    if &**code == WITHDRAWN {
+        return cancelled(denial.approval.as_ref());
+    }
     let detail = match &denial.approval {
         Some(approval) => format!("rule: {rule}; code: {code}; request: {approval}"),
         None => format!("rule: {rule}; code: {code}"),
@@ -66,10 +69,26 @@ pub fn denial(denial: &Denial) -> Bytes {
         .encode()
 }
 
+/// The code of a denial whose approval request was withdrawn by the one who asked.
+const WITHDRAWN: &str = "approval.withdrawn";
+
+/// What a server says when a client's cancel request ends a statement.
+fn cancelled(approval: Option<&ApprovalId>) -> Bytes {
+    let request = approval.map(|approval| format!("; request: {approval}")).unwrap_or_default();
+    Report {
+        severity: "ERROR",
+        sqlstate: "57014",
+        message: "canceling statement due to user request",
+        detail: &format!("code: {WITHDRAWN}{request}"),
+        hint: "",
+    }
+    .encode()
+}
+
 /// Tells the client that its statement waits for a person.
 pub fn held(approval: &ApprovalId, reason: &str) -> Bytes {
     let message = format!("held for approval as request {approval}: {reason}");
-    let hint = "the statement runs when a reviewer approves it; disconnect to withdraw it";
+    let hint = "the statement runs when a reviewer approves it; cancel it to withdraw the request";
     Report { severity: "NOTICE", sqlstate: "00000", message: &message, detail: "", hint }.encode()
 }
 

@@ -31,7 +31,11 @@ use gatewright_masking::MaskKey;
 use gatewright_model::session::{Input, Output, ProtocolError, Session, Side, TlsInfo};
 use gatewright_sql::Analyser;
 
-use self::{greeting::Greeting, login::Login, relay::Relay};
+use self::{
+    greeting::Greeting,
+    login::Login,
+    relay::{Desk, Relay},
+};
 use crate::{
     cancel::{CancelKeys, OwnKey, TargetKey},
     catalog::Catalogs,
@@ -118,7 +122,7 @@ enum Phase {
     Greeting(Greeting),
     Login(Box<Login>),
     Relay(Box<Relay>),
-    /// A cancel request on its way to the target.
+    /// A cancel request on its way to the target, from a client that sent one, or for one that is gone.
     Cancelling(TargetKey, CancelStep),
     Over,
 }
@@ -165,8 +169,8 @@ impl PostgresSession {
             Input::Timeout => return Err(slow()),
             Input::Terminate(rejection) => {
                 self.send(Side::Downstream, reply::rejection(&rejection));
-                self.abandon();
-                self.close();
+                let next = self.part(now);
+                self.enter(now, next)?;
                 return Ok(());
             }
             other => Some(other),
@@ -191,10 +195,18 @@ impl PostgresSession {
                 cancel(target, step, &mut self.upstream, &mut self.outputs, input)?
             }
         };
+        self.enter(now, next)
+    }
+
+    fn enter(&mut self, now: Instant, next: Next) -> Result<(), ProtocolError> {
         match next {
             Next::Stay => {}
             Next::Login(login) => self.phase = Phase::Login(login),
-            Next::Cancel(target) => self.phase = Phase::Cancelling(target, CancelStep::Connecting),
+            Next::Cancel(target) => {
+                self.phase = Phase::Cancelling(target, CancelStep::Connecting);
+                // What a connection that is closed now has sent is no answer on the next one.
+                self.upstream = Inbox::default();
+            }
             Next::Over => self.close(),
             Next::Relay(relay) => {
                 self.phase = Phase::Relay(relay);
@@ -214,6 +226,16 @@ impl PostgresSession {
 
     fn send(&mut self, side: Side, unit: Bytes) {
         self.outputs.push_back(Output::Send { side, unit });
+    }
+
+    /// Leaves the target, whatever runs there.
+    fn part(&mut self, now: Instant) -> Next {
+        match &mut self.phase {
+            Phase::Relay(relay) => {
+                relay.part(&mut Desk { now, shared: &self.shared, outputs: &mut self.outputs })
+            }
+            _ => Next::Over,
+        }
     }
 
     /// Whatever is still running has an unknown outcome.
@@ -251,6 +273,10 @@ impl Session for PostgresSession {
 
     fn poll_output(&mut self) -> Option<Output<Bytes>> {
         self.outputs.pop_front()
+    }
+
+    fn holds_locks(&self) -> bool {
+        matches!(&self.phase, Phase::Relay(relay) if relay.holds_locks())
     }
 
     fn wants_input(&self, side: Side) -> bool {
@@ -309,6 +335,10 @@ fn cancel(
             login::accept_tls(upstream)?;
             outputs.push_back(Output::StartTls { side: Side::Upstream });
             *step = CancelStep::Securing;
+        }
+        // Whoever asked need not wait: the request is carried to its end.
+        (_, Some(Input::Closed { side: Side::Downstream })) => {
+            outputs.push_back(Output::Close { side: Side::Downstream });
         }
         (_, Some(Input::Closed { .. } | Input::Unreachable)) => return Ok(Next::Over),
         _ => {}

@@ -180,6 +180,30 @@ impl Play {
         self.input(Input::Denied(Denial { event, block, approval: None }));
     }
 
+    /// The held event's request for approval was withdrawn, as a cancel request asked.
+    pub fn withdrawn(&mut self) {
+        self.transcript.note("withdrawn");
+        let event = self.held.take().expect("something is held");
+        let block = Block {
+            code: "approval.withdrawn".into(),
+            rule: "policy/rule".into(),
+            reason: "the request was withdrawn".into(),
+            remedy: "".into(),
+        };
+        let approval = Some(ApprovalId::from_random([0; 10]));
+        self.input(Input::Denied(Denial { event, block, approval }));
+    }
+
+    /// The session must end now.
+    pub fn terminated(&mut self) {
+        self.transcript.note("terminated");
+        self.input(Input::Terminate(Rejection {
+            code: "auth.expired",
+            message: "the credential has expired".into(),
+            remedy: "connect again".into(),
+        }));
+    }
+
     /// The held event waits for a reviewer.
     pub fn hold(&mut self) {
         self.transcript.note("hold");

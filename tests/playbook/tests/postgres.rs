@@ -2,6 +2,7 @@
 
 mod postgres {
     mod batch;
+    mod cancel;
     mod copy;
     mod login;
     mod masks;

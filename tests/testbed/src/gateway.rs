@@ -31,6 +31,7 @@ pub struct Setup {
     directory: PathBuf,
     target: Vec<String>,
     listener: Vec<String>,
+    approvals: Vec<String>,
     more: Vec<String>,
 }
 
@@ -56,6 +57,7 @@ impl Setup {
                 "tls = { certificate = \"tls/server.pem\", key = \"tls/server.key\", required = true }"
                     .to_owned(),
             ],
+            approvals: Vec::new(),
             more: Vec::new(),
         })
     }
@@ -113,6 +115,13 @@ impl Setup {
         self
     }
 
+    /// Adds lines on approvals.
+    #[must_use]
+    pub fn approvals(mut self, lines: &[&str]) -> Self {
+        self.approvals.extend(lines.iter().map(|line| (*line).to_owned()));
+        self
+    }
+
     /// Adds tables to the configuration.
     #[must_use]
     pub fn more(mut self, text: &str) -> Self {
@@ -167,6 +176,7 @@ audience = "gatewright"
 
 [approvals]
 reviewers = ["reviewers"]
+{approvals}
 
 [admin]
 listen = "127.0.0.1:{admin}"
@@ -187,6 +197,7 @@ target = "demo"
 "#,
             target = self.target.join("\n"),
             listener = self.listener.join("\n"),
+            approvals = self.approvals.join("\n"),
             more = self.more.join("\n"),
         );
         Ok(self.directory.join(self.file("gatewright.toml", &text)?))

@@ -69,6 +69,8 @@ pub struct Config {
     pub identity: Identity,
     /// Groups that may decide where a policy names none.
     pub reviewers: Vec<Arc<str>>,
+    /// How long at most a statement inside of a transaction waits for them. Zero: it is refused.
+    pub hold_in_transaction: Duration,
     /// The admin listener.
     pub admin: Admin,
     /// What can be reached.
@@ -186,7 +188,9 @@ fn read(table: &DeTable<'_>, file: &Path, source: &str, context: &mut Context<'_
     }
 
     let identity = root.table("identity", context).and_then(|identity| identity::read(&identity, context));
-    let reviewers = root.table("approvals", context).and_then(|table| table.texts("reviewers", context));
+    let approvals = root.table("approvals", context);
+    let reviewers = approvals.as_ref().and_then(|approvals| approvals.texts("reviewers", context));
+    let hold = approvals.as_ref().and_then(|approvals| approvals.duration("hold_in_transaction", context));
     let admin = root.table("admin", context).and_then(|admin| admin::read(&admin, context));
     let targets: Vec<_> =
         root.tables("target", context).iter().map(|target| target::read(target, context)).collect();
@@ -216,6 +220,7 @@ fn read(table: &DeTable<'_>, file: &Path, source: &str, context: &mut Context<'_
         policies: policies?.value,
         identity: identity?,
         reviewers: reviewers?.value,
+        hold_in_transaction: hold?.value,
         admin: admin?.value?,
         targets: targets?,
         listeners: listeners?,

@@ -240,12 +240,20 @@ const ISSUER: &[Setting] = &[
     },
 ];
 
-const APPROVALS: &[Setting] = &[Setting {
-    key: "reviewers",
-    kind: Kind::Texts,
-    need: Need::Default("[\"reviewers\"]"),
-    about: "Groups whose members may decide where a policy names no group of its own",
-}];
+const APPROVALS: &[Setting] = &[
+    Setting {
+        key: "reviewers",
+        kind: Kind::Texts,
+        need: Need::Default("[\"reviewers\"]"),
+        about: "Groups whose members may decide where a policy names no group of its own",
+    },
+    Setting {
+        key: "hold_in_transaction",
+        kind: Kind::Duration,
+        need: Need::Default("\"2m\""),
+        about: "How long at most a statement waits for them inside of a transaction, which keeps its locks; `0s` refuses it",
+    },
+];
 
 const ADMIN: &[Setting] = &[
     Setting {

@@ -9,7 +9,7 @@ use gatewright_model::session::{
 
 use super::{DownstreamTls, Next, Shared, is_foreign, login::Login};
 use crate::{
-    cancel::OwnKey,
+    cancel::{Cancelled, OwnKey},
     frame::Inbox,
     frontend::{
         self, password,
@@ -187,11 +187,15 @@ impl Greeting {
                 send(Bytes::from_static(b"N"));
             }
             Opening::Cancel { process, key } => {
-                return match shared.cancel_keys.target_of_running(OwnKey { process, key }) {
+                let Cancelled { held, target } = shared.cancel_keys.find(OwnKey { process, key });
+                let withdraws = held.is_some();
+                outputs.extend(held.map(Output::Withdraw));
+                return match target {
                     Some(target) => {
                         outputs.push_back(Output::Connect(ConnectRequest::OutOfBand));
                         Ok(Next::Cancel(target))
                     }
+                    None if withdraws => Ok(Next::Over),
                     None => {
                         self.step = Step::Securing;
                         Err(ProtocolError {

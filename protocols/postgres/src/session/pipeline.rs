@@ -93,6 +93,13 @@ impl Pipeline {
         })
     }
 
+    /// Does the target run a statement, or end a transaction? What only prepares one is soon done.
+    pub(super) fn executes(&self) -> bool {
+        self.expected
+            .iter()
+            .any(|expect| matches!(expect, Expect::Query(_) | Expect::Execute { .. } | Expect::Sync))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.expected.is_empty()
     }

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use gatewright_model::{
     digest::Digest,
     event::{Event, Facet},
-    id::EventId,
+    id::{ApprovalId, EventId},
     mask::MaskPlan,
-    session::{Input, Outcome, OutcomeResult, Output, ProtocolError, Side},
+    session::{ConnectRequest, Input, Outcome, OutcomeResult, Output, ProtocolError, Side},
     sql::{Analysis, Parameter, SqlEvent, SqlPhase},
 };
 use sha2::{Digest as _, Sha256};
@@ -48,6 +48,8 @@ pub(super) struct Relay {
     /// SQL has freed names of prepared statements that we still know.
     pub(super) names_freed: bool,
     pub(super) held: Option<Held>,
+    /// The held request waits for a reviewer.
+    awaits_reviewer: bool,
     /// Nothing more is read from the client until everything is answered: a statement that changes the
     /// session runs alone, so that what follows is read under the settings that it leaves.
     pub(super) barrier: bool,
@@ -65,6 +67,8 @@ pub(super) struct Relay {
     pub(super) touched_masked: bool,
     next_event: EventId,
     draining: bool,
+    /// The client and, in its name, the gateway have said that nothing more will come.
+    pub(super) said_goodbye: bool,
     over: bool,
 }
 
@@ -149,6 +153,7 @@ impl Relay {
             portals: HashMap::new(),
             names_freed: false,
             held: None,
+            awaits_reviewer: false,
             barrier: false,
             early_copy: false,
             copy_in: false,
@@ -159,6 +164,7 @@ impl Relay {
             touched_masked: false,
             next_event: EventId::FIRST,
             draining: false,
+            said_goodbye: false,
             over: false,
         }
     }
@@ -175,18 +181,25 @@ impl Relay {
         let mut desk = Desk { now, shared, outputs };
         match input {
             None => {}
-            Some(Input::Permitted(permit)) => self.permitted(permit, &mut desk)?,
-            Some(Input::Denied(denial)) => self.denied(&denial, &mut desk),
+            Some(Input::Permitted(permit)) => {
+                self.await_reviewer(None);
+                self.permitted(permit, &mut desk)?;
+            }
+            Some(Input::Denied(denial)) => {
+                self.await_reviewer(None);
+                self.denied(&denial, &mut desk);
+            }
             Some(Input::Held { approval, reason, .. }) => {
                 self.notices.push(reply::held(&approval, &reason));
                 self.flush_notices(&mut desk);
+                self.await_reviewer(Some(approval));
             }
             Some(Input::Drain) => self.draining = true,
-            Some(Input::Closed { side: Side::Downstream }) => {
-                self.abandon(desk.outputs);
-                desk.upstream(reply::terminate());
-                return Ok(Next::Over);
+            Some(Input::Closed { side: Side::Downstream }) if self.said_goodbye => {
+                desk.outputs.push_back(Output::Close { side: Side::Downstream });
             }
+            Some(Input::Closed { side: Side::Downstream }) => return Ok(self.part(&mut desk)),
+            Some(Input::Closed { side: Side::Upstream }) if self.said_goodbye => self.leave(),
             Some(Input::Closed { side: Side::Upstream }) => {
                 return Err(ProtocolError {
                     fault: Side::Upstream,
@@ -199,7 +212,8 @@ impl Relay {
         self.read_upstream(upstream, &mut desk)?;
         self.read_downstream(downstream, &mut desk)?;
         self.report_running();
-        if self.over {
+        if self.over || (self.said_goodbye && self.pipeline.is_empty()) {
+            self.abandon(desk.outputs);
             return Ok(Next::Over);
         }
         let quiet = self.pipeline.is_empty() && !self.batch_open && self.held.is_none();
@@ -223,6 +237,24 @@ impl Relay {
         }
     }
 
+    /// Leaves the target, though the client has not said that it wants to leave. What still runs there is
+    /// for nobody: it is cancelled, over another connection, because the target reads nothing on this one
+    /// before it is done (threats F3).
+    pub(super) fn part(&mut self, desk: &mut Desk<'_>) -> Next {
+        let executes = self.pipeline.executes();
+        self.abandon(desk.outputs);
+        desk.upstream(reply::terminate());
+        let Some(registration) = self.registration.as_ref().filter(|_| executes) else {
+            return Next::Over;
+        };
+        desk.outputs.extend([
+            Output::Close { side: Side::Upstream },
+            Output::Wake(desk.now + desk.shared.limits.handshake),
+            Output::Connect(ConnectRequest::OutOfBand),
+        ]);
+        Next::Cancel(registration.target().clone())
+    }
+
     /// Asks for a decision on `request` and holds it.
     pub(super) fn decide(
         &mut self,
@@ -243,6 +275,11 @@ impl Relay {
     /// Is there nothing at the target whose state a refusal would have to change?
     pub(super) fn target_is_quiet(&self) -> bool {
         self.pipeline.is_empty() && !self.batch_open && self.transaction != Transaction::Open
+    }
+
+    /// Is a transaction open, or may what is not answered yet have opened one?
+    pub(super) fn holds_locks(&self) -> bool {
+        self.transaction == Transaction::Open || self.pipeline.executes()
     }
 
     pub(super) fn undo(&mut self, undo: Undo) {
@@ -279,8 +316,22 @@ impl Relay {
         self.over
     }
 
+    /// The held request waits for this approval now, or for none any more.
+    fn await_reviewer(&mut self, approval: Option<ApprovalId>) {
+        let awaits = approval.is_some();
+        if self.awaits_reviewer || awaits {
+            self.awaits_reviewer = awaits;
+            if let Some(registration) = &self.registration {
+                registration.set_held(approval);
+            }
+        }
+    }
+
     fn report_running(&mut self) {
-        let running = !self.pipeline.is_empty();
+        // What the target was sent of a held batch it has done long ago: there is nothing to cancel, and a
+        // cancel request that comes late would hit what the client sends next.
+        let running =
+            if self.awaits_reviewer { self.pipeline.executes() } else { !self.pipeline.is_empty() };
         if running != self.running {
             self.running = running;
             if let Some(registration) = &self.registration {

@@ -83,7 +83,7 @@ impl Relay {
     pub(super) fn reads_requests(&self, limits: &Limits) -> bool {
         let full = self.pipeline.len() >= limits.pipeline;
         let early = self.early_copy && !self.copy_in && !self.pipeline.is_empty();
-        self.held.is_none() && !self.barrier && !full && !early && !self.is_over()
+        self.held.is_none() && !self.barrier && !full && !early && !self.said_goodbye && !self.is_over()
     }
 
     fn request(&mut self, frame: Frame, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
@@ -164,9 +164,9 @@ impl Relay {
                 self.sync(frame.bytes, desk);
             }
             tag::TERMINATE => {
-                self.abandon(desk.outputs);
+                // What was sent before is done and answered first, as by the target itself.
                 desk.upstream(reply::terminate());
-                self.leave();
+                self.said_goodbye = true;
             }
             tag::FUNCTION_CALL => self.refuse_query(function_call(), desk),
             // Without a COPY these are out of place; a server ignores them, and so do we (threats A22).
