@@ -13,6 +13,7 @@
 //! refusal takes its place in the order of answers exactly as the server's own error would.
 
 mod answers;
+mod budget;
 mod greeting;
 mod login;
 mod masking;
@@ -81,6 +82,11 @@ pub struct Limits {
     pub answer: usize,
     /// Statements and portals that a client may have prepared at once.
     pub prepared: usize,
+    /// What their texts, what was read from these, and bound values may take together, in bytes. As much
+    /// again may be taken by what the target has not answered yet.
+    pub kept: usize,
+    /// The target's catalog, read to mask by column, in bytes of its rows.
+    pub catalog: usize,
     /// Requests that were forwarded and not answered yet.
     pub pipeline: usize,
     /// How long greeting and login may take together.
@@ -93,6 +99,8 @@ impl Default for Limits {
             message: 16 << 20,
             answer: 64 << 20,
             prepared: 10_000,
+            kept: 16 << 20,
+            catalog: 256 << 20,
             pipeline: 10_000,
             handshake: Duration::from_secs(20),
         }

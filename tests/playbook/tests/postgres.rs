@@ -4,6 +4,7 @@ mod postgres {
     mod batch;
     mod cancel;
     mod copy;
+    mod limits;
     mod login;
     mod masks;
     mod query;

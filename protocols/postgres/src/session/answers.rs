@@ -195,7 +195,7 @@ impl Relay {
                 Ok(Verdict::Swallow)
             }
             (Expect::CatalogQuery | Expect::CatalogBatch { .. }, tag::DATA_ROW) => {
-                self.catalog.row(body)?;
+                self.catalog.row(body, desk.shared.limits.catalog)?;
                 Ok(Verdict::Swallow)
             }
             (Expect::CatalogQuery, tag::ROW_DESCRIPTION | tag::COMMAND_COMPLETE)
@@ -228,7 +228,10 @@ impl Relay {
         let Some(expect) = self.pipeline.pop() else { return Err(unasked(tag::READY_FOR_QUERY)) };
         self.transaction = transaction;
         match expect {
-            Expect::Query(RunningQuery { event, rows, failed, mut masks }) => {
+            Expect::Query(RunningQuery { event, rows, failed, mut masks, frees_names }) => {
+                if frees_names && failed.is_none() {
+                    self.statements.clear();
+                }
                 let result = if failed.is_some() { OutcomeResult::Error } else { OutcomeResult::Ok };
                 let masked = masks.take_counts();
                 desk.finished(event, Outcome { result, code: failed, rows, masked });

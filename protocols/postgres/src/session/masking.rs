@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 use bytes::Bytes;
 use gatewright_model::{
     mask::MaskPlan,
-    session::ProtocolError,
+    session::{ProtocolError, Side},
     sql::{Access, Analysis, Column, FunctionClass, Output, Relation, Statement},
 };
 
@@ -362,6 +362,8 @@ pub(super) struct CatalogReading {
     current: Option<(Arc<Catalog>, Instant)>,
     outdated: bool,
     building: Option<Catalog>,
+    /// Bytes of the rows that `building` was built from.
+    size: usize,
     failed: bool,
     /// The plan of the last statement, found in `current`: policies give the same plan again and again.
     resolved: Option<Arc<ResolvedPlan>>,
@@ -408,8 +410,16 @@ impl CatalogReading {
         Ok(Some(resolved))
     }
 
-    /// Takes in a row of [`catalog::QUERY`]'s answer.
-    pub(super) fn row(&mut self, body: &[u8]) -> Result<(), ProtocolError> {
+    /// Takes in a row of [`catalog::QUERY`]'s answer, if all of them together do not exceed `limit` bytes.
+    pub(super) fn row(&mut self, body: &[u8], limit: usize) -> Result<(), ProtocolError> {
+        self.size = self.size.saturating_add(body.len());
+        if self.size > limit {
+            return Err(ProtocolError {
+                fault: Side::Upstream,
+                code: "upstream.too_large",
+                detail: Arc::from(format!("the catalog takes more than {limit} bytes")),
+            });
+        }
         let mut reader = Reader::new(body);
         let mut row = Vec::with_capacity(5);
         let mut read = || -> Result<(), crate::reader::Malformed> {
@@ -418,7 +428,7 @@ impl CatalogReading {
             }
             Ok(())
         };
-        let side = gatewright_model::session::Side::Upstream;
+        let side = Side::Upstream;
         read().map_err(|cause| cause.in_message(side, "DataRow"))?;
         let building = self.building.get_or_insert_default();
         building.add_row(&row).map_err(|_| crate::reader::Malformed::OutOfRange.in_message(side, "DataRow"))
@@ -427,6 +437,7 @@ impl CatalogReading {
     /// The answer is complete.
     pub(super) fn complete(&mut self, database: &Arc<str>, desk: &Desk<'_>) {
         let building = self.building.take();
+        self.size = 0;
         if std::mem::take(&mut self.failed) {
             return;
         }
@@ -448,6 +459,7 @@ impl CatalogReading {
     /// A reading inside a batch ended with its error: no ReadyForQuery of its own follows.
     pub(super) fn abort(&mut self) {
         self.building = None;
+        self.size = 0;
         self.failed = false;
     }
 }

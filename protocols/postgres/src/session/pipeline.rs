@@ -60,6 +60,8 @@ pub(super) struct RunningQuery {
     /// The SQLSTATE of its error.
     pub(super) failed: Option<Arc<str>>,
     pub(super) masks: Masks,
+    /// Once it has run, SQL has freed every name of a prepared statement.
+    pub(super) frees_names: bool,
 }
 
 /// The queue.

@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Next, Shared,
+    budget::{self, Budget, Charge},
     greeting::draining,
     masking::CatalogReading,
     pipeline::{Expect, Pipeline},
@@ -45,6 +46,8 @@ pub(super) struct Relay {
     pub(super) skipping: Skipping,
     pub(super) statements: HashMap<Box<str>, Prepared>,
     pub(super) portals: HashMap<Box<str>, Portal>,
+    /// What they take.
+    pub(super) budget: Budget,
     /// SQL has freed names of prepared statements that we still know.
     pub(super) names_freed: bool,
     pub(super) held: Option<Held>,
@@ -88,15 +91,28 @@ pub(super) struct Prepared {
     pub(super) analysis: Arc<Analysis>,
     /// SHA-256 of its Parse.
     pub(super) digest: Digest,
+    /// What it takes, for as long as it or a portal of it lives.
+    pub(super) charge: Arc<Charge>,
+}
+
+impl Prepared {
+    pub(super) fn new(analysis: Arc<Analysis>, digest: Digest, budget: &Budget) -> Self {
+        let charge = Arc::new(budget.charge(budget::of_statement(&analysis)));
+        Self { analysis, digest, charge }
+    }
 }
 
 /// A statement with its parameters.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Portal {
     pub(super) analysis: Arc<Analysis>,
     pub(super) parameters: Vec<Parameter>,
     /// SHA-256 over the statement's digest and its Bind.
     pub(super) digest: Digest,
+    /// What its values take.
+    pub(super) charge: Charge,
+    /// What its statement takes, which may be closed before the portal is.
+    pub(super) _statement: Arc<Charge>,
 }
 
 /// What a name stood for before a message that the target may still skip.
@@ -151,6 +167,7 @@ impl Relay {
             skipping: Skipping::No,
             statements: HashMap::new(),
             portals: HashMap::new(),
+            budget: Budget::default(),
             names_freed: false,
             held: None,
             awaits_reviewer: false,

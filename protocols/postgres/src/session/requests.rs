@@ -21,6 +21,7 @@ use gatewright_model::{
 
 use super::{
     Limits,
+    budget::{self, GROWTH},
     masking::{Masks, Objection, mode_objection, objection},
     pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
     relay::{Desk, Held, Portal, Prepared, Relay, Request, Skipping, Undo, digest_of},
@@ -71,6 +72,9 @@ impl Relay {
                 self.passing_up = size;
                 continue;
             }
+            if matches!(tag, tag::PARSE | tag::BIND) && self.wants_room(size, desk) {
+                return Ok(());
+            }
             let limit = desk.shared.limits.message;
             let Some(frame) = inbox.cut(Side::Downstream, |tag| largest(tag, limit))? else {
                 return Ok(());
@@ -83,7 +87,29 @@ impl Relay {
     pub(super) fn reads_requests(&self, limits: &Limits) -> bool {
         let full = self.pipeline.len() >= limits.pipeline;
         let early = self.early_copy && !self.copy_in && !self.pipeline.is_empty();
-        self.held.is_none() && !self.barrier && !full && !early && !self.said_goodbye && !self.is_over()
+        // The target waits for the data of a COPY: nothing else can be read as a request then.
+        let barred = self.barrier && !self.copy_in;
+        self.held.is_none() && !barred && !full && !early && !self.said_goodbye && !self.is_over()
+    }
+
+    /// Must a message of `size` bytes wait until the target has answered what is before it?
+    ///
+    /// Whatever a message replaces is kept until then, because the target may still skip the message. It
+    /// is asked to answer now: it may otherwise wait for a Sync that stands behind this message.
+    fn wants_room(&mut self, size: usize, desk: &mut Desk<'_>) -> bool {
+        let most = self.budget.kept().saturating_add(size.saturating_mul(GROWTH));
+        let busy = !self.pipeline.is_empty() && self.skipping == Skipping::No && !self.copy_in;
+        if !busy || most <= desk.shared.limits.kept {
+            return false;
+        }
+        desk.upstream(reply::flush());
+        self.barrier = true;
+        true
+    }
+
+    /// Is there room for `more` bytes in place of `replaced`?
+    fn has_room(&self, more: usize, replaced: Option<usize>, limits: &Limits) -> bool {
+        self.budget.kept().saturating_sub(replaced.unwrap_or(0)).saturating_add(more) <= limits.kept
     }
 
     fn request(&mut self, frame: Frame, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
@@ -110,6 +136,11 @@ impl Relay {
                 let (name, digest) = (Box::from(parse.name), digest_of(&[&frame.bytes]));
                 if self.statements.len() >= desk.shared.limits.prepared {
                     self.refuse_batch(too_many("prepared statements"), desk);
+                    return Ok(());
+                }
+                let replaced = self.statements.get(&name).map(|old| old.charge.bytes());
+                if !self.has_room(budget::of_statement(&analysis), replaced, &desk.shared.limits) {
+                    self.refuse_batch(too_large(&desk.shared.limits), desk);
                     return Ok(());
                 }
                 let request = Request::Parse { frame, name, digest };
@@ -221,10 +252,18 @@ impl Relay {
             self.refuse_batch(too_many("portals"), desk);
             return Ok(());
         }
+        let more = budget::of_values(&bind.parameters);
+        let replaced = self.portals.get(bind.portal).map(|old| old.charge.bytes());
+        if !self.has_room(more, replaced, &desk.shared.limits) {
+            self.refuse_batch(too_large(&desk.shared.limits), desk);
+            return Ok(());
+        }
         let portal = Portal {
             analysis: Arc::clone(&prepared.analysis),
             parameters: bind.parameters,
             digest: digest_of(&[prepared.digest.as_bytes(), &frame.bytes]),
+            charge: self.budget.charge(more),
+            _statement: Arc::clone(&prepared.charge),
         };
         let undo =
             Undo::Portal(Box::from(bind.portal), self.portals.insert(Box::from(bind.portal), portal));
@@ -306,11 +345,19 @@ impl Relay {
             Request::Query { frame } => {
                 let effects = analysis.effects();
                 self.barrier = effects.session || effects.dynamic;
-                self.pipeline.push(Expect::Query(RunningQuery { event, rows: None, failed: None, masks }));
+                let frees_names = frees_all_names(&analysis);
+                self.pipeline.push(Expect::Query(RunningQuery {
+                    event,
+                    rows: None,
+                    failed: None,
+                    masks,
+                    frees_names,
+                }));
                 desk.upstream(frame.bytes);
             }
             Request::Parse { frame, name, digest } => {
-                let old = self.statements.insert(name.clone(), Prepared { analysis, digest });
+                let prepared = Prepared::new(analysis, digest, &self.budget);
+                let old = self.statements.insert(name.clone(), prepared);
                 let undo = Undo::Statement(name, old);
                 self.forward_in_batch(frame.bytes, Expect::Parse { event, undo }, desk);
             }
@@ -392,6 +439,11 @@ impl Relay {
             }
         }
     }
+}
+
+/// Is no name of a prepared statement left once the text has run?
+fn frees_all_names(analysis: &Analysis) -> bool {
+    analysis.statements.iter().any(|statement| matches!(statement.kind, "deallocate_all" | "discard_all"))
 }
 
 /// Can any statement of the text show or change data? What only begins, ends or sets something can not.
@@ -490,6 +542,21 @@ fn too_many(what: &str) -> Bytes {
         message: &message,
         detail: "code: pg.limit",
         hint: "close some",
+    }
+    .encode()
+}
+
+fn too_large(limits: &Limits) -> Bytes {
+    let message = format!(
+        "the prepared statements and bound values of this session take more than {} bytes",
+        limits.kept
+    );
+    Report {
+        severity: "ERROR",
+        sqlstate: "53200",
+        message: &message,
+        detail: "code: pg.limit",
+        hint: "close some, or end the transaction whose portals they are, and send it again",
     }
     .encode()
 }

@@ -177,3 +177,17 @@ fn a006_replication_is_not_spoken() {
         "#]],
     );
 }
+
+#[test]
+fn a_copy_behind_which_the_client_has_synced_takes_in_its_data() {
+    let mut play = Play::relay(&Stage::default(), usize::MAX);
+    // Names something: what follows the Sync waits until that is known. Data of the COPY does not follow.
+    let copy = [parse("s", "copy orders from stdin"), bind("", "s", &[]), execute(""), sync()].concat();
+    play.client(copy);
+    play.permit();
+    play.permit();
+    play.target([message(b'1', b""), message(b'2', b""), message(b'G', &[0, 0, 1, 0, 0])].concat());
+    play.client([message(b'd', b"1\n"), message(b'c', b""), sync()].concat());
+    let sent = render(play.transcript().target_bytes(), true);
+    assert!(sent.starts_with("d") && sent.contains(" c"), "{}", play.transcript());
+}
