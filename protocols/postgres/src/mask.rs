@@ -31,37 +31,32 @@ pub struct ResolvedPlan {
     columns: HashMap<(u32, i16), usize>,
     /// Relations with a masked column.
     pub relations: HashSet<u32>,
+    /// Those of them that do not have a column that the plan names, with that column as
+    /// `schema.relation.column`. What was called so may have any name now: nothing of them is shown.
+    pub stale: HashMap<u32, String>,
     catalog: Arc<Catalog>,
-}
-
-/// A column that a plan names is not in a relation that the catalog has: the policy is out of date.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownColumn {
-    /// `schema.relation.column`.
-    pub column: String,
 }
 
 impl ResolvedPlan {
     /// Finds the plan's columns. A relation that this database does not have is no error: policies are
     /// written for many databases.
-    ///
-    /// # Errors
-    ///
-    /// The relation is there and the column is not: what was called so may have another name now.
-    pub fn new(plan: Arc<MaskPlan>, catalog: Arc<Catalog>) -> Result<Self, UnknownColumn> {
+    pub fn new(plan: Arc<MaskPlan>, catalog: Arc<Catalog>) -> Self {
         let mut columns = HashMap::new();
         let mut relations = HashSet::new();
+        let mut stale = HashMap::new();
         for (index, mask) in plan.columns.iter().enumerate() {
             let Some(oid) = catalog.find(&mask.schema, &mask.relation) else { continue };
-            let attribute = catalog.relation(oid).and_then(|relation| relation.attribute(&mask.column));
-            let Some(attribute) = attribute else {
-                let column = format!("{}.{}.{}", mask.schema, mask.relation, mask.column);
-                return Err(UnknownColumn { column });
-            };
-            columns.insert((oid, attribute), index);
             relations.insert(oid);
+            match catalog.relation(oid).and_then(|relation| relation.attribute(&mask.column)) {
+                Some(attribute) => {
+                    columns.insert((oid, attribute), index);
+                }
+                None => {
+                    stale.insert(oid, format!("{}.{}.{}", mask.schema, mask.relation, mask.column));
+                }
+            }
         }
-        Ok(Self { plan, columns, relations, catalog })
+        Self { plan, columns, relations, stale, catalog }
     }
 
     /// The catalog in which the columns were found.
@@ -84,7 +79,7 @@ impl ResolvedPlan {
             (oid, 0) if self.catalog.reaches(oid, &self.relations) => Fate::Withhold,
             // A column of a masked relation that no rule names is what the policy leaves open. A column of a
             // view over one, or of a child table, may be any of its columns.
-            (oid, _) if self.relations.contains(&oid) => Fate::Keep,
+            (oid, _) if self.relations.contains(&oid) && !self.stale.contains_key(&oid) => Fate::Keep,
             (oid, _) if self.catalog.reaches(oid, &self.relations) => Fate::Withhold,
             // A relation that was made after the catalog was read could be a view over anything.
             (oid, _) if self.catalog.relation(oid).is_none() => Fate::Withhold,
@@ -323,7 +318,7 @@ mod tests {
     }
 
     fn rewrite(fields: &[Field], trust: bool, values: &[Option<&str>]) -> Option<Vec<Option<String>>> {
-        let resolved = ResolvedPlan::new(plan(), catalog()).unwrap();
+        let resolved = ResolvedPlan::new(plan(), catalog());
         let key = MaskKey::new([7; 32]);
         let mask = RowMask::new(&resolved.plan, Some(&resolved), fields, trust, &key)?;
         let frame = mask.rewrite(&row(values), &resolved.plan, &mut Counts::default()).unwrap();
@@ -362,7 +357,7 @@ mod tests {
 
     #[test]
     fn a010_a_row_of_another_width_is_refused() {
-        let resolved = ResolvedPlan::new(plan(), catalog()).unwrap();
+        let resolved = ResolvedPlan::new(plan(), catalog());
         let key = MaskKey::new([7; 32]);
         let mask = RowMask::new(&resolved.plan, Some(&resolved), &[field(10, 3, 25)], false, &key).unwrap();
         let body = row(&[Some("a"), Some("b")]);
@@ -370,11 +365,19 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_is_gone_is_an_error() {
+    fn a025_of_a_relation_whose_masked_column_is_gone_nothing_is_shown() {
         let mut plan = (*plan()).clone();
         plan.columns[0].column = "social".into();
-        let error = ResolvedPlan::new(Arc::new(plan), catalog()).unwrap_err();
-        assert_eq!(error.column, "public.people.social");
+        let resolved = ResolvedPlan::new(Arc::new(plan), catalog());
+        assert_eq!(resolved.stale, HashMap::from([(10, "public.people.social".to_owned())]));
+        let key = MaskKey::new([7; 32]);
+        let fields = [field(10, 1, 23), field(10, 3, 25), field(50, 1, 25)];
+        let mask = RowMask::new(&resolved.plan, Some(&resolved), &fields, true, &key).unwrap();
+        let body = row(&[Some("1"), Some("123-45-6789"), Some("other")]);
+        let frame = mask.rewrite(&body, &resolved.plan, &mut Counts::default()).unwrap();
+        let mut reader = Reader::new(&frame[7..]);
+        assert_eq!((reader.value(), reader.value()), (Ok(None), Ok(None)));
+        assert_eq!(reader.value(), Ok(Some(&b"other"[..])));
     }
 
     #[test]

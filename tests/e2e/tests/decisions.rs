@@ -98,6 +98,29 @@ fn a_masked_column_is_masked_under_every_name() {
 }
 
 #[test]
+fn a025_a_masked_column_that_was_renamed_closes_its_relation_and_nothing_else() {
+    let scene = Scene::with(&[("masks", &policies::masks().unwrap())]).unwrap();
+    scene.postgres.sql("postgres", "alter table people rename column ssn to social").unwrap();
+    let mut psql = scene.psql(&ALICE).unwrap().open().unwrap();
+    for statement in [
+        "select social from people where id = 1;",
+        "select name from public.people where id = 1;",
+        "select * from people_public where id = 1;",
+        "select o.id from orders o join people p on p.id = o.person limit 1;",
+        "copy people to stdout;",
+    ] {
+        let answer = psql.say(statement).unwrap();
+        assert!(answer.contains("public.people.ssn, which does not exist"), "{statement}: {answer}");
+    }
+    assert_eq!(psql.say("select 1;").unwrap(), "1\n");
+    assert_eq!(psql.say("select count(*) from orders;").unwrap(), "40\n");
+    assert_eq!(psql.say("begin; insert into scratch values ('x'); commit;").unwrap(), "");
+    assert_eq!(psql.say("select note from scratch;").unwrap(), "x\n");
+    let carol = scene.psql(&CAROL).unwrap().run("select social from people where id = 1;").unwrap();
+    assert_eq!(carol, "536-22-8726\n", "nothing is masked for her");
+}
+
+#[test]
 fn masks_hold_in_binary_and_over_the_extended_protocol() {
     let scene = Scene::with(&[("masks", &policies::masks().unwrap())]).unwrap();
     let script = r#"

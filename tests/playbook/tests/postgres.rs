@@ -8,4 +8,6 @@ mod postgres {
     mod login;
     mod masks;
     mod query;
+    mod reports;
+    mod stale;
 }

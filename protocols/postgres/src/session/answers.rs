@@ -290,7 +290,9 @@ impl Relay {
         if !synced {
             self.skipping = Skipping::Target;
         }
-        let mut verdict = None;
+        // What only reads a text can quote nothing but that text.
+        let quotes = self.touched_masked && !matches!(skipped.first(), Some(Expect::Parse { .. }));
+        let mut verdict = quotes.then(|| Verdict::Replace(scrubbed("ERROR", sqlstate)));
         for (index, expect) in skipped.into_iter().enumerate().rev() {
             let failed = index == 0;
             let mut over = |event, masked| {
@@ -308,11 +310,7 @@ impl Relay {
                     undo
                 }
                 Expect::Execute { event, mut masks } => {
-                    let hides = masks.hides_reports();
                     over(event, masks.take_counts());
-                    if failed && hides {
-                        verdict = Some(Verdict::Replace(scrubbed("ERROR", sqlstate)));
-                    }
                     Undo::Nothing
                 }
                 Expect::Query(query) => {

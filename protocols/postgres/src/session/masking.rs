@@ -1,13 +1,13 @@
 //! Keeping a mask's word: what must be refused because its answer could not be masked, and the catalog
 //! that masks by column need.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use gatewright_model::{
     mask::MaskPlan,
     session::{ProtocolError, Side},
-    sql::{Access, Analysis, Column, FunctionClass, Output, Relation, Statement},
+    sql::{Access, Analysis, Column, FunctionClass, Grade, Output, Relation, Statement},
 };
 
 use super::{
@@ -170,18 +170,21 @@ fn reach(statement: &Statement, plan: &ResolvedPlan) -> Reach {
 }
 
 fn reach_of(relation: &Relation, plan: &ResolvedPlan) -> Reach {
-    if plan.relations.is_empty() {
+    reach_among(relation, &plan.relations, plan.catalog())
+}
+
+fn reach_among(relation: &Relation, masked: &HashSet<u32>, catalog: &Catalog) -> Reach {
+    if masked.is_empty() {
         return Reach::Nothing;
     }
-    let catalog = plan.catalog();
     let in_schema = |oid: &u32| {
         relation
             .schema
             .as_deref()
             .is_none_or(|schema| catalog.relation(*oid).is_some_and(|known| &*known.schema == schema))
     };
-    let of_oid = |oid| match catalog.reaches(oid, &plan.relations) {
-        true if plan.relations.contains(&oid) => Reach::Direct,
+    let of_oid = |oid| match catalog.reaches(oid, masked) {
+        true if masked.contains(&oid) => Reach::Direct,
         true => Reach::Indirect,
         false => Reach::Nothing,
     };
@@ -230,7 +233,36 @@ pub(super) fn mode_objection(analysis: &Analysis) -> Option<Objection> {
 /// Objects to a statement whose answer could not be masked, before anything of it is sent.
 pub(super) fn objection(analysis: &Analysis, plan: Option<&ResolvedPlan>) -> Option<Objection> {
     let plan = plan?;
-    analysis.statements.iter().find_map(|statement| statement_objection(statement, plan))
+    if analysis.grade == Grade::Opaque && !plan.relations.is_empty() {
+        return Some(Objection {
+            code: "mask.lineage_unknown",
+            message: "the statement was not understood: it could reach masked columns in any form"
+                .to_owned(),
+            hint: "write it in a plainer form",
+        });
+    }
+    let stale = || analysis.statements.iter().find_map(|statement| stale_objection(statement, plan));
+    stale()
+        .or_else(|| analysis.statements.iter().find_map(|statement| statement_objection(statement, plan)))
+}
+
+/// Objects to a statement that reaches a relation of which a masked column is gone: what was called so may
+/// have any name now. Code that can not be seen may reach any relation.
+///
+/// A FETCH names none. Its rows are withheld by their origin, like everything that comes from there.
+fn stale_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Objection> {
+    let catalog = plan.catalog();
+    let (_, column) = plan.stale.iter().find(|(oid, _)| {
+        let only = HashSet::from([**oid]);
+        let mut named = statement.relations.iter().filter(|relation| !makes(statement, relation, catalog));
+        hidden_code(statement)
+            || named.any(|relation| reach_among(relation, &only, catalog) != Reach::Nothing)
+    })?;
+    Some(Objection {
+        code: "mask.stale",
+        message: format!("a policy masks the column {column}, which does not exist"),
+        hint: "ask the owner of the policy to name the column as it is called now",
+    })
 }
 
 fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Objection> {
@@ -329,13 +361,9 @@ fn carries_away(statement: &Statement, plan: &ResolvedPlan, is_masked: impl Fn(&
     };
     let names_masked = statement.columns.iter().any(|column| is_masked(column) || !is_attribute(column));
     let calls = statement.functions.iter().any(|function| function.class != FunctionClass::Harmless);
-    // What a CREATE makes is not there yet, and is none of the masked relations.
-    let made = |relation: &Relation| {
-        matches!(statement.kind, "create_table" | "create_sequence")
-            && plan.catalog().named(&relation.name).next().is_none()
+    let redefines = |relation: &Relation| {
+        relation.access == Access::Define && masked(relation) && !makes(statement, relation, plan.catalog())
     };
-    let redefines =
-        |relation: &Relation| relation.access == Access::Define && masked(relation) && !made(relation);
     if !HARMLESS_CHANGES.contains(&statement.kind) && statement.relations.iter().any(redefines) {
         // A new name, type, parent, rule, generated column: masks go by what the definition was.
         return true;
@@ -354,6 +382,13 @@ fn carries_away(statement: &Statement, plan: &ResolvedPlan, is_masked: impl Fn(&
         }
         _ => !reads.is_empty() && (writes || (calls && names_masked)),
     }
+}
+
+/// Does the statement make this relation? It is not there yet then, and none of the masked ones.
+fn makes(statement: &Statement, relation: &Relation, catalog: &Catalog) -> bool {
+    relation.access == Access::Define
+        && matches!(statement.kind, "create_table" | "create_sequence")
+        && catalog.named(&relation.name).next().is_none()
 }
 
 /// The session's view of the catalog.
@@ -399,13 +434,7 @@ impl CatalogReading {
         {
             return Ok(Some(Arc::clone(resolved)));
         }
-        let resolved =
-            ResolvedPlan::new(Arc::clone(plan), Arc::clone(catalog)).map_err(|gone| Objection {
-                code: "mask.stale",
-                message: format!("a policy masks the column {}, which does not exist", gone.column),
-                hint: "ask the owner of the policy to name the column as it is called now",
-            })?;
-        let resolved = Arc::new(resolved);
+        let resolved = Arc::new(ResolvedPlan::new(Arc::clone(plan), Arc::clone(catalog)));
         self.resolved = Some(Arc::clone(&resolved));
         Ok(Some(resolved))
     }
