@@ -106,6 +106,112 @@ fn a013_a_role_that_brings_another_lexer_is_pinned_to_ours() {
 }
 
 #[test]
+fn a014_a_statement_that_no_policy_names_is_denied_whatever_it_is() {
+    let rules = policies::rules("rules", "only_kinds = [\"show\"]").unwrap();
+    let attack = Attack { scene: Scene::recorded(&[("rules", &rules)]).unwrap() };
+    let mut client = attack.session().unwrap();
+    assert_eq!(wire::tags(&client.query("show server_version").unwrap()), "TDCZ", "named, so allowed");
+    attack.forget();
+    let newer = [
+        "merge into t using s on t.a = s.a when not matched by source then delete",
+        "create table t (a int, b int generated always as (a * 2) virtual)",
+        "alter table t add constraint n not null a not valid",
+        "update t set a = 1 returning old.a, new.a",
+        "select * from json_table('[]', '$' columns (a int))",
+        "what is this",
+    ];
+    // Every kind of statement that PostgreSQL's grammar knows, one on each line.
+    let corpus = include_str!("../../../protocols/sql/tests/corpus/statements.sql").lines();
+    let texts =
+        corpus.filter(|text| !(text.is_empty() || text.starts_with("--") || text.starts_with("show ")));
+    let mut asked = 0;
+    for text in texts.chain(newer) {
+        asked += 1;
+        let answer = client.query(text).unwrap();
+        assert_eq!(wire::tags(&answer), "EZ", "{text}: {answer:?}");
+        assert_eq!(wire::states(&answer), ["42501"], "{text}: {answer:?}");
+        client
+            .send(
+                &[wire::parse("", text), wire::bind("", "", &[]), wire::execute("", 0), wire::sync()]
+                    .concat(),
+            )
+            .unwrap();
+        let answer = client.until_ready().unwrap();
+        assert_eq!(wire::tags(&answer), "EZ", "{text}: {answer:?}");
+        assert_eq!(attack.upstream_bytes(), 0, "{text}");
+    }
+    assert!(asked > 500, "every kind of statement at least once, and not {asked}");
+}
+
+#[test]
+fn a016_what_a_function_does_is_not_known_and_so_not_allowed() {
+    let rules = policies::rules("rules", "read_only = true").unwrap();
+    let attack = Attack { scene: Scene::recorded(&[("rules", &rules)]).unwrap() };
+    let functions = "
+        create function wipe() returns bigint volatile language sql as
+            $$ with gone as (delete from scratch returning 1) select count(*) from gone $$;
+        create function wipe(bigint) returns boolean volatile language sql as
+            $$ with gone as (delete from scratch returning 1) select count(*) >= 0 from gone $$;
+        create function lower(bigint) returns text volatile language sql as
+            $$ with gone as (delete from scratch returning 1) select 'x'::text from gone $$;
+        create function wiped() returns setof bigint volatile language sql as $$ select wipe() $$;
+        create aggregate wipe_all(bigint) (sfunc = int8inc_any, stype = bigint);
+        insert into scratch values ('kept');";
+    attack.scene.postgres.sql("postgres", functions).unwrap();
+    refused(
+        &attack,
+        &[
+            "select wipe()",
+            "select * from wipe()",
+            "select * from wiped() w",
+            "select * from orders, lateral wipe(orders.id)",
+            "select * from rows from (generate_series(1, 2), wiped())",
+            "select id from orders where wipe(id)",
+            "select id from orders order by wipe(id)",
+            "select id from orders group by id having wipe(id)",
+            "select count(*) filter (where wipe(id)) from orders",
+            "select sum(id) over (order by wipe(id)) from orders",
+            "select case when true then wipe() end",
+            "select coalesce(null, wipe())",
+            "select (select wipe())",
+            "select array[wipe()]",
+            "select row(wipe(), 1)",
+            "with w as (select wipe()) select * from w",
+            "select 1 union select wipe()",
+            "values (wipe())",
+            "select public.lower(id) from orders",
+            "select \"wipe\"()",
+            "select public . wipe ( )",
+            "select U&\"w\\0069pe\"()",
+            "select wipe_all(id) from orders",
+            "select 1 limit (select wipe())",
+            "explain analyze select wipe()",
+            "prepare p as select wipe()",
+            "declare c cursor for select wipe()",
+            "copy (select wipe()) to stdout",
+            // What would put one where no text shows it.
+            "create index on orders (wipe(id))",
+            "alter table orders add check (wipe(id))",
+            "alter table orders alter column item set default wipe()",
+            "create view harmless as select wipe()",
+            "create function harmless() returns int language sql as 'select 1'",
+            "create or replace function pg_temp.lower(text) returns text language sql as 'select 1::text'",
+            "create operator public.+ (leftarg = text, rightarg = text, function = wipe)",
+            "create cast (bigint as text) with function lower(bigint) as implicit",
+            "create aggregate a (bigint) (sfunc = wipe, stype = bigint)",
+            "create trigger t before update on orders for each row execute function wipe()",
+            "create domain d as bigint check (wipe(value))",
+            "create policy p on orders using (wipe(id))",
+            "create rule r as on update to orders do also select wipe()",
+        ],
+    );
+    let mut client = attack.session().unwrap();
+    let harmless = "select lower(item), count(*) from orders group by 1";
+    assert!(wire::tags(&client.query(harmless).unwrap()).ends_with("DCZ"));
+    assert_eq!(attack.scene.postgres.sql("postgres", "select note from scratch").unwrap(), "kept");
+}
+
+#[test]
 fn a015_a_write_inside_of_a_read_is_a_write() {
     let attack = Attack::prepare().unwrap();
     refused(
