@@ -83,6 +83,7 @@ fn a_good_file_is_taken_whole() {
     assert_eq!(config.state, folder.path().join("state"));
     assert_eq!(&*config.origin, "gatewright.example/main");
     assert_eq!(config.reviewers, [Arc::from("reviewers")]);
+    assert_eq!(config.hold_in_transaction, Duration::from_secs(120));
     let [listener] = &config.listeners[..] else { panic!("one listener") };
     assert_eq!(&*listener.target.name, "demo");
     assert_eq!(listener.max_connections, 1_000);

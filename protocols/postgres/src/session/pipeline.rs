@@ -68,10 +68,20 @@ pub(super) struct RunningQuery {
 #[derive(Debug, Default)]
 pub(super) struct Pipeline {
     expected: VecDeque<Expect>,
+    /// How many of them execute something. Asked for with every event, whatever waits.
+    executing: usize,
+}
+
+impl Expect {
+    /// Does the target run a statement for it, or end a transaction? What only prepares one is soon done.
+    const fn executes(&self) -> bool {
+        matches!(self, Self::Query(_) | Self::Execute { .. } | Self::Sync)
+    }
 }
 
 impl Pipeline {
     pub(super) fn push(&mut self, expect: Expect) {
+        self.executing += usize::from(expect.executes());
         self.expected.push_back(expect);
     }
 
@@ -84,7 +94,9 @@ impl Pipeline {
     }
 
     pub(super) fn pop(&mut self) -> Option<Expect> {
-        self.expected.pop_front()
+        let expect = self.expected.pop_front()?;
+        self.executing -= usize::from(expect.executes());
+        Some(expect)
     }
 
     /// Is a Parse or Bind that gives a name not answered yet?
@@ -95,11 +107,9 @@ impl Pipeline {
         })
     }
 
-    /// Does the target run a statement, or end a transaction? What only prepares one is soon done.
-    pub(super) fn executes(&self) -> bool {
-        self.expected
-            .iter()
-            .any(|expect| matches!(expect, Expect::Query(_) | Expect::Execute { .. } | Expect::Sync))
+    /// Does the target run a statement, or end a transaction?
+    pub(super) const fn executes(&self) -> bool {
+        self.executing > 0
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -114,21 +124,24 @@ impl Pipeline {
     /// Also says whether there is such a Sync.
     pub(super) fn take_batch(&mut self) -> (Vec<Expect>, bool) {
         let sync = self.expected.iter().position(|expect| matches!(expect, Expect::Sync));
-        let skipped = self.expected.drain(..sync.unwrap_or(self.expected.len())).collect();
+        let skipped: Vec<Expect> = self.expected.drain(..sync.unwrap_or(self.expected.len())).collect();
+        self.executing -= skipped.iter().filter(|expect| expect.executes()).count();
         (skipped, sync.is_some())
     }
 
     /// Forgets the Syncs behind the front: a server that begins to take in COPY data ignores those that
     /// it has not read yet (manual, section 55.2.6).
     pub(super) fn forget_syncs(&mut self) {
-        let mut index = 0;
+        let (mut index, before) = (0, self.expected.len());
         self.expected.retain(|expect| {
             index += 1;
             index == 1 || !matches!(expect, Expect::Sync)
         });
+        self.executing -= before - self.expected.len();
     }
 
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Expect> + '_ {
+        self.executing = 0;
         self.expected.drain(..)
     }
 }
