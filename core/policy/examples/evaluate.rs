@@ -138,6 +138,7 @@ fn event(number: usize) -> Arc<Event> {
         functions: vec![Function { schema: None, name: "lower".into(), class: FunctionClass::Harmless }],
         has_where: None,
         outputs: None,
+        prepared: None,
     };
     let analysis = Analysis {
         text: format!("SELECT abalance FROM pgbench_accounts WHERE aid = {number}").into(),

@@ -127,6 +127,7 @@ fn size(analysis: &Analysis) -> usize {
         + analysis.normalised.len()
         + 4 * NAME
         + analysis.statements.iter().map(statement).sum::<usize>()
+        + analysis.statements.iter().filter_map(Statement::body).map(statement).sum::<usize>()
 }
 
 /// The keys are hashes already.
