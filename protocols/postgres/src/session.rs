@@ -17,6 +17,7 @@ mod greeting;
 mod login;
 mod masking;
 mod pipeline;
+mod prepared;
 mod relay;
 mod requests;
 

@@ -5,5 +5,6 @@ mod postgres {
     mod copy;
     mod login;
     mod masks;
+    mod prepared;
     mod query;
 }

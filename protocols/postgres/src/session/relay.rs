@@ -22,6 +22,7 @@ use super::{
     greeting::draining,
     masking::CatalogReading,
     pipeline::{Expect, Pipeline},
+    prepared::Names,
 };
 use crate::{
     backend::ready_for_query::Transaction,
@@ -45,6 +46,8 @@ pub(super) struct Relay {
     pub(super) skipping: Skipping,
     pub(super) statements: HashMap<Box<str>, Prepared>,
     pub(super) portals: HashMap<Box<str>, Portal>,
+    /// What SQL's EXECUTE runs.
+    pub(super) names: Names,
     /// SQL has freed names of prepared statements that we still know.
     pub(super) names_freed: bool,
     pub(super) held: Option<Held>,
@@ -81,6 +84,7 @@ pub(super) enum Skipping {
 /// A statement that the client prepared and the target accepted, or will.
 #[derive(Debug, Clone)]
 pub(super) struct Prepared {
+    /// Of its text alone: what an EXECUTE in it runs is found anew each time that it is judged.
     pub(super) analysis: Arc<Analysis>,
     /// SHA-256 of its Parse.
     pub(super) digest: Digest,
@@ -93,6 +97,8 @@ pub(super) struct Portal {
     pub(super) parameters: Vec<Parameter>,
     /// SHA-256 over the statement's digest and its Bind.
     pub(super) digest: Digest,
+    /// It has been executed.
+    pub(super) started: bool,
 }
 
 /// What a name stood for before a message that the target may still skip.
@@ -126,9 +132,20 @@ pub(super) struct Held {
 /// Which message is held.
 #[derive(Debug)]
 pub(super) enum Request {
-    Query { frame: Frame },
-    Parse { frame: Frame, name: Box<str>, digest: Digest },
-    Execute { frame: Frame, portal: Box<str> },
+    Query {
+        frame: Frame,
+    },
+    /// With the analysis of its text alone.
+    Parse {
+        frame: Frame,
+        name: Box<str>,
+        digest: Digest,
+        text: Arc<Analysis>,
+    },
+    Execute {
+        frame: Frame,
+        portal: Box<str>,
+    },
 }
 
 impl Relay {
@@ -147,6 +164,7 @@ impl Relay {
             skipping: Skipping::No,
             statements: HashMap::new(),
             portals: HashMap::new(),
+            names: Names::default(),
             names_freed: false,
             held: None,
             barrier: false,

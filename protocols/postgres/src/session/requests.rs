@@ -16,13 +16,14 @@ use gatewright_model::{
     mask::MaskPlan,
     permit::{Denial, Permit},
     session::{ProtocolError, Side},
-    sql::{Analysis, Effects, Grade, SqlPhase},
+    sql::{self, Analysis, Effects, Grade, SqlPhase},
 };
 
 use super::{
     Limits,
-    masking::{Masks, Objection, mode_objection, objection},
+    masking::{Masks, Objection, again_objection, mode_objection, objection},
     pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
+    prepared::beyond,
     relay::{Desk, Held, Portal, Prepared, Relay, Request, Skipping, Undo, digest_of},
 };
 use crate::{
@@ -95,8 +96,9 @@ impl Relay {
         }
         match frame.tag {
             tag::QUERY => {
-                let analysis = desk.shared.analyser.analyse(query::decode(frame.body())?);
-                let payload = digest_of(&[&frame.bytes]);
+                let text = desk.shared.analyser.analyse(query::decode(frame.body())?);
+                let analysis = self.judged(Arc::clone(&text));
+                let payload = digest_of(&[&frame.bytes, beyond(&text, &analysis)]);
                 let request = Request::Query { frame };
                 self.decide(request, SqlPhase::Query, analysis, Vec::new(), payload, desk);
             }
@@ -106,14 +108,19 @@ impl Relay {
                     self.refuse_batch(name_too_long(), desk);
                     return Ok(());
                 }
-                let analysis = desk.shared.analyser.analyse(parse.text);
+                let text = desk.shared.analyser.analyse(parse.text);
+                let analysis = self.judged(Arc::clone(&text));
                 let (name, digest) = (Box::from(parse.name), digest_of(&[&frame.bytes]));
                 if self.statements.len() >= desk.shared.limits.prepared {
                     self.refuse_batch(too_many("prepared statements"), desk);
                     return Ok(());
                 }
-                let request = Request::Parse { frame, name, digest };
-                self.decide(request, SqlPhase::Parse, analysis, Vec::new(), digest, desk);
+                let payload = match beyond(&text, &analysis) {
+                    [] => digest,
+                    beyond => digest_of(&[&frame.bytes, beyond]),
+                };
+                let request = Request::Parse { frame, name, digest, text };
+                self.decide(request, SqlPhase::Parse, analysis, Vec::new(), payload, desk);
             }
             tag::BIND => self.bind(frame, desk)?,
             tag::EXECUTE => {
@@ -128,8 +135,10 @@ impl Relay {
                     self.refuse_batch(missing("34000", "portal", name), desk);
                     return Ok(());
                 };
-                let payload = digest_of(&[portal.digest.as_bytes(), &frame.bytes]);
-                let (analysis, parameters) = (Arc::clone(&portal.analysis), portal.parameters.clone());
+                let analysis = self.judged(Arc::clone(&portal.analysis));
+                let beyond = beyond(&portal.analysis, &analysis);
+                let payload = digest_of(&[portal.digest.as_bytes(), &frame.bytes, beyond]);
+                let parameters = portal.parameters.clone();
                 let request = Request::Execute { portal: Box::from(name), frame };
                 self.decide(request, SqlPhase::Execute, analysis, parameters, payload, desk);
             }
@@ -150,7 +159,10 @@ impl Relay {
                         self.refuse_batch(name_too_long(), desk);
                         return Ok(());
                     }
-                    Name::Statement(name) => Undo::Statement(Box::from(name), self.statements.remove(name)),
+                    Name::Statement(name) => {
+                        self.names.forget(name);
+                        Undo::Statement(Box::from(name), self.statements.remove(name))
+                    }
                     Name::Portal(name) => Undo::Portal(Box::from(name), self.portals.remove(name)),
                 };
                 self.forward_in_batch(frame.bytes, Expect::Close { undo }, desk);
@@ -225,6 +237,7 @@ impl Relay {
             analysis: Arc::clone(&prepared.analysis),
             parameters: bind.parameters,
             digest: digest_of(&[prepared.digest.as_bytes(), &frame.bytes]),
+            started: false,
         };
         let undo =
             Undo::Portal(Box::from(bind.portal), self.portals.insert(Box::from(bind.portal), portal));
@@ -299,8 +312,15 @@ impl Relay {
         if let Some(objection) = objection(&analysis, resolved.as_deref()) {
             return self.object(event, &objection, simple, desk);
         }
-        self.note_effects(&analysis, desk);
         let masks = Masks::new(plan, resolved, &analysis);
+        if let Request::Execute { portal, .. } = &request
+            && let Some(portal) = self.portals.get_mut(portal)
+            && std::mem::replace(&mut portal.started, true)
+            && let Some(objection) = again_objection(&portal.analysis, &masks)
+        {
+            return self.object(event, &objection, simple, desk);
+        }
+        self.note_effects(event, &analysis, desk);
         self.touched_masked |= masks.hides_reports();
         match request {
             Request::Query { frame } => {
@@ -309,7 +329,8 @@ impl Relay {
                 self.pipeline.push(Expect::Query(RunningQuery { event, rows: None, failed: None, masks }));
                 desk.upstream(frame.bytes);
             }
-            Request::Parse { frame, name, digest } => {
+            Request::Parse { frame, name, digest, text: analysis } => {
+                self.names.forget(&name);
                 let old = self.statements.insert(name.clone(), Prepared { analysis, digest });
                 let undo = Undo::Statement(name, old);
                 self.forward_in_batch(frame.bytes, Expect::Parse { event, undo }, desk);
@@ -375,16 +396,19 @@ impl Relay {
     }
 
     /// Keeps our tables of names the target's, where SQL can change what a name stands for.
-    fn note_effects(&mut self, analysis: &Analysis, desk: &Desk<'_>) {
+    fn note_effects(&mut self, event: EventId, analysis: &Arc<Analysis>, desk: &Desk<'_>) {
+        self.names.note(event, analysis);
         for statement in &analysis.statements {
-            match statement.kind {
+            match &statement.prepared {
                 // PREPARE shares its names with Parse. A name that is taken can not be prepared again, so
                 // what we know stays true until SQL frees names.
-                "deallocate" | "deallocate_all" | "discard_all" => self.names_freed = true,
-                "prepare" if self.names_freed => self.statements.clear(),
-                // Shares its names with Bind.
-                "declare_cursor" => self.portals.clear(),
+                Some(sql::Prepared::Deallocate { .. }) => self.names_freed = true,
+                Some(sql::Prepared::Prepare { .. }) if self.names_freed => self.statements.clear(),
                 _ => {}
+            }
+            if statement.kind == "declare_cursor" {
+                // Shares its names with Bind.
+                self.portals.clear();
             }
             if statement.effects.ddl {
                 self.catalog.outdate();
