@@ -41,7 +41,7 @@ fn asked(text: &str, parameters: Vec<Parameter>, quorum: u8, asking: Principal) 
         fingerprint: "".into(),
         grade: Grade::Verified,
         grade_reason: None,
-        statements: Vec::new(),
+        statements: Arc::default(),
     };
     NewRequest {
         session: Arc::new(SessionContext {

@@ -126,7 +126,7 @@ fn event() -> Event {
         fingerprint: "0123456789abcdef".into(),
         grade: Grade::Verified,
         grade_reason: None,
-        statements: Vec::new(),
+        statements: Arc::default(),
     };
     let facet = Facet::Sql(SqlEvent {
         phase: SqlPhase::Query,

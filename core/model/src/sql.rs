@@ -103,8 +103,9 @@ pub struct Analysis {
     pub grade: Grade,
     /// Why the grade is not `verified`: for people, without values from the text.
     pub grade_reason: Option<Arc<str>>,
-    /// Its statements, in order. None for an empty text.
-    pub statements: Vec<Statement>,
+    /// Its statements, in order. None for an empty text. Texts that differ in the values of literals only
+    /// may share them.
+    pub statements: Arc<[Statement]>,
 }
 
 impl Analysis {

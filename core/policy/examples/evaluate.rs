@@ -146,7 +146,7 @@ fn event(number: usize) -> Arc<Event> {
         fingerprint: "0123456789abcdef".into(),
         grade: Grade::Verified,
         grade_reason: None,
-        statements: vec![statement],
+        statements: Arc::new([statement]),
     };
     let sql = SqlEvent { phase: SqlPhase::Query, analysis: Arc::new(analysis), parameters: Vec::new() };
     Arc::new(Event { id: EventId::FIRST, payload: Digest::new([7; 32]), facet: Facet::Sql(sql) })

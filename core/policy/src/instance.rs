@@ -10,7 +10,7 @@ use wasmtime::{
 
 use crate::{
     contract::{EventHandle, ManifestHandle, VerdictHandle, verdict::Draft},
-    guest::{Guest, Stop},
+    guest::{Guest, Seen, Stop},
     manifest::{Inputs, ManifestDraft},
     module::{Module, ModuleError, Plan},
 };
@@ -44,27 +44,27 @@ impl Instance {
         Ok(Self { store, evaluate, deadline, ticks })
     }
 
-    /// Asks for a verdict.
+    /// Asks for a verdict. Says too what it rests on.
     pub(crate) async fn evaluate(
         &mut self,
         session: &Arc<SessionContext>,
         event: &Arc<Event>,
         now: SystemTime,
-    ) -> Result<Draft, Failure> {
+    ) -> Result<(Draft, Seen), Failure> {
         let guest = self.store.data_mut();
         guest.begin(self.ticks.budget(self.deadline));
         guest.show(Arc::clone(session), Arc::clone(event), now);
         self.store.set_epoch_deadline(1);
         let answer = self.evaluate.call_async(&mut self.store, (Resource::new_borrow(0),)).await;
         let guest = self.store.data_mut();
-        guest.hide();
+        let seen = guest.hide();
         let draft = match answer {
             Ok((verdict,)) => guest.drafts.take(&verdict).map_err(|stop| Failure::stopped(&stop)),
             Err(error) => Err(Failure::of(&error, guest)),
         }?;
         // The verdicts that it did not return are gone too, and with them what they hold.
         guest.drafts.clear();
-        Ok(draft)
+        Ok((draft, seen))
     }
 }
 

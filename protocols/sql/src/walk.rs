@@ -42,6 +42,8 @@ pub(crate) struct Reading {
     pub(crate) kind: Option<&'static str>,
     /// Every name that a CTE has in it.
     pub(crate) ctes: Vec<Arc<str>>,
+    /// Where its constants are, in bytes of the text: those on whose values nothing here depends.
+    pub(crate) passed: Vec<usize>,
     /// Why it is not understood.
     pub(crate) doubt: Option<&'static str>,
 }
@@ -71,7 +73,8 @@ fn read(node: &NodeEnum, mut walk: Walk) -> Reading {
             .map(|columns| columns.into_iter().map(|column| column.origin.into_output()).collect()),
         prepared: None,
     };
-    Reading { statement, kind, ctes: walk.cte_names, doubt: walk.doubt }
+    let passed = if walk.values_count { Vec::new() } else { walk.passed };
+    Reading { statement, kind, ctes: walk.cte_names, passed, doubt: walk.doubt }
 }
 
 /// The state of one walk.
@@ -85,6 +88,11 @@ pub(crate) struct Walk {
     /// Set where a part of the statement says more about it than its node does.
     kind_found: Option<&'static str>,
     doubt: Option<&'static str>,
+    /// Where the constants are that were passed without a look at their values.
+    passed: Vec<usize>,
+    /// Did anything look at the value of a constant? Whatever does must say so: texts that differ in
+    /// values only are taken to mean the same if nothing did.
+    values_count: bool,
     /// The CTEs that can be seen here, innermost last.
     ctes: Vec<Cte>,
     /// The names of all CTEs there were.
@@ -226,9 +234,9 @@ impl Walk {
     fn node(&mut self, node: &NodeEnum) {
         use NodeEnum as N;
         match node {
-            // Constants and names that stand for nothing by themselves.
-            N::AConst(_)
-            | N::Integer(_)
+            N::AConst(constant) => self.passed.extend(usize::try_from(constant.location).ok()),
+            // Names that stand for nothing by themselves.
+            N::Integer(_)
             | N::Float(_)
             | N::Boolean(_)
             | N::String(_)

@@ -63,7 +63,7 @@ impl Names {
     /// Notes what a message that is sent now does to names.
     pub(super) fn note(&mut self, event: EventId, analysis: &Arc<Analysis>) {
         let mut bodies: Vec<(Arc<str>, Body)> = Vec::new();
-        for statement in &analysis.statements {
+        for statement in analysis.statements.iter() {
             if hidden_code(statement) {
                 bodies.clear();
                 self.forget_all();
@@ -133,7 +133,7 @@ impl Relay {
         let mut only_local = false;
         let mut statements = Vec::with_capacity(analysis.statements.len());
         let mut origins: Vec<Arc<Analysis>> = Vec::new();
-        for statement in &analysis.statements {
+        for statement in analysis.statements.iter() {
             let body = match &statement.prepared {
                 Some(Prepared::Execute { name, .. }) => match local.get(name) {
                     Some(body) => body.clone(),
@@ -240,7 +240,7 @@ fn shown_with(sent: &Analysis, origins: &[Arc<Analysis>], statements: Vec<Statem
         fingerprint,
         grade: sent.grade,
         grade_reason: sent.grade_reason.clone(),
-        statements,
+        statements: Arc::from(statements),
     }
 }
 

@@ -398,7 +398,7 @@ impl Relay {
     /// Keeps our tables of names the target's, where SQL can change what a name stands for.
     fn note_effects(&mut self, event: EventId, analysis: &Arc<Analysis>, desk: &Desk<'_>) {
         self.names.note(event, analysis);
-        for statement in &analysis.statements {
+        for statement in analysis.statements.iter() {
             match &statement.prepared {
                 // PREPARE shares its names with Parse. A name that is taken can not be prepared again, so
                 // what we know stays true until SQL frees names.

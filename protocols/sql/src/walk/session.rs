@@ -50,6 +50,7 @@ impl Walk {
     /// `set_config(name, value, local)` in a query is a SET in another spelling: where it names the role
     /// or the lexer, or does not say what it names, that is what the statement is.
     pub(super) fn set_config(&mut self, args: &[protobuf::Node]) {
+        self.values_count = true;
         let mut arguments = args.iter().map(constant);
         let setting = arguments.next().flatten();
         let value = arguments.next().flatten();
