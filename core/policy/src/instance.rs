@@ -28,6 +28,7 @@ impl Instance {
     /// Makes an instance and gives it its settings.
     pub(crate) async fn start(module: &Module, settings: &str) -> Result<Self, StartError> {
         let plan = &module.plan;
+        let _running = plan.ticks.run();
         let mut store = store(plan, module.manifest().inputs);
         let started = async {
             let instance = plan.pre.instantiate_async(&mut store).await?;
@@ -51,6 +52,7 @@ impl Instance {
         event: &Arc<Event>,
         now: SystemTime,
     ) -> Result<(Draft, Seen), Failure> {
+        let _running = self.ticks.run();
         let guest = self.store.data_mut();
         guest.begin(self.ticks.budget(self.deadline));
         guest.show(Arc::clone(session), Arc::clone(event), now);
@@ -70,6 +72,7 @@ impl Instance {
 
 /// Asks a module what it is, in an instance that lives for this only.
 pub(crate) async fn describe(plan: &Plan) -> Result<ManifestDraft, ModuleError> {
+    let _running = plan.ticks.run();
     let mut store = store(plan, Inputs::default());
     let failed = |error: wasmtime::Error, store: &Store<Guest>| {
         ModuleError::Describe(Failure::of(&error, store.data()))
