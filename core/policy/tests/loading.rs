@@ -178,6 +178,20 @@ async fn an_answer_holds_for_other_literals_unless_the_module_read_them() {
 }
 
 #[tokio::test]
+async fn f022_a_session_that_rests_holds_no_instance_and_is_judged_all_the_same() {
+    let folder = Folder::new();
+    folder.hostile("p", "canary");
+    let set = folder.set(&host());
+    let (mut instances, alice) = (SessionPolicies::new(), session("alice", &[]));
+    let first = judge_again(&mut instances, &set, &alice, &query("select 1")).await;
+    assert!(instances.holds_instances());
+    instances.rest();
+    assert!(!instances.holds_instances());
+    let next = judge_again(&mut instances, &set, &alice, &query("select 2")).await;
+    assert_eq!((reason(&first), reason(&next)), ("alice", "alice"), "the instance is a new one");
+}
+
+#[tokio::test]
 async fn an_answer_does_not_outlive_its_set() {
     let host = host();
     let (one, other) = (Folder::new(), Folder::new());

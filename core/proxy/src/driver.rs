@@ -11,7 +11,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use gatewright_model::{
         ConnectRequest, Credential, Input, Output, ProtocolError, Rejection, Session, Side, TlsInfo,
     },
 };
-use tokio::time::{Sleep, sleep_until, timeout};
+use tokio::time::{Sleep, sleep, sleep_until, timeout};
 
 use crate::{
     enforce::{Enforcer, Held, Verdict},
@@ -48,11 +48,28 @@ pub struct Driver {
     held: Option<Held>,
     wake: Option<Pin<Box<Sleep>>>,
     expiry: Option<Pin<Box<Sleep>>>,
+    rest: Option<Rest>,
     /// Bytes that the session took in since it last asked for anything.
     unanswered: usize,
     events: u64,
     end: Option<&'static str>,
 }
+
+/// A look at whether the session is idle.
+struct Rest {
+    at: Pin<Box<Sleep>>,
+    /// Events there had been when it was set: if there are more by then, the session is not.
+    events: u64,
+}
+
+impl Rest {
+    fn after(events: u64) -> Self {
+        Self { at: Box::pin(sleep(IDLE)), events }
+    }
+}
+
+/// A session without an event for so long is idle; for up to twice as long it may be taken for active.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// Something that happened.
 enum Happened {
@@ -61,6 +78,8 @@ enum Happened {
     Gone(Side),
     Woken,
     Expired,
+    /// The time has come to see whether the session rests.
+    Quiet,
     Settled(Settled),
     Drain,
     End,
@@ -74,7 +93,7 @@ const HIGH_WATER: usize = 256 << 10;
 const LIGHT_INPUT: usize = 32 << 10;
 
 /// How long a peer may take to accept the last bytes before its connection is cut.
-const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(5);
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 impl Driver {
     /// Makes ready to drive `session` for a client that was just accepted.
@@ -97,6 +116,7 @@ impl Driver {
             held: None,
             wake: None,
             expiry: None,
+            rest: None,
             unanswered: 0,
             events: 0,
             end: None,
@@ -159,6 +179,7 @@ impl Driver {
                 self.withdraw().await;
                 self.terminate("auth.expired", "the credential of this session has expired");
             }
+            Happened::Quiet => self.rest(),
             Happened::Settled(settled) => {
                 if let (Some(held), Some(enforcer)) = (self.held.take(), &mut self.enforcer) {
                     let verdict = enforcer.settle(held, &settled).await;
@@ -191,6 +212,9 @@ impl Driver {
                     // Asked before identity was proved, a session gets no answer: and that is a refusal.
                     if let Some(enforcer) = &mut self.enforcer {
                         let verdict = enforcer.enforce(event).await;
+                        if self.rest.is_none() && enforcer.is_awake() {
+                            self.rest = Some(Rest::after(self.events));
+                        }
                         self.pronounce(verdict);
                     }
                 }
@@ -362,6 +386,15 @@ impl Driver {
         }
     }
 
+    fn rest(&mut self) {
+        let Some(rest) = self.rest.take() else { return };
+        if rest.events != self.events {
+            self.rest = Some(Rest::after(self.events));
+        } else if let Some(enforcer) = &mut self.enforcer {
+            enforcer.rest();
+        }
+    }
+
     fn terminate(&mut self, code: &'static str, message: &str) {
         self.note_end(code);
         let (message, remedy) = (Arc::from(message), Arc::from("connect again"));
@@ -397,6 +430,9 @@ impl Driver {
         }
         if self.expiry.as_mut().is_some_and(|expiry| expiry.as_mut().poll(context).is_ready()) {
             return Poll::Ready(Happened::Expired);
+        }
+        if self.rest.as_mut().is_some_and(|rest| rest.at.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(Happened::Quiet);
         }
         Poll::Pending
     }

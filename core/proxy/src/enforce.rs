@@ -150,6 +150,16 @@ impl Enforcer {
         }
     }
 
+    /// Does it hold memory that an idle session should give back with [`Enforcer::rest`]?
+    pub fn is_awake(&self) -> bool {
+        self.policies.holds_instances()
+    }
+
+    /// The session is idle.
+    pub fn rest(&mut self) {
+        self.policies.rest();
+    }
+
     /// The session that is enforced on.
     pub const fn session(&self) -> &Arc<SessionContext> {
         &self.session
