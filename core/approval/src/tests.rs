@@ -30,6 +30,7 @@ fn principal(subject: &str, groups: &[&str], actors: &[&str]) -> Principal {
         actors: actors.iter().map(|actor| Arc::from(*actor)).collect(),
         claims: Vec::new(),
         credential: "t1".into(),
+        issued_at: None,
         expires_at: None,
     }
 }

@@ -112,6 +112,7 @@ fn session() -> SessionContext {
             actors: vec!["agent-7".into()],
             claims: Vec::new(),
             credential: "c1".into(),
+            issued_at: None,
             expires_at: None,
         }),
         opened_at: SystemTime::now(),

@@ -112,6 +112,7 @@ fn session() -> Arc<SessionContext> {
         actors: Vec::new(),
         claims: Vec::new(),
         credential: "c".into(),
+        issued_at: None,
         expires_at: None,
     };
     Arc::new(SessionContext {

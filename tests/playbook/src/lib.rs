@@ -201,6 +201,7 @@ impl Play {
             actors: Vec::new(),
             claims: Vec::new(),
             credential: "t1".into(),
+            issued_at: None,
             expires_at: None,
         })));
     }

@@ -146,6 +146,7 @@ fn drop_table() -> NewRequest {
         actors: vec!["agent-7".into()],
         claims: Vec::new(),
         credential: "t1".into(),
+        issued_at: None,
         expires_at: None,
     };
     let session = SessionContext {
