@@ -58,7 +58,8 @@ impl RevocationScope {
         let names = [("token", &self.credential), ("subject", &self.subject), ("issuer", &self.issuer)];
         for (what, text) in names {
             if let Some(text) = text {
-                name::parse(text).map_err(|problem| ScopeError::Name { what, problem: problem.as_str() })?;
+                name::parse(text)
+                    .map_err(|problem| ScopeError::Name { what, problem: problem.as_str() })?;
             }
         }
         if self.issued_before.is_none() && names.iter().all(|(_, text)| text.is_none()) {
@@ -77,9 +78,9 @@ impl RevocationScope {
         is(&self.credential, &principal.credential)
             && is(&self.issuer, &principal.issuer)
             && self.subject.as_ref().is_none_or(|subject| principal.involves(subject))
-            && self.issued_before.is_none_or(|limit| {
-                principal.issued_at.is_none_or(|issued| issued < limit + allowance)
-            })
+            && self
+                .issued_before
+                .is_none_or(|limit| principal.issued_at.is_none_or(|issued| issued < limit + allowance))
     }
 
     /// Would it keep out whoever holds this proof, with any token that they could get anew?
@@ -145,7 +146,8 @@ fn seconds(time: SystemTime) -> u64 {
 pub fn parse(file: &[u8]) -> Result<Vec<Revocation>, ListError> {
     let text = std::str::from_utf8(file).map_err(|_| ListError::Form)?;
     let (head, lines) = text.split_once('\n').ok_or(ListError::Form)?;
-    let digest = head.strip_prefix(FORMAT).and_then(|rest| rest.strip_prefix(' ')).ok_or(ListError::Form)?;
+    let digest =
+        head.strip_prefix(FORMAT).and_then(|rest| rest.strip_prefix(' ')).ok_or(ListError::Form)?;
     if digest != hex::encode(Sha256::digest(lines)) {
         return Err(ListError::Digest);
     }
@@ -245,7 +247,13 @@ mod tests {
     }
 
     fn revocation(scope: RevocationScope) -> Revocation {
-        Revocation { id: "r1".into(), scope, since: at(100), by: "olga".into(), reason: "lost \"laptop\"".into() }
+        Revocation {
+            id: "r1".into(),
+            scope,
+            since: at(100),
+            by: "olga".into(),
+            reason: "lost \"laptop\"".into(),
+        }
     }
 
     #[test]

@@ -28,8 +28,9 @@ use gatewright_model::{
 use tokio::time::{Sleep, sleep, sleep_until, timeout};
 
 use crate::{
-    enforce::{Enforcer, Held, Verdict},
+    enforce::{self, Enforcer, Held, Verdict},
     listener::Door,
+    sessions::{End, Ending, Entered},
     shutdown::DrainGuard,
     transport::Connection,
     upstream,
@@ -49,6 +50,9 @@ pub struct Driver {
     wake: Option<Pin<Box<Sleep>>>,
     expiry: Option<Pin<Box<Sleep>>>,
     rest: Option<Rest>,
+    /// Where somebody outside says that the session is to end.
+    ending: Arc<Ending>,
+    entered: Option<Entered>,
     /// Bytes that the session took in since it last asked for anything.
     unanswered: usize,
     events: u64,
@@ -80,6 +84,8 @@ enum Happened {
     Expired,
     /// The time has come to see whether the session rests.
     Quiet,
+    /// Somebody outside ended the session.
+    Ended(End),
     Settled(Settled),
     Drain,
     End,
@@ -117,6 +123,8 @@ impl Driver {
             wake: None,
             expiry: None,
             rest: None,
+            ending: Arc::default(),
+            entered: None,
             unanswered: 0,
             events: 0,
             end: None,
@@ -128,7 +136,9 @@ impl Driver {
         let mut ending = guard.clone();
         let drained = guard.drained();
         let ended = ending.ended();
-        tokio::pin!(drained, ended);
+        let ending = Arc::clone(&self.ending);
+        let told = ending.told();
+        tokio::pin!(drained, ended, told);
         let mut draining = false;
         if let Some(input) = first {
             self.tell(input);
@@ -145,6 +155,9 @@ impl Driver {
                 if !draining && drained.as_mut().poll(context).is_ready() {
                     draining = true;
                     return Poll::Ready(Happened::Drain);
+                }
+                if let Poll::Ready(end) = told.as_mut().poll(context) {
+                    return Poll::Ready(Happened::Ended(end));
                 }
                 ended.as_mut().poll(context).map(|()| Happened::End)
             })
@@ -177,7 +190,11 @@ impl Driver {
             Happened::Expired => {
                 self.expiry = None;
                 self.withdraw().await;
-                self.terminate("auth.expired", "the credential of this session has expired");
+                self.terminate(enforce::expiry());
+            }
+            Happened::Ended(end) => {
+                self.withdraw().await;
+                self.terminate(end.rejection());
             }
             Happened::Quiet => self.rest(),
             Happened::Settled(settled) => {
@@ -192,7 +209,11 @@ impl Driver {
             }
             Happened::End => {
                 self.withdraw().await;
-                self.terminate("gateway.terminated", "the gateway is shutting down");
+                self.terminate(Rejection {
+                    code: "gateway.terminated",
+                    message: Arc::from("the gateway is shutting down"),
+                    remedy: Arc::from("connect again"),
+                });
             }
         }
     }
@@ -293,12 +314,19 @@ impl Driver {
                 principal,
                 opened_at: SystemTime::now(),
             });
+            // In this order: whoever is revoked meanwhile is found among those who entered, or is in the list.
+            let sessions = &self.door.enforcement.sessions;
+            self.entered = Some(sessions.enter(&context, &self.ending));
+            if let Err(error) = self.door.verifier.check_revocations(&context.principal) {
+                return self.reject(error.rejection());
+            }
             let record = Record::SessionOpened(&context);
             if let Err(error) = self.door.enforcement.log.append(SystemTime::now(), &record) {
                 tracing::error!(%error, "a session is refused because it could not be recorded");
                 return self.tell(Input::Unreachable);
             }
-            self.enforcer = Some(Enforcer::new(Arc::clone(&self.door.enforcement), context));
+            let (shared, ending) = (Arc::clone(&self.door.enforcement), Arc::clone(&self.ending));
+            self.enforcer = Some(Enforcer::new(shared, context, ending));
         }
         match upstream::connect(&target).await {
             Ok(connection) => {
@@ -395,13 +423,19 @@ impl Driver {
         }
     }
 
-    fn terminate(&mut self, code: &'static str, message: &str) {
-        self.note_end(code);
-        let (message, remedy) = (Arc::from(message), Arc::from("connect again"));
-        self.tell(Input::Terminate(Rejection { code, message, remedy }));
+    fn terminate(&mut self, rejection: Rejection) {
+        self.note_end(rejection.code);
+        self.tell(Input::Terminate(rejection));
     }
 
     fn poll_happened(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
+        // First, and not when nothing else is left to do: a client that never stops sending ends, too.
+        if let Some(end) = self.ending.why() {
+            return Poll::Ready(Happened::Ended(end));
+        }
+        if self.expiry.as_mut().is_some_and(|expiry| expiry.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(Happened::Expired);
+        }
         for side in [Side::Upstream, Side::Downstream] {
             let Some(connection) = self.connection(side) else { continue };
             if let Poll::Ready(Err(_)) = connection.poll_flush(context) {
@@ -427,9 +461,6 @@ impl Driver {
         }
         if self.wake.as_mut().is_some_and(|wake| wake.as_mut().poll(context).is_ready()) {
             return Poll::Ready(Happened::Woken);
-        }
-        if self.expiry.as_mut().is_some_and(|expiry| expiry.as_mut().poll(context).is_ready()) {
-            return Poll::Ready(Happened::Expired);
         }
         if self.rest.as_mut().is_some_and(|rest| rest.at.as_mut().poll(context).is_ready()) {
             return Poll::Ready(Happened::Quiet);
