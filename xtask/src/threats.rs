@@ -53,8 +53,6 @@ struct Row<'a> {
 fn table() -> Result<String> {
     let text = read(&repository().join(ROWS))?;
     let tests = tests()?;
-    let mut held = 0;
-    let mut body = String::new();
     let mut rows = Vec::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let Some(row) = row(line) else {
@@ -64,33 +62,61 @@ fn table() -> Result<String> {
         };
         rows.push(row);
     }
-    for row in &rows {
-        let state = match (tests.get(row.id), row.open) {
-            (Some(names), open) => {
-                held += 1;
-                let mut cell: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-                if open.starts_with("partly") {
-                    cell.push(open.to_owned());
-                }
-                cell.join("<br>")
-            }
-            (None, "") => {
-                return Err(Error::new(format!(
-                    "{} has no test, and {ROWS} does not say why it is open",
-                    row.id
-                ))
-                .remedy(
-                    "name a test after it, like `a012_...`, or say in the third column why it is open",
-                ));
-            }
-            (None, open) => format!("open: {open}"),
-        };
-        body.push_str(&format!("| {} | {} | {state} |\n", row.id, row.class));
-    }
     if let Some(stray) = tests.keys().find(|id| !rows.iter().any(|row| row.id == id.as_str())) {
         return Err(Error::new(format!("a test is named for the row {stray}, which {ROWS} does not have")));
     }
-    Ok(format!("{HEAD}\n{held} of {} rows have a test.\n\n{COLUMNS}{body}", rows.len()))
+    let mut page = HEAD.to_owned();
+    for (letter, title) in [('A', "Attacks"), ('F', "Faults")] {
+        let own = || rows.iter().filter(|row| row.id.starts_with(letter));
+        let mut body = String::new();
+        let mut counts = BTreeMap::from([("tested", 0), ("partly", 0), ("open", 0)]);
+        for row in own() {
+            let names = tests.get(row.id).map(Vec::as_slice).unwrap_or_default();
+            let (word, status) = status(row, names)?;
+            *counts.entry(word).or_default() += 1;
+            let names: Vec<String> = names.iter().map(Test::link).collect();
+            body.push_str(&format!("| {} | {} | {status} | {} |\n", row.id, row.class, names.join("<br>")));
+        }
+        let count = |word| counts.get(word).copied().unwrap_or_default();
+        page.push_str(&format!(
+            "\n## {title}\n\nOf {} rows, {} are tested, {} in part, {} are open.\n\n{COLUMNS}{body}",
+            own().count(),
+            count("tested"),
+            count("partly"),
+            count("open"),
+        ));
+    }
+    Ok(page)
+}
+
+/// Where a row stands: in one word, and as the table says it.
+fn status(row: &Row<'_>, tests: &[Test]) -> Result<(&'static str, String)> {
+    match (tests, row.open) {
+        ([], "") => {
+            Err(Error::new(format!("{} has no test, and {ROWS} does not say why it is open", row.id))
+                .remedy("name a test after it, like `a012_...`, or say in the third column why it is open"))
+        }
+        ([], open) => Ok(("open", format!("**open**: {open}"))),
+        (_, open) => match open.strip_prefix("partly: ") {
+            Some(rest) => Ok(("partly", format!("**partly**: {rest}"))),
+            None => Ok(("tested", "tested".to_owned())),
+        },
+    }
+}
+
+/// A test that carries a row in its name.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Test {
+    file: String,
+    name: String,
+}
+
+impl Test {
+    /// What it says, without its row, as a link to where it stands.
+    fn link(&self) -> String {
+        let says = self.name.split_once('_').map_or(self.name.as_str(), |(_, says)| says);
+        format!("[{}](../{})", says.replace('_', " "), self.file)
+    }
 }
 
 fn row(line: &str) -> Option<Row<'_>> {
@@ -100,15 +126,16 @@ fn row(line: &str) -> Option<Row<'_>> {
 }
 
 /// Every test that carries a row in its name, by row.
-fn tests() -> Result<BTreeMap<String, Vec<String>>> {
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn tests() -> Result<BTreeMap<String, Vec<Test>>> {
+    let mut found: BTreeMap<String, Vec<Test>> = BTreeMap::new();
     for part in ["core", "protocols", "tests", "plugin-sdk", "plugins"] {
         for file in rust_files(&repository().join(part))? {
             let text = read(&file)?;
             let shown = file.strip_prefix(repository()).unwrap_or(&file).display().to_string();
             for name in text.lines().filter_map(test_name) {
                 if let Some(id) = row_of(name) {
-                    found.entry(id).or_default().push(format!("{shown}: {name}"));
+                    let test = Test { file: shown.clone(), name: name.to_owned() };
+                    found.entry(id).or_default().push(test);
                 }
             }
         }
@@ -172,11 +199,17 @@ fn write(path: &Path, text: &str) -> Result<()> {
 
 const HEAD: &str = "# Threats and faults, and the tests that hold them
 
-Written by `cargo xtask threats` from `tests/attacks/threats.tsv` and the names of the tests; CI runs every test
-named here on every change, and fails when this page is out of date. A row that is open says why.
+Written by `cargo xtask threats` from `tests/attacks/threats.tsv` and the names of the tests. A row is *tested* when
+tests carry it in their name; *partly*, when they hold a part of it, and it says which part is missing; *open*, when
+there is none, and it says why.
+
+Each test is named by the sentence that it holds, behind its row: `a009_a_session_ends_when_its_token_expires`. To run
+the tests of a row: `cargo nextest run --workspace a009_`. CI runs all of them on every change and fails when one does,
+or when this page is out of date: the last result of a row is that of the commit. It is not written here, where nobody
+could tell whether it was still true.
 ";
 
-const COLUMNS: &str = "| Row | What | Held by |\n| --- | --- | --- |\n";
+const COLUMNS: &str = "| Row | What | Status | Tests |\n| --- | --- | --- | --- |\n";
 
 #[cfg(test)]
 mod tests {
@@ -189,6 +222,17 @@ mod tests {
         assert_eq!(test_name("fn a100_reading() {").and_then(row_of), Some("A100".to_owned()));
         assert_eq!(test_name("fn add_one() {").and_then(row_of), None);
         assert_eq!(test_name("let a012_x = 1;").and_then(row_of), None);
+    }
+
+    #[test]
+    fn a_row_says_where_it_stands() {
+        let test = Test { file: "tests/x.rs".to_owned(), name: "a012_a_lexer_is_not_fooled".to_owned() };
+        assert_eq!(test.link(), "[a lexer is not fooled](../tests/x.rs)");
+        let stands = |open, tests: &[Test]| status(&Row { id: "A12", class: "Lexer", open }, tests);
+        assert_eq!(stands("no test yet", std::slice::from_ref(&test)).unwrap().1, "tested");
+        assert_eq!(stands("partly: not at night", &[test]).unwrap().1, "**partly**: not at night");
+        assert_eq!(stands("no test yet", &[]).unwrap(), ("open", "**open**: no test yet".to_owned()));
+        assert!(stands("", &[]).is_err());
     }
 
     #[test]

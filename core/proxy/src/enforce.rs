@@ -15,6 +15,7 @@ use gatewright_model::{
     id::{ApprovalId, EventId},
     mask::MaskPlan,
     permit::{Denial, Permit},
+    principal::Principal,
     session::{Outcome, OutcomeResult, Rejection},
 };
 use gatewright_policy::{Policies, SessionPolicies};
@@ -151,11 +152,7 @@ impl Enforcer {
     /// Gives leave, unless the session was ended, or its credential has expired, while the event waited for
     /// its policies, for the disk or for a person.
     fn permit(&self, event: EventId, masks: Option<Arc<MaskPlan>>) -> Verdict {
-        let expired = || {
-            let expires_at = self.session.principal.expires_at;
-            expires_at.is_some_and(|end| SystemTime::now() >= end).then(expiry)
-        };
-        match self.ending.why().map(End::rejection).or_else(expired) {
+        match barred(&self.ending, &self.session.principal, SystemTime::now()) {
             None => Verdict::Permit(Permit::mint(event, masks)),
             Some(rejection) => {
                 self.refused(event, rejection.code);
@@ -279,6 +276,12 @@ impl Enforcer {
     }
 }
 
+/// Why a session gets no permit any more, whatever its policies say.
+fn barred(ending: &Ending, principal: &Principal, now: SystemTime) -> Option<Rejection> {
+    let expired = principal.expires_at.is_some_and(|end| now >= end);
+    ending.why().map(End::rejection).or_else(|| expired.then(expiry))
+}
+
 /// What a client is told whose credential has expired in the middle of its session.
 pub fn expiry() -> Rejection {
     Rejection {
@@ -310,5 +313,36 @@ fn unasked(rule: &Arc<str>, error: &RequestError) -> Block {
         rule: Arc::clone(rule),
         reason: Arc::from(format!("it needs an approval, and none can be asked for: {error}")),
         remedy: Arc::from(error.remedy()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use gatewright_model::principal::PrincipalKind;
+
+    use super::*;
+
+    #[test]
+    fn a009_what_was_judged_before_the_end_gets_no_permit_after_it() {
+        let now = SystemTime::now();
+        let principal = Principal {
+            subject: "alice".into(),
+            issuer: "gatewright:builtin".into(),
+            kind: PrincipalKind::Human,
+            groups: Vec::new(),
+            actors: Vec::new(),
+            claims: Vec::new(),
+            credential: "t1".into(),
+            issued_at: None,
+            expires_at: Some(now),
+        };
+        let ending = Ending::default();
+        let code = |at| barred(&ending, &principal, at).map(|rejection| rejection.code);
+        assert_eq!(code(now - Duration::from_nanos(1)), None);
+        assert_eq!(code(now), Some("auth.expired"));
+        ending.tell(End::Revoked);
+        assert_eq!(code(now - Duration::from_secs(60)), Some("auth.revoked"));
     }
 }

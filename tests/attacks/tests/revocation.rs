@@ -148,8 +148,7 @@ fn a009_a_held_statement_of_a_revoked_principal_never_runs() {
     assert_eq!(evidence::text(records.of("approval_settled")[0], "state"), "withdrawn");
 }
 
-/// There is always more to read from it: whoever looks at revocations only when there is nothing else to do
-/// never looks.
+/// There is always more to read from it, and no statement of its own to refuse any more.
 #[test]
 fn a009_a_client_that_never_pauses_ends_as_well() {
     let scene = Scene::open().unwrap();
