@@ -3,6 +3,8 @@
 // What goes wrong in a helper fails the test as well.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::time::Duration;
+
 use gatewright_e2e::{Disk, Mint, Scene, Stage, eventually, policies, wire};
 
 fn scene_on(disk: &Disk) -> Scene {
@@ -77,6 +79,23 @@ fn f008_a_disk_that_failed_once_is_not_believed_again() {
     assert!(!scene.recorder.as_ref().unwrap().saw("unsafe"), "none of it reached the server");
     assert_eq!(scene.gateway.get("/readyz").unwrap().status, 503);
     // A start reads the log anew, and then knows what is in it.
+    scene.gateway.restart().unwrap();
+    assert_eq!(wire::tags(&session(&scene).query("select 1").unwrap()), "TDCZ");
+    assert!(scene.gateway.verify(&scene.gateway.evidence()).unwrap().status.success());
+}
+
+#[test]
+fn f009_a_gateway_whose_disk_hangs_can_still_be_stopped() {
+    let stage = Stage::new("disk").unwrap();
+    let disk = Disk::new(&stage).unwrap();
+    let mut scene = scene_on(&disk);
+    let mut client = session(&scene);
+    disk.hang().unwrap();
+    assert!(is_unrecorded(&client.query("update people set city = 'unsafe' where id = 1").unwrap()));
+    scene.gateway.terminate().unwrap();
+    let status = scene.gateway.wait(Duration::from_secs(120)).unwrap();
+    assert!(!status.success(), "that its last records may be lost is no good end: {}", scene.gateway.log());
+    disk.work().unwrap();
     scene.gateway.restart().unwrap();
     assert_eq!(wire::tags(&session(&scene).query("select 1").unwrap()), "TDCZ");
     assert!(scene.gateway.verify(&scene.gateway.evidence()).unwrap().status.success());
