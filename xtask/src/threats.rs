@@ -10,10 +10,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gatewright_testbed::{Error, Result, repository};
+use gatewright_testbed::{Error, Result, repository, target_directory};
 
 const ROWS: &str = "tests/attacks/threats.tsv";
 const TABLE: &str = "docs/threats.md";
+
+/// Where nextest reports what the last run said, below the target directory.
+const REPORT: &str = "nextest/default/junit.xml";
 
 /// Writes the table, or checks that it is up to date.
 ///
@@ -28,7 +31,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             Ok(())
         }
         [flag] if flag == "--check" => check(),
-        _ => Err(Error::new("`cargo xtask threats` takes --check or nothing")),
+        [flag] if flag == "--results" => results(),
+        _ => Err(Error::new("`cargo xtask threats` takes --check, --results or nothing")),
     }
 }
 
@@ -42,6 +46,46 @@ pub(crate) fn check() -> Result<()> {
         return Ok(());
     }
     Err(Error::new(format!("{TABLE} is not what the tests say")).remedy("run `cargo xtask threats`"))
+}
+
+/// Prints each row with what its tests said when they last ran here.
+///
+/// # Errors
+/// Where they did not run, or one of them failed.
+fn results() -> Result<()> {
+    let report = target_directory().join(REPORT);
+    let report = read(&report).map_err(|error| error.remedy("run `cargo nextest run --workspace`"))?;
+    let results = results_of(&report);
+    let rows = read(&repository().join(ROWS))?;
+    let tests = tests()?;
+    let mut failed = 0;
+    for row in rows.lines().filter_map(row) {
+        let own = tests.get(row.id).map(Vec::as_slice).unwrap_or_default();
+        let with = |result| own.iter().filter(|test| results.get(test.name.as_str()) == result).count();
+        let (good, bad, none) = (with(Some(&true)), with(Some(&false)), with(None));
+        failed += bad;
+        let counts = [(good, "passed"), (bad, "FAILED"), (none, "not run")];
+        let counts = counts.iter().filter(|(count, _)| *count > 0);
+        let counts: Vec<String> = counts.map(|(count, word)| format!("{count} {word}")).collect();
+        let counts = if own.is_empty() { "open".to_owned() } else { counts.join(", ") };
+        println!("{:<5} {:<60} {counts}", row.id, row.class);
+    }
+    if failed == 0 { Ok(()) } else { Err(Error::new(format!("{failed} tests of rows failed"))) }
+}
+
+/// Whether each test passed, by its own name without its module; of two with the same name, whether both did.
+/// The report is nextest's, of which the tags and their order are known: this is no reader of XML.
+fn results_of(report: &str) -> BTreeMap<&str, bool> {
+    let mut results = BTreeMap::new();
+    for case in report.split("<testcase ").skip(1) {
+        let Some((name, _)) = case.split_once("name=\"").and_then(|(_, rest)| rest.split_once('"')) else {
+            continue;
+        };
+        let name = name.rsplit("::").next().unwrap_or(name);
+        let passed = !case.contains("<failure") && !case.contains("<error");
+        results.entry(name).and_modify(|all| *all &= passed).or_insert(passed);
+    }
+    results
 }
 
 struct Row<'a> {
@@ -206,7 +250,7 @@ there is none, and it says why.
 Each test is named by the sentence that it holds, behind its row: `a009_a_session_ends_when_its_token_expires`. To run
 the tests of a row: `cargo nextest run --workspace a009_`. CI runs all of them on every change and fails when one does,
 or when this page is out of date: the last result of a row is that of the commit. It is not written here, where nobody
-could tell whether it was still true.
+could tell whether it was still true; `cargo xtask threats --results` prints it for the last run on a machine.
 ";
 
 const COLUMNS: &str = "| Row | What | Status | Tests |\n| --- | --- | --- | --- |\n";
@@ -222,6 +266,22 @@ mod tests {
         assert_eq!(test_name("fn a100_reading() {").and_then(row_of), Some("A100".to_owned()));
         assert_eq!(test_name("fn add_one() {").and_then(row_of), None);
         assert_eq!(test_name("let a012_x = 1;").and_then(row_of), None);
+    }
+
+    #[test]
+    fn results_are_those_of_the_last_run() {
+        let report = r#"<testsuites><testsuite name="x">
+            <testcase name="tests::a001_good" classname="x" time="0.1">
+            </testcase>
+            <testcase name="a002_bad" classname="x" time="0.1"><failure type="test failure">said</failure></testcase>
+            <testcase name="a003_twice" classname="x"></testcase>
+            <testcase name="a003_twice" classname="y"><failure/></testcase>
+            </testsuite></testsuites>"#;
+        let results = results_of(report);
+        assert_eq!(
+            results.into_iter().collect::<Vec<_>>(),
+            [("a001_good", true), ("a002_bad", false), ("a003_twice", false)]
+        );
     }
 
     #[test]
