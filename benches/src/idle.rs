@@ -17,7 +17,9 @@ const SESSIONS: u32 = 200;
 
 /// Memory of each proxy for each idle session.
 pub(crate) fn measure(paths: &Paths) -> Result<()> {
-    println!("Memory for each of {SESSIONS} idle sessions that each ran one statement:\n");
+    println!(
+        "Memory for each of {SESSIONS} sessions that ran one statement and have been idle for twelve seconds:\n"
+    );
     println!("| path | KiB a session |\n| --- | ---: |");
     for path in paths.each()? {
         let Some(pid) = path.proxy else { continue };
@@ -40,8 +42,8 @@ fn wait_until_open(paths: &Paths, path: &Path) -> Result<()> {
     loop {
         let open = paths.postgres.sql("postgres", question)?;
         if open.parse::<u32>().is_ok_and(|open| open >= SESSIONS) {
-            // What was allocated for the start is given back.
-            thread::sleep(Duration::from_secs(1));
+            // By then the sessions are idle, and what they do not need is given back.
+            thread::sleep(Duration::from_secs(12));
             return Ok(());
         }
         if start.elapsed() > Duration::from_secs(60) {

@@ -72,7 +72,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "threats",
-        arguments: "[--check]",
+        arguments: "[--check|--results]",
         what: "write docs/threats.md: which threat is held by which test",
         run: threats::run,
     },

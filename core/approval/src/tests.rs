@@ -30,6 +30,7 @@ fn principal(subject: &str, groups: &[&str], actors: &[&str]) -> Principal {
         actors: actors.iter().map(|actor| Arc::from(*actor)).collect(),
         claims: Vec::new(),
         credential: "t1".into(),
+        issued_at: None,
         expires_at: None,
     }
 }
@@ -41,7 +42,7 @@ fn asked(text: &str, parameters: Vec<Parameter>, quorum: u8, asking: Principal) 
         fingerprint: "".into(),
         grade: Grade::Verified,
         grade_reason: None,
-        statements: Vec::new(),
+        statements: Arc::default(),
     };
     NewRequest {
         session: Arc::new(SessionContext {

@@ -112,6 +112,7 @@ fn session() -> SessionContext {
             actors: vec!["agent-7".into()],
             claims: Vec::new(),
             credential: "c1".into(),
+            issued_at: None,
             expires_at: None,
         }),
         opened_at: SystemTime::now(),
@@ -126,7 +127,7 @@ fn event() -> Event {
         fingerprint: "0123456789abcdef".into(),
         grade: Grade::Verified,
         grade_reason: None,
-        statements: Vec::new(),
+        statements: Arc::default(),
     };
     let facet = Facet::Sql(SqlEvent {
         phase: SqlPhase::Query,

@@ -36,6 +36,7 @@ struct Handle {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
     append_deadline: Duration,
+    sync_deadline: Duration,
     /// Held for as long as this process writes: two writers would fork the chain.
     _lock: File,
 }
@@ -56,6 +57,9 @@ pub struct LogOptions {
     pub sync_interval: Duration,
     /// How long an append waits for a disk that hangs in the append before it, until it is refused.
     pub append_deadline: Duration,
+    /// How long a sync may take until appends are refused and those who wait for it are to wait no longer
+    /// (fault F9).
+    pub sync_deadline: Duration,
     /// Keys that signed this log before the present one.
     pub former_keys: Vec<VerifyingKey>,
 }
@@ -71,6 +75,7 @@ impl LogOptions {
             // The promise is 50 ms (P1); the sync itself needs some of it.
             sync_interval: Duration::from_millis(40),
             append_deadline: Duration::from_secs(2),
+            sync_deadline: Duration::from_secs(2),
             former_keys: Vec::new(),
         }
     }
@@ -98,7 +103,8 @@ pub enum Health {
     Full,
     /// The disk failed. Nobody can say what is on it before the log was opened anew.
     Broken(Fault),
-    /// The disk has not answered for the append deadline.
+    /// The disk has not answered for the deadline of an append or of a sync. Should it answer yet, the log
+    /// goes on, and writes down how many records it had to refuse.
     Slow,
     /// It was closed.
     Closed,
@@ -227,10 +233,12 @@ impl Log {
             thread: Mutex::new(Some(thread.map_err(&failed)?)),
             shared,
             append_deadline: options.append_deadline,
+            sync_deadline: options.sync_deadline,
             _lock: lock,
         }));
+        // However long it takes: nobody is served before.
         log.record_recovery(now, &start.recovery)
-            .and_then(|()| log.sync())
+            .and_then(|()| log.0.shared.sync_and_sign(None))
             .map_err(|error| failed(io::Error::other(error)))?;
         Ok((log, start.recovery))
     }
@@ -267,6 +275,8 @@ impl Log {
         // and one over a node, and write(2); see examples/append_cost.rs for what they cost.
         let mut fields = FIELDS.take();
         let encoded = line::encode_fields(record, &mut fields).map_err(|_| AppendError::NotARecord);
+        // A write would still succeed, into memory that a hanging disk may never take.
+        let encoded = encoded.and_then(|()| self.0.shared.check_progress(self.0.sync_deadline));
         let result = encoded.and_then(|()| {
             let mut writer =
                 self.0.shared.writer.try_lock_for(self.0.append_deadline).ok_or(AppendError::Slow)?;
@@ -280,24 +290,33 @@ impl Log {
 
     /// Resolves when the record of `receipt` is on the disk (fdatasync), and asks for that to be soon. All who
     /// wait at the same time share one sync.
+    ///
+    /// It has no clock: whoever awaits it gives up after [`Log::sync_deadline`], and takes the record for not
+    /// written. It may be on the disk nevertheless, then or later.
     pub fn durable(&self, receipt: Receipt) -> Durable {
         Durable { shared: Arc::clone(&self.0.shared), sequence: receipt.sequence, ticket: None }
     }
 
-    /// Writes and syncs everything that was appended and signs a checkpoint for it. Blocks meanwhile.
+    /// How long to wait for [`Log::durable`].
+    pub fn sync_deadline(&self) -> Duration {
+        self.0.sync_deadline
+    }
+
+    /// Writes and syncs everything that was appended and signs a checkpoint for it. Blocks meanwhile, for at
+    /// most the sync deadline.
     ///
     /// # Errors
     ///
-    /// The disk is full or failed, or the log was closed.
+    /// The disk is full, failed or hangs, or the log was closed.
     pub fn sync(&self) -> Result<(), AppendError> {
-        self.0.shared.sync_and_sign()
+        self.0.shared.sync_and_sign(Some(self.0.sync_deadline))
     }
 
     /// Closes the log in good order: everything is synced and signed. Clones can append no more.
     ///
     /// # Errors
     ///
-    /// The disk is full or failed. The log is closed nevertheless.
+    /// The disk is full, failed or hangs. The log is closed nevertheless.
     pub fn close(&self) -> Result<(), AppendError> {
         self.0.close()
     }
@@ -307,7 +326,14 @@ impl Log {
         let synced = self.0.shared.synced.load(Ordering::Acquire);
         let signed = self.0.shared.signed.load(Ordering::Acquire);
         match self.0.shared.writer.try_lock_for(self.0.append_deadline) {
-            Some(writer) => Status { health: writer.health.clone(), last: writer.next - 1, synced, signed },
+            Some(writer) => {
+                let stalled = self.0.shared.is_stalled(self.0.sync_deadline);
+                let health = match &writer.health {
+                    Health::Healthy if stalled => Health::Slow,
+                    health => health.clone(),
+                };
+                Status { health, last: writer.next - 1, synced, signed }
+            }
             None => Status { health: Health::Slow, last: synced, synced, signed },
         }
     }
@@ -335,8 +361,12 @@ impl fmt::Debug for Log {
 impl Handle {
     fn close(&self) -> Result<(), AppendError> {
         let Some(thread) = self.thread.lock().take() else { return Err(AppendError::Closed) };
-        let result = self.shared.sync_and_sign();
+        let result = self.shared.sync_and_sign(Some(CLOSE_DEADLINE.max(self.sync_deadline)));
         self.shared.stop();
+        if result == Err(AppendError::Slow) {
+            // The thread is inside of a call that may never return: the process must be able to end without it.
+            return result;
+        }
         // The thread holds no lock when it panics, and it does not; there is nothing to hand on.
         let _ = thread.join();
         self.shared.writer.lock().health = Health::Closed;
@@ -397,6 +427,9 @@ thread_local! {
     /// The fields of the record that this thread appends.
     static FIELDS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
+
+/// How long closing waits for a disk: what it misses is the signature under the last records.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What each thread keeps of its buffer after a long record.
 const FIELDS_KEPT_BYTES: usize = 64 * 1024;

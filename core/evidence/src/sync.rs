@@ -46,6 +46,11 @@ pub(crate) struct Shared {
     /// Told when a checkpoint that somebody waits for is there.
     done: Condvar,
     clocks: Clocks,
+    /// When the thread began what it does with the disk now, in nanoseconds after `epoch`. 0: it waits.
+    busy_since: AtomicU64,
+    epoch: Instant,
+    /// Records that were refused because the disk did not answer a sync.
+    refused: AtomicU64,
 }
 
 #[derive(Default)]
@@ -73,8 +78,36 @@ impl Shared {
             wanted: Condvar::new(),
             done: Condvar::new(),
             clocks,
+            busy_since: AtomicU64::new(0),
+            epoch: Instant::now(),
+            refused: AtomicU64::new(0),
             writer: Mutex::new(writer),
         }
+    }
+
+    /// Has the disk not answered for so long? While it hangs, nobody can say what of all that was appended
+    /// will ever be on it.
+    pub(crate) fn is_stalled(&self, limit: Duration) -> bool {
+        let since = self.busy_since.load(Ordering::Acquire);
+        since != 0 && self.epoch.elapsed().saturating_sub(Duration::from_nanos(since)) >= limit
+    }
+
+    /// Nothing is added to what a hanging disk has not taken yet.
+    pub(crate) fn check_progress(&self, limit: Duration) -> Result<(), AppendError> {
+        if !self.is_stalled(limit) {
+            return Ok(());
+        }
+        self.refused.fetch_add(1, Ordering::AcqRel);
+        Err(AppendError::Slow)
+    }
+
+    fn begin(&self) {
+        let now = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1);
+        self.busy_since.store(now, Ordering::Release);
+    }
+
+    fn end_busy(&self) {
+        self.busy_since.store(0, Ordering::Release);
     }
 
     /// Something was appended: it is to be synced within the interval. Only the first append after a sync
@@ -118,7 +151,9 @@ impl Shared {
         self.waiting.lock().wakers.remove(&(sequence, ticket));
     }
 
-    pub(crate) fn sync_and_sign(&self) -> Result<(), AppendError> {
+    /// Asks for a sync and a signature, and waits until they are there, or for `limit`.
+    pub(crate) fn sync_and_sign(&self, limit: Option<Duration>) -> Result<(), AppendError> {
+        let deadline = limit.map(|limit| Instant::now() + limit);
         let mut waiting = self.waiting.lock();
         waiting.asked += 1;
         let own = waiting.asked;
@@ -127,7 +162,14 @@ impl Shared {
             if let Some(error) = &waiting.ended {
                 return Err(error.clone());
             }
-            self.done.wait(&mut waiting);
+            match deadline {
+                None => self.done.wait(&mut waiting),
+                Some(deadline) => {
+                    if self.done.wait_until(&mut waiting, deadline).timed_out() && waiting.answered < own {
+                        return Err(AppendError::Slow);
+                    }
+                }
+            }
         }
         waiting.answer.clone().map_or(Ok(()), Err)
     }
@@ -193,7 +235,10 @@ impl Syncer {
             let (asked, stop) = self.wait();
             self.watch_clocks();
             self.try_to_resume();
+            self.shared.begin();
             let result = self.sync(asked.is_some());
+            self.shared.end_busy();
+            self.note_stall();
             if let Some(asked) = asked {
                 let mut waiting = self.shared.waiting.lock();
                 waiting.answered = asked;
@@ -289,6 +334,22 @@ impl Syncer {
                 // If it has not, the writer's health says so, and the next round tries again.
                 let _ = writer.resume(now, &fields);
             }
+        }
+    }
+
+    /// If the disk hung: it answered, and what was refused meanwhile is written down. A disk that failed
+    /// takes no record of it.
+    fn note_stall(&self) {
+        let refused = self.shared.refused.swap(0, Ordering::AcqRel);
+        if refused == 0 {
+            return;
+        }
+        let (now, _) = (self.shared.clocks)();
+        let mut fields = Vec::new();
+        if line::encode_fields(&Record::EvidenceResumed { refused }, &mut fields).is_ok()
+            && self.shared.writer.lock().append(now, &fields, When::Now).is_ok()
+        {
+            self.shared.mark_dirty();
         }
     }
 

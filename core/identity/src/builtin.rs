@@ -243,7 +243,7 @@ pub enum BuiltinError {
 /// The `iss` of built-in tokens. Not an address, so that nobody looks for keys there.
 pub const BUILTIN_ISSUER: &str = "gatewright:builtin";
 
-/// How long a built-in token can be good. There is no way to take one back.
+/// How long a built-in token can be good.
 pub const MAX_TTL: Duration = Duration::from_secs(24 * 3_600);
 
 const KEY_FILE: &str = "issuer.pem";

@@ -23,7 +23,7 @@ pub(crate) fn judge(
     check_issuer(claims, settings)?;
     check_type(claims)?;
     check_audience(claims, &settings.audience)?;
-    let expires_at = check_time(claims, now)?;
+    let (issued_at, expires_at) = check_time(claims, now)?;
 
     let subject = match claims.get("sub") {
         None => return Err(IdentityError::EmptyIdentity("has no `sub`")),
@@ -46,6 +46,7 @@ pub(crate) fn judge(
         groups: groups(claims, &settings.groups_claim)?,
         claims: further(claims, &settings.claims)?,
         credential,
+        issued_at,
         expires_at: Some(expires_at),
     })
 }
@@ -91,9 +92,10 @@ fn check_audience(claims: &Object, audience: &str) -> Result<(), IdentityError> 
     }
 }
 
-/// Judges `exp`, `nbf` and `iat`, and says when the token stops being good: [`LEEWAY`] after `exp`, the same
-/// instant from which on it is refused here, so that a session does not end before a new one would.
-fn check_time(claims: &Object, now: SystemTime) -> Result<SystemTime, IdentityError> {
+/// Judges `exp`, `nbf` and `iat`, and says when the token was issued and when it stops being good: [`LEEWAY`]
+/// after `exp`, the same instant from which on it is refused here, so that a session does not end before a new
+/// one would.
+fn check_time(claims: &Object, now: SystemTime) -> Result<(Option<SystemTime>, SystemTime), IdentityError> {
     let now = now.duration_since(UNIX_EPOCH).map_err(|_| IdentityError::Clock)?;
     let expiry = seconds(claims, "exp")?.ok_or_else(|| bad("exp", "must be there"))?;
     let not_before = seconds(claims, "nbf")?;
@@ -105,7 +107,9 @@ fn check_time(claims: &Object, now: SystemTime) -> Result<SystemTime, IdentityEr
     if let Some(start) = not_before.max(issued).filter(|start| *start > now + LEEWAY) {
         return Err(IdentityError::NotYet { ahead: start - now });
     }
-    UNIX_EPOCH.checked_add(end).ok_or_else(|| bad("exp", "must be a time before the year 10000"))
+    let end =
+        UNIX_EPOCH.checked_add(end).ok_or_else(|| bad("exp", "must be a time before the year 10000"))?;
+    Ok((issued.and_then(|issued| UNIX_EPOCH.checked_add(issued)), end))
 }
 
 fn seconds(claims: &Object, claim: &str) -> Result<Option<Duration>, IdentityError> {

@@ -57,6 +57,9 @@ pub enum IdentityError {
         /// How long ago.
         ago: Duration,
     },
+    /// The token was good, and somebody took it back.
+    #[error("the token was revoked")]
+    Revoked,
     /// The token will be good.
     #[error("the token is not valid yet, for another {}", spoken(*ahead))]
     NotYet {
@@ -91,6 +94,7 @@ impl IdentityError {
             Self::Bound => "auth.replay",
             Self::Claim { .. } | Self::NotYet { .. } => "auth.jwt_claim",
             Self::Expired { .. } => "auth.jwt_expired",
+            Self::Revoked => "auth.revoked",
             Self::Clock => "auth.clock",
             Self::EmptyIdentity(_) => "auth.empty_identity",
             Self::Chain(_) => "auth.jwt_act",
@@ -119,6 +123,7 @@ impl IdentityError {
                 "have the issuer correct the claim, then fetch a new token"
             }
             Self::Expired { .. } => "mint or fetch a new token",
+            Self::Revoked => "ask the gateway's operator why; a new token helps only if they say so",
             Self::NotYet { .. } => "wait, or have an operator compare the clocks of issuer and gateway",
             Self::Clock => "have an operator set the gateway's clock",
         }

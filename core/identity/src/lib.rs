@@ -28,8 +28,8 @@
 //! - **`act`** (RFC 8693 section 4.1) becomes the principal's actors. `may_act` gives a right at a token
 //!   exchange and none here: it is ignored.
 //! - **A principal is a person only if someone says so**: the kind claim, or the issuer's `default_kind`.
-//!
-//! Revocation is not part of this: a token is good until it expires.
+//! - **A token can be taken back** before it expires, by its id, by a name in its chain, by its issuer or by
+//!   when it was issued ([`Revocation`]). In doubt, it is covered.
 
 mod algorithm;
 mod builtin;
@@ -41,6 +41,7 @@ mod issuer;
 mod json;
 mod keys;
 mod name;
+mod revocation;
 mod token;
 mod url;
 mod verifier;
@@ -57,5 +58,9 @@ pub use error::IdentityError;
 pub use issuer::{Issuer, IssuerSettings, SetupError};
 pub use keys::KeySetError;
 pub use name::MAX_NAME;
+pub use revocation::{
+    ListError, MAX_REVOCATIONS, Revocation, RevocationScope, ScopeError, encode as encode_revocations,
+    parse as parse_revocations,
+};
 pub use token::MAX_TOKEN;
 pub use verifier::Verifier;

@@ -2,18 +2,20 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
+use arc_swap::ArcSwap;
 use gatewright_model::{principal::Principal, secret::Secret};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Fetch, FetchError, FetchProblem, Fetched, IdentityError, Issuer, SetupError, claims, issuer::KeySource,
-    json::Value, token::Token,
+    Fetch, FetchError, FetchProblem, Fetched, IdentityError, Issuer, Revocation, SetupError, claims,
+    issuer::KeySource, json::Value, token::Token,
 };
 
 /// Verifies tokens of the issuers that the gateway trusts. Shared by all listeners; takes no lock to verify.
 #[derive(Debug)]
 pub struct Verifier {
     issuers: BTreeMap<Arc<str>, Issuer>,
+    revocations: ArcSwap<Vec<Revocation>>,
 }
 
 impl Verifier {
@@ -30,7 +32,7 @@ impl Verifier {
                 return Err(SetupError::Twice(name));
             }
         }
-        Ok(Self { issuers: by_name })
+        Ok(Self { issuers: by_name, revocations: ArcSwap::default() })
     }
 
     /// Who this token proves its bearer to be, at `now`.
@@ -58,7 +60,29 @@ impl Verifier {
             return Err(IdentityError::KeyUnknown);
         };
         key.verify_sig(token.signed, &token.signature).map_err(|_| IdentityError::Signature)?;
-        claims::judge(&token.claims, &issuer.settings, now, || digest(token.signed))
+        let principal = claims::judge(&token.claims, &issuer.settings, now, || digest(token.signed))?;
+        self.check_revocations(&principal)?;
+        Ok(principal)
+    }
+
+    /// What is revoked from now on, instead of what was.
+    pub fn set_revocations(&self, list: Vec<Revocation>) {
+        self.revocations.store(Arc::new(list));
+    }
+
+    /// What is revoked.
+    pub fn revocations(&self) -> Arc<Vec<Revocation>> {
+        self.revocations.load_full()
+    }
+
+    /// Is what once proved this principal still good?
+    ///
+    /// # Errors
+    ///
+    /// It was revoked.
+    pub fn check_revocations(&self, principal: &Principal) -> Result<(), IdentityError> {
+        let revoked = self.revocations.load().iter().any(|revocation| revocation.scope.covers(principal));
+        if revoked { Err(IdentityError::Revoked) } else { Ok(()) }
     }
 
     /// A document to fetch now, if there is one. Call about once a second, and again after each

@@ -100,6 +100,51 @@ pub enum Record<'a> {
         /// How.
         state: &'a str,
     },
+    /// An operator takes back what tokens proved. Written before it has an effect; the sessions that it ends
+    /// have their own records.
+    RevocationAdded {
+        /// Its name.
+        revocation: &'a str,
+        /// Who revokes.
+        operator: &'a str,
+        /// Who vouches for the operator.
+        issuer: &'a str,
+        /// What it covers.
+        scope: RevokedScope<'a>,
+        /// The operator's words.
+        reason: &'a str,
+    },
+    /// An operator gives back what was revoked.
+    RevocationLifted {
+        /// Its name.
+        revocation: &'a str,
+        /// Who lifts it.
+        operator: &'a str,
+        /// Who vouches for the operator.
+        issuer: &'a str,
+        /// The operator's words.
+        reason: &'a str,
+    },
+    /// An operator ends one session.
+    SessionEnded {
+        /// The session.
+        session: SessionId,
+        /// Who ends it.
+        operator: &'a str,
+        /// Who vouches for the operator.
+        issuer: &'a str,
+        /// The operator's words.
+        reason: &'a str,
+    },
+    /// Somebody who proved who they are tried what only operators may do.
+    OperatorRefused {
+        /// Who.
+        operator: &'a str,
+        /// Who vouches for them.
+        issuer: &'a str,
+        /// What they tried: `revoke`, `lift`, `end`.
+        act: &'a str,
+    },
     /// The policy set was replaced.
     PolicySwapped {
         /// What was active before. None at start.
@@ -133,11 +178,28 @@ pub enum Record<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         alarm: Option<&'a str>,
     },
-    /// The disk was full and has room again. Written by the log itself.
+    /// The disk was full and has room again, or hung and answers again. Written by the log itself.
     EvidenceResumed {
         /// Records that were refused meanwhile: what they would have recorded did not happen.
         refused: u64,
     },
+}
+
+/// What a revocation covers: whoever has all of what is given.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct RevokedScope<'a> {
+    /// One token, by its name in records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<&'a str>,
+    /// A name anywhere in the chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<&'a str>,
+    /// Tokens of this issuer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<&'a str>,
+    /// Tokens that were issued before this time, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_before: Option<u64>,
 }
 
 /// A set version, as records write it.

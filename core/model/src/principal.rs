@@ -24,6 +24,8 @@ pub struct Principal {
     pub claims: Vec<(Arc<str>, Arc<str>)>,
     /// Which credential proved it (a token's `jti`, or a digest of it): for records, never a secret.
     pub credential: Arc<str>,
+    /// When the proof was issued, if it says so.
+    pub issued_at: Option<SystemTime>,
     /// When the proof stops being one.
     pub expires_at: Option<SystemTime>,
 }
@@ -83,6 +85,7 @@ mod tests {
             actors: vec!["agent-7".into()],
             claims: Vec::new(),
             credential: "t1".into(),
+            issued_at: None,
             expires_at: None,
         }
     }

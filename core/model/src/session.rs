@@ -210,7 +210,7 @@ pub struct Rejection {
 pub struct Outcome {
     /// How it ended.
     pub result: OutcomeResult,
-    /// The target's own code for its error, like an SQLSTATE.
+    /// The target's own code for its error, like an SQLSTATE; of what was refused, the gateway's.
     pub code: Option<Arc<str>>,
     /// Rows that the target said it sent or changed, where it says so.
     pub rows: Option<u64>,
@@ -225,6 +225,8 @@ pub enum OutcomeResult {
     Ok,
     /// The target reported an error.
     Error,
+    /// It was recorded as allowed and refused after all, before any of it was forwarded: it has not run.
+    Refused,
     /// The connection ended first, or the answer was not understood: it may have run.
     #[default]
     Unknown,
@@ -236,6 +238,7 @@ impl OutcomeResult {
         match self {
             Self::Ok => "ok",
             Self::Error => "error",
+            Self::Refused => "refused",
             Self::Unknown => "unknown",
         }
     }

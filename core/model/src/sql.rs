@@ -91,7 +91,8 @@ impl Grade {
 /// What one SQL text means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Analysis {
-    /// The text as it was sent.
+    /// The text as it was sent. Where it runs with SQL's EXECUTE what was prepared before, the text that
+    /// prepared it follows behind a line that says so.
     pub text: Arc<str>,
     /// The text with every literal replaced by `$n`: safe to record. For a text that could not be read
     /// it says only that, and how long it is.
@@ -102,8 +103,9 @@ pub struct Analysis {
     pub grade: Grade,
     /// Why the grade is not `verified`: for people, without values from the text.
     pub grade_reason: Option<Arc<str>>,
-    /// Its statements, in order. None for an empty text.
-    pub statements: Vec<Statement>,
+    /// Its statements, in order. None for an empty text. Texts that differ in the values of literals only
+    /// may share them.
+    pub statements: Arc<[Statement]>,
 }
 
 impl Analysis {
@@ -129,15 +131,53 @@ pub struct Statement {
     pub relations: Vec<Relation>,
     /// Every column it names.
     pub columns: Vec<Column>,
-    /// Every function it calls by name.
+    /// Every function that it calls or binds by name, and every operator, type and operator class that is
+    /// not PostgreSQL's own, by its name and as [`FunctionClass::Unknown`]: there is a function behind each.
     pub functions: Vec<Function>,
     /// For `update` and `delete`, wherever in the statement: do all of them have a WHERE clause? One that
-    /// names no column of the table (`where true`, `where 1 = 1`) counts as none. None when there is no
-    /// update or delete.
+    /// lets every row through or none (`where true`, `where 1 = 1`, `where id = 7 or true`, `where id = id`)
+    /// counts as none. In a `merge` it is the ON clause together with the condition of WHEN; for rows that
+    /// are NOT MATCHED BY SOURCE it is that condition alone. None when there is no update or delete.
     pub has_where: Option<bool>,
     /// Where each column of the answer comes from. None when the statement gives no rows, or the shape
     /// of its answer is not known from the text (`execute`, `fetch`, `show`, `call`, `explain`).
     pub outputs: Option<Vec<Output>>,
+    /// What it does with a statement that is prepared under a name.
+    pub prepared: Option<Prepared>,
+}
+
+impl Statement {
+    /// The statement that it prepares.
+    pub fn body(&self) -> Option<&Self> {
+        match &self.prepared {
+            Some(Prepared::Prepare { body, .. }) => Some(body),
+            _ => None,
+        }
+    }
+}
+
+/// What SQL does with the names of prepared statements, which are also those of the protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prepared {
+    /// `PREPARE`: from now on the name stands for the body.
+    Prepare {
+        /// The name.
+        name: Arc<str>,
+        /// What `EXECUTE` of it does.
+        body: Arc<Statement>,
+    },
+    /// `EXECUTE` by itself; inside of other statements what it runs is unseen.
+    Execute {
+        /// The name.
+        name: Arc<str>,
+        /// What its arguments do.
+        arguments: Effects,
+    },
+    /// `DEALLOCATE`, and what does the same.
+    Deallocate {
+        /// The name. None: all there are.
+        name: Option<Arc<str>>,
+    },
 }
 
 /// What a statement does. Several may hold at once.
@@ -262,7 +302,7 @@ pub struct Column {
     pub name: Arc<str>,
 }
 
-/// A function that a statement calls.
+/// A function that a statement calls, or an operator or type of somebody's own that stands for one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Function {
     /// The schema, where the text names one.

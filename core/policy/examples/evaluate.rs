@@ -112,6 +112,7 @@ fn session() -> Arc<SessionContext> {
         actors: Vec::new(),
         claims: Vec::new(),
         credential: "c".into(),
+        issued_at: None,
         expires_at: None,
     };
     Arc::new(SessionContext {
@@ -138,6 +139,7 @@ fn event(number: usize) -> Arc<Event> {
         functions: vec![Function { schema: None, name: "lower".into(), class: FunctionClass::Harmless }],
         has_where: None,
         outputs: None,
+        prepared: None,
     };
     let analysis = Analysis {
         text: format!("SELECT abalance FROM pgbench_accounts WHERE aid = {number}").into(),
@@ -145,7 +147,7 @@ fn event(number: usize) -> Arc<Event> {
         fingerprint: "0123456789abcdef".into(),
         grade: Grade::Verified,
         grade_reason: None,
-        statements: vec![statement],
+        statements: Arc::new([statement]),
     };
     let sql = SqlEvent { phase: SqlPhase::Query, analysis: Arc::new(analysis), parameters: Vec::new() };
     Arc::new(Event { id: EventId::FIRST, payload: Digest::new([7; 32]), facet: Facet::Sql(sql) })

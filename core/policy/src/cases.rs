@@ -208,6 +208,7 @@ fn session(policy: &Policy, case: &Case) -> SessionContext {
         actors: case.actors.iter().map(|actor| actor.as_str().into()).collect(),
         claims: Vec::new(),
         credential: "case".into(),
+        issued_at: None,
         expires_at: None,
     };
     SessionContext {

@@ -8,7 +8,7 @@
 //! sha256 = "9f86d0…"                   # optional: the only bytes that will do
 //! mode = "protect"                     # or "monitor": evaluated and recorded, changes nothing
 //! allow_grades = ["disputed"]          # grades that this policy takes upon itself to judge, see below
-//! isolation = "session"                # or "event": a fresh instance for each evaluation (20 to 30 us)
+//! isolation = "session"                # until it is idle; or "event": a fresh instance for each evaluation (20 to 30 us)
 //!
 //! [match]                              # every list that is given must fit; `*` fits anything
 //! listeners = ["*"]
@@ -65,7 +65,7 @@ pub(crate) struct Document {
 /// How long an instance lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
-    /// It serves one session.
+    /// It serves one session, for as long as that is not idle.
     Session,
     /// It serves one event.
     Event,

@@ -1,7 +1,13 @@
 //! What the host knows about one instance while it runs: the event it may see, what it answered, what it
 //! has used up.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
 
 use gatewright_model::{
     event::{Event, SessionContext},
@@ -29,6 +35,8 @@ pub(crate) struct Guest {
     /// The tick at which the call must be over, whoever ran meanwhile.
     deadline: u64,
     request: Option<Request>,
+    /// Did the module read the text of the statement that it is shown?
+    text_read: AtomicBool,
     calls_left: u32,
 }
 
@@ -39,6 +47,13 @@ pub(crate) struct Budget {
     pub(crate) ticks: u64,
     /// The tick at which it must be over in any case.
     pub(crate) deadline: u64,
+}
+
+/// What a module has looked at while it judged an event.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seen {
+    /// The text itself, and not only what it means.
+    pub(crate) text: bool,
 }
 
 struct Request {
@@ -63,6 +78,7 @@ impl Guest {
             ticks_left: 0,
             deadline: 0,
             request: None,
+            text_read: AtomicBool::new(false),
             calls_left: 0,
         }
     }
@@ -85,12 +101,14 @@ impl Guest {
     /// Shows the module an event, for the next call.
     pub(crate) fn show(&mut self, session: Arc<SessionContext>, event: Arc<Event>, now: SystemTime) {
         self.request = Some(Request { session, event });
+        *self.text_read.get_mut() = false;
         self.now = now;
     }
 
     /// After each call: nothing of the event stays within reach.
-    pub(crate) fn hide(&mut self) {
+    pub(crate) fn hide(&mut self) -> Seen {
         self.request = None;
+        Seen { text: *self.text_read.get_mut() }
     }
 
     /// Counts one call from the module to the host.
@@ -110,6 +128,12 @@ impl Guest {
     pub(crate) fn sql(&self) -> Result<&SqlEvent, Stop> {
         let gatewright_model::event::Facet::Sql(sql) = &self.event()?.facet;
         Ok(sql)
+    }
+
+    /// The text of the statement, and with it the values of its literals.
+    pub(crate) fn text(&self) -> Result<Arc<str>, Stop> {
+        self.text_read.store(true, Ordering::Relaxed);
+        Ok(Arc::clone(&self.sql()?.analysis.text))
     }
 
     pub(crate) fn statement(&self, index: u32) -> Result<&Statement, Stop> {

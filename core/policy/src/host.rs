@@ -5,10 +5,10 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, Ordering},
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, Thread},
     time::{Duration, Instant},
 };
 
@@ -131,33 +131,69 @@ impl HostError {
     }
 }
 
-/// Milliseconds since the engine started, as a thread counts them. Reading is one load.
+/// The clock of evaluations. A thread makes the engine look at it once a [`TICK`] for as long as any module
+/// runs, and rests while none does: an idle gateway wakes nobody.
 #[derive(Debug, Clone)]
-pub(crate) struct Ticks(Arc<AtomicU64>);
+pub(crate) struct Ticks(Arc<Ticker>);
+
+#[derive(Debug)]
+struct Ticker {
+    started: Instant,
+    /// Calls that are under way.
+    running: AtomicUsize,
+    resting: AtomicBool,
+    thread: OnceLock<Thread>,
+}
 
 /// Length of a tick: a running module is looked at, and lets others run, this often.
 const TICK: Duration = Duration::from_millis(1);
 
+/// Ticks without a call after which the thread rests: longer than what lies between the calls of a busy
+/// gateway, for which waking it each time would cost more than the ticks.
+const PATIENCE: u32 = 50;
+
 impl Ticks {
     fn start(engine: &Engine) -> Result<Self, HostError> {
-        let ticks = Arc::new(AtomicU64::new(0));
-        let (engine, counter) = (engine.weak(), Arc::downgrade(&ticks));
-        let started = Instant::now();
+        let ticker = Arc::new(Ticker {
+            started: Instant::now(),
+            running: AtomicUsize::new(0),
+            resting: AtomicBool::new(false),
+            thread: OnceLock::new(),
+        });
+        let (engine, weak) = (engine.weak(), Arc::downgrade(&ticker));
         let tick = move || {
+            let mut idle = 0;
             loop {
                 thread::sleep(TICK);
-                let (Some(engine), Some(counter)) = (engine.upgrade(), counter.upgrade()) else { return };
-                let now = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                counter.store(now, Ordering::Relaxed);
+                let (Some(engine), Some(ticker)) = (engine.upgrade(), weak.upgrade()) else { return };
                 engine.increment_epoch();
+                idle = if ticker.is_idle() { idle + 1 } else { 0 };
+                if idle < PATIENCE {
+                    continue;
+                }
+                ticker.resting.store(true, Ordering::SeqCst);
+                // A call that began before it could see that we rest, we see.
+                let rests = ticker.is_idle();
+                // The clock ends with its last user, who is not to be kept by a thread that sleeps.
+                drop((engine, ticker));
+                if rests {
+                    thread::park();
+                }
+                let Some(ticker) = weak.upgrade() else { return };
+                ticker.resting.store(false, Ordering::SeqCst);
+                idle = 0;
             }
         };
-        thread::Builder::new().name("policy-ticker".to_owned()).spawn(tick).map_err(HostError::new)?;
-        Ok(Self(ticks))
+        let thread = thread::Builder::new().name("policy-ticker".to_owned()).spawn(tick);
+        let thread = thread.map_err(HostError::new)?.thread().clone();
+        // It is set here only.
+        let _ = ticker.thread.set(thread);
+        Ok(Self(ticker))
     }
 
+    /// Milliseconds since the engine started.
     pub(crate) fn now(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// What a call that may run for `span` is given: so many ticks of its own, and twenty times as long by
@@ -166,5 +202,40 @@ impl Ticks {
         let ticks = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let deadline = self.now().saturating_add(ticks.saturating_mul(20)).saturating_add(1);
         Budget { ticks, deadline }
+    }
+
+    /// Keeps the clock ticking for as long as a call is under way.
+    pub(crate) fn run(&self) -> Running<'_> {
+        self.0.running.fetch_add(1, Ordering::SeqCst);
+        if self.0.resting.load(Ordering::SeqCst)
+            && let Some(thread) = self.0.thread.get()
+        {
+            thread.unpark();
+        }
+        Running(&self.0)
+    }
+}
+
+/// A call is under way.
+#[must_use = "without it nobody stops a module that does not end"]
+pub(crate) struct Running<'t>(&'t Ticker);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Ticker {
+    fn is_idle(&self) -> bool {
+        self.running.load(Ordering::SeqCst) == 0
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
     }
 }

@@ -10,7 +10,7 @@ use wasmtime::{
 
 use crate::{
     contract::{EventHandle, ManifestHandle, VerdictHandle, verdict::Draft},
-    guest::{Guest, Stop},
+    guest::{Guest, Seen, Stop},
     manifest::{Inputs, ManifestDraft},
     module::{Module, ModuleError, Plan},
 };
@@ -28,6 +28,7 @@ impl Instance {
     /// Makes an instance and gives it its settings.
     pub(crate) async fn start(module: &Module, settings: &str) -> Result<Self, StartError> {
         let plan = &module.plan;
+        let _running = plan.ticks.run();
         let mut store = store(plan, module.manifest().inputs);
         let started = async {
             let instance = plan.pre.instantiate_async(&mut store).await?;
@@ -44,32 +45,34 @@ impl Instance {
         Ok(Self { store, evaluate, deadline, ticks })
     }
 
-    /// Asks for a verdict.
+    /// Asks for a verdict. Says too what it rests on.
     pub(crate) async fn evaluate(
         &mut self,
         session: &Arc<SessionContext>,
         event: &Arc<Event>,
         now: SystemTime,
-    ) -> Result<Draft, Failure> {
+    ) -> Result<(Draft, Seen), Failure> {
+        let _running = self.ticks.run();
         let guest = self.store.data_mut();
         guest.begin(self.ticks.budget(self.deadline));
         guest.show(Arc::clone(session), Arc::clone(event), now);
         self.store.set_epoch_deadline(1);
         let answer = self.evaluate.call_async(&mut self.store, (Resource::new_borrow(0),)).await;
         let guest = self.store.data_mut();
-        guest.hide();
+        let seen = guest.hide();
         let draft = match answer {
             Ok((verdict,)) => guest.drafts.take(&verdict).map_err(|stop| Failure::stopped(&stop)),
             Err(error) => Err(Failure::of(&error, guest)),
         }?;
         // The verdicts that it did not return are gone too, and with them what they hold.
         guest.drafts.clear();
-        Ok(draft)
+        Ok((draft, seen))
     }
 }
 
 /// Asks a module what it is, in an instance that lives for this only.
 pub(crate) async fn describe(plan: &Plan) -> Result<ManifestDraft, ModuleError> {
+    let _running = plan.ticks.run();
     let mut store = store(plan, Inputs::default());
     let failed = |error: wasmtime::Error, store: &Store<Guest>| {
         ModuleError::Describe(Failure::of(&error, store.data()))

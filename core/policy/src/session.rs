@@ -17,6 +17,7 @@ use crate::{
     combine::{Answer, Unjudged, combine},
     contract::verdict::Draft,
     document::Isolation,
+    guest::Seen,
     instance::{Failure, Instance, StartError},
     set::{Policy, PolicySet},
 };
@@ -48,6 +49,19 @@ impl SessionPolicies {
             other => other.insert(Judge::new(set, session)),
         };
         judge.evaluate(event, now).await
+    }
+
+    /// Are there instances that could be given back?
+    pub fn holds_instances(&self) -> bool {
+        self.judge.iter().flat_map(|judge| &judge.seats).any(|seat| seat.instance.is_some())
+    }
+
+    /// Gives back what an idle session needs least: an instance is four fifths of its memory, and made
+    /// again in thirty microseconds.
+    pub fn rest(&mut self) {
+        for seat in self.judge.iter_mut().flat_map(|judge| &mut judge.seats) {
+            seat.instance = None;
+        }
     }
 }
 
@@ -97,12 +111,17 @@ impl Judge {
             return Unjudged::Grade(grade).evaluation(event, version);
         }
         let mut answers = Vec::with_capacity(self.seats.len());
+        let mut text_seen = false;
         for seat in self.seats.iter_mut().filter(|seat| seat.policy.module.manifest().wants(kind)) {
             let said = seat.ask(&self.session, event, now).await;
+            let said = said.map(|(draft, seen)| {
+                text_seen |= seen.text;
+                draft
+            });
             answers.push(Answer { policy: &seat.policy, said });
         }
         let evaluation = combine(event, version, answers);
-        self.answers.put(event, &evaluation);
+        self.answers.put(event, text_seen, &evaluation);
         evaluation
     }
 }
@@ -113,7 +132,7 @@ impl Seat {
         session: &Arc<SessionContext>,
         event: &Arc<Event>,
         now: SystemTime,
-    ) -> Result<Draft, Failure> {
+    ) -> Result<(Draft, Seen), Failure> {
         let said = self.ask_once(session, event, now).await;
         if let Err(failure) = &said {
             tracing::warn!(policy = &*self.policy.name, %failure, "a policy gave no answer");
@@ -126,30 +145,40 @@ impl Seat {
         session: &Arc<SessionContext>,
         event: &Arc<Event>,
         now: SystemTime,
-    ) -> Result<Draft, Failure> {
+    ) -> Result<(Draft, Seen), Failure> {
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
             None => Instance::start(&self.policy.module, &self.policy.document.settings)
                 .await
                 .map_err(StartError::into_failure)?,
         };
-        let draft = instance.evaluate(session, event, now).await?;
+        let answer = instance.evaluate(session, event, now).await?;
         if self.policy.isolation() == Isolation::Session {
             self.instance = Some(instance);
         }
-        Ok(draft)
+        Ok(answer)
     }
 }
 
-/// Answers that the session heard and may hear again: the statement is the same analysis, and no policy of
-/// the session's depends on anything else that could change.
+/// Answers that the session heard and may hear again: no policy of the session's depends on anything that
+/// could change but the statement, and the statement is the same one.
+///
+/// Which is the same text; or, where no module read the text, one with the same meaning: texts that differ
+/// in the values of their literals share their statements.
 struct Answers {
     reusable: bool,
-    known: HashMap<(usize, SqlPhase), Known>,
+    known: HashMap<(Subject, SqlPhase), Known>,
+}
+
+/// What an answer was about, by its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Subject {
+    Text(usize),
+    Meaning(usize),
 }
 
 struct Known {
-    /// Keeps the analysis alive, so that its address names no other.
+    /// Keeps what is named by its address alive, so that the address names nothing else.
     _analysis: Arc<Analysis>,
     evaluation: Evaluation,
 }
@@ -163,10 +192,15 @@ const KNOWN_TEXT: usize = 8 << 10;
 
 impl Answers {
     fn get(&self, event: &Event) -> Option<&Evaluation> {
-        self.known.get(&key(event)).map(|known| &known.evaluation)
+        let Facet::Sql(sql) = &event.facet;
+        let known = |subject| self.known.get(&(subject, sql.phase));
+        meaning(&sql.analysis)
+            .and_then(known)
+            .or_else(|| known(text(&sql.analysis)))
+            .map(|known| &known.evaluation)
     }
 
-    fn put(&mut self, event: &Event, evaluation: &Evaluation) {
+    fn put(&mut self, event: &Event, text_seen: bool, evaluation: &Evaluation) {
         let Facet::Sql(sql) = &event.facet;
         let failed = evaluation.diagnostics.iter().any(|diagnostic| diagnostic.failure.is_some());
         if !self.reusable || failed || sql.analysis.text.len() > KNOWN_TEXT {
@@ -175,12 +209,18 @@ impl Answers {
         if self.known.len() == KNOWN {
             self.known.clear();
         }
+        let subject = meaning(&sql.analysis).filter(|_| !text_seen).unwrap_or_else(|| text(&sql.analysis));
         let known = Known { _analysis: Arc::clone(&sql.analysis), evaluation: evaluation.clone() };
-        self.known.insert(key(event), known);
+        self.known.insert((subject, sql.phase), known);
     }
 }
 
-fn key(event: &Event) -> (usize, SqlPhase) {
-    let Facet::Sql(sql) = &event.facet;
-    (Arc::as_ptr(&sql.analysis).addr(), sql.phase)
+fn text(analysis: &Arc<Analysis>) -> Subject {
+    Subject::Text(Arc::as_ptr(analysis).addr())
+}
+
+/// None without a statement: nothing has no address of its own.
+fn meaning(analysis: &Analysis) -> Option<Subject> {
+    let statements = &analysis.statements;
+    (!statements.is_empty()).then(|| Subject::Meaning(statements.as_ptr().addr()))
 }

@@ -146,6 +146,18 @@ async fn a091_what_a_module_says_of_its_settings_is_shown_without_control_charac
 }
 
 #[tokio::test]
+async fn a089_what_does_not_end_is_ended_when_nothing_ran_for_long_before() {
+    let folder = Folder::new();
+    folder.hostile("p", "loop");
+    let set = folder.set(&host());
+    for _ in 0..2 {
+        // The clock rests by now.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        assert_eq!(blocked(&judge(&set, &query("select 1")).await), "policy.timeout");
+    }
+}
+
+#[tokio::test]
 async fn a092_what_one_session_leaves_behind_no_other_sees() {
     let folder = Folder::new();
     folder.hostile("p", "canary");

@@ -153,6 +153,45 @@ async fn an_answer_is_given_again_to_the_same_statement_only() {
 }
 
 #[tokio::test]
+async fn an_answer_holds_for_other_literals_unless_the_module_read_them() {
+    let text = |text: &str, like: &Analysis| Analysis { text: text.into(), ..like.clone() };
+    let one = analysis("select 1");
+    let two = Arc::new(text("select 2", &one));
+    for (module, expected) in [("canary", "alice"), ("canary-of-texts", "select 1,select 2")] {
+        let folder = Folder::new();
+        folder.hostile("p", module);
+        let set = folder.set(&host());
+        let (mut instances, alice) = (SessionPolicies::new(), session("alice", &[]));
+        judge_again(&mut instances, &set, &alice, &event_of(SqlPhase::Query, &one)).await;
+        let again = judge_again(&mut instances, &set, &alice, &event_of(SqlPhase::Query, &two)).await;
+        assert_eq!(reason(&again), expected);
+    }
+    // Two texts without a statement have no meaning in common.
+    let folder = Folder::new();
+    folder.hostile("p", "canary");
+    let set = folder.set(&host());
+    let (mut instances, alice) = (SessionPolicies::new(), session("alice", &[]));
+    for (times, text) in [(1, ""), (2, " ")] {
+        let nothing = judge_again(&mut instances, &set, &alice, &query(text)).await;
+        assert_eq!(reason(&nothing), vec!["alice"; times].join(","));
+    }
+}
+
+#[tokio::test]
+async fn f022_a_session_that_rests_holds_no_instance_and_is_judged_all_the_same() {
+    let folder = Folder::new();
+    folder.hostile("p", "canary");
+    let set = folder.set(&host());
+    let (mut instances, alice) = (SessionPolicies::new(), session("alice", &[]));
+    let first = judge_again(&mut instances, &set, &alice, &query("select 1")).await;
+    assert!(instances.holds_instances());
+    instances.rest();
+    assert!(!instances.holds_instances());
+    let next = judge_again(&mut instances, &set, &alice, &query("select 2")).await;
+    assert_eq!((reason(&first), reason(&next)), ("alice", "alice"), "the instance is a new one");
+}
+
+#[tokio::test]
 async fn an_answer_does_not_outlive_its_set() {
     let host = host();
     let (one, other) = (Folder::new(), Folder::new());
@@ -294,7 +333,7 @@ async fn what_a_module_reads_is_what_the_event_holds() {
         fingerprint: "00ff".into(),
         grade: Grade::Verified,
         grade_reason: None,
-        statements: vec![Statement {
+        statements: Arc::new([Statement {
             kind: "delete",
             effects: Effects { write: true, dynamic: true, ..Effects::default() },
             relations: vec![Relation {
@@ -310,7 +349,8 @@ async fn what_a_module_reads_is_what_the_event_holds() {
             }],
             has_where: Some(false),
             outputs: None,
-        }],
+            prepared: None,
+        }]),
     });
     let parameters = vec![Parameter::Null, Parameter::Text("7".into()), Parameter::Binary([1].into())];
     let facet = Facet::Sql(SqlEvent { phase: SqlPhase::Execute, analysis, parameters });

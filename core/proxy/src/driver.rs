@@ -11,7 +11,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -25,11 +25,12 @@ use gatewright_model::{
         ConnectRequest, Credential, Input, Output, ProtocolError, Rejection, Session, Side, TlsInfo,
     },
 };
-use tokio::time::{Sleep, sleep_until, timeout};
+use tokio::time::{Sleep, sleep, sleep_until, timeout};
 
 use crate::{
-    enforce::{Enforcer, Held, Verdict},
+    enforce::{self, Enforcer, Held, Verdict},
     listener::Door,
+    sessions::{End, Ending, Entered},
     shutdown::DrainGuard,
     transport::Connection,
     upstream,
@@ -48,11 +49,33 @@ pub struct Driver {
     held: Option<Held>,
     wake: Option<Pin<Box<Sleep>>>,
     expiry: Option<Pin<Box<Sleep>>>,
+    rest: Option<Rest>,
+    /// Where somebody outside says that the session is to end.
+    ending: Arc<Ending>,
+    /// The session was told that.
+    told: bool,
+    entered: Option<Entered>,
     /// Bytes that the session took in since it last asked for anything.
     unanswered: usize,
     events: u64,
     end: Option<&'static str>,
 }
+
+/// A look at whether the session is idle.
+struct Rest {
+    at: Pin<Box<Sleep>>,
+    /// Events there had been when it was set: if there are more by then, the session is not.
+    events: u64,
+}
+
+impl Rest {
+    fn after(events: u64) -> Self {
+        Self { at: Box::pin(sleep(IDLE)), events }
+    }
+}
+
+/// A session without an event for so long is idle; for up to twice as long it may be taken for active.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// Something that happened.
 enum Happened {
@@ -61,6 +84,10 @@ enum Happened {
     Gone(Side),
     Woken,
     Expired,
+    /// The time has come to see whether the session rests.
+    Quiet,
+    /// Somebody outside ended the session.
+    Ended(End),
     Settled(Settled),
     Drain,
     End,
@@ -74,7 +101,7 @@ const HIGH_WATER: usize = 256 << 10;
 const LIGHT_INPUT: usize = 32 << 10;
 
 /// How long a peer may take to accept the last bytes before its connection is cut.
-const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(5);
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 impl Driver {
     /// Makes ready to drive `session` for a client that was just accepted.
@@ -97,6 +124,10 @@ impl Driver {
             held: None,
             wake: None,
             expiry: None,
+            rest: None,
+            ending: Arc::default(),
+            told: false,
+            entered: None,
             unanswered: 0,
             events: 0,
             end: None,
@@ -108,8 +139,10 @@ impl Driver {
         let mut last = guard.clone();
         let drained = guard.drained();
         let ended = last.ended();
-        tokio::pin!(drained, ended);
-        let (mut draining, mut ending) = (false, false);
+        let ending = Arc::clone(&self.ending);
+        let told = ending.told();
+        tokio::pin!(drained, ended, told);
+        let (mut draining, mut over) = (false, false);
         if let Some(input) = first {
             self.tell(input);
         }
@@ -126,8 +159,14 @@ impl Driver {
                     draining = true;
                     return Poll::Ready(Happened::Drain);
                 }
-                if !ending && ended.as_mut().poll(context).is_ready() {
-                    ending = true;
+                if !self.told
+                    && let Poll::Ready(end) = told.as_mut().poll(context)
+                {
+                    self.told = true;
+                    return Poll::Ready(Happened::Ended(end));
+                }
+                if !over && ended.as_mut().poll(context).is_ready() {
+                    over = true;
                     return Poll::Ready(Happened::End);
                 }
                 Poll::Pending
@@ -161,8 +200,13 @@ impl Driver {
             Happened::Expired => {
                 self.expiry = None;
                 self.withdraw().await;
-                self.terminate("auth.expired", "the credential of this session has expired");
+                self.terminate(enforce::expiry());
             }
+            Happened::Ended(end) => {
+                self.withdraw().await;
+                self.terminate(end.rejection());
+            }
+            Happened::Quiet => self.rest(),
             Happened::Settled(settled) => {
                 if let (Some(held), Some(enforcer)) = (self.held.take(), &mut self.enforcer) {
                     let verdict = enforcer.settle(held, &settled).await;
@@ -175,7 +219,11 @@ impl Driver {
             }
             Happened::End => {
                 self.withdraw().await;
-                self.terminate("gateway.terminated", "the gateway is shutting down");
+                self.terminate(Rejection {
+                    code: "gateway.terminated",
+                    message: Arc::from("the gateway is shutting down"),
+                    remedy: Arc::from("connect again"),
+                });
             }
         }
     }
@@ -195,6 +243,9 @@ impl Driver {
                     // Asked before identity was proved, a session gets no answer: and that is a refusal.
                     if let Some(enforcer) = &mut self.enforcer {
                         let verdict = enforcer.enforce(event, self.session.holds_locks()).await;
+                        if self.rest.is_none() && enforcer.is_awake() {
+                            self.rest = Some(Rest::after(self.events));
+                        }
                         self.pronounce(verdict);
                     }
                 }
@@ -274,12 +325,19 @@ impl Driver {
                 principal,
                 opened_at: SystemTime::now(),
             });
+            // In this order: whoever is revoked meanwhile is found among those who entered, or is in the list.
+            let sessions = &self.door.enforcement.sessions;
+            self.entered = Some(sessions.enter(&context, &self.ending));
+            if let Err(error) = self.door.verifier.check_revocations(&context.principal) {
+                return self.reject(error.rejection());
+            }
             let record = Record::SessionOpened(&context);
             if let Err(error) = self.door.enforcement.log.append(SystemTime::now(), &record) {
                 tracing::error!(%error, "a session is refused because it could not be recorded");
                 return self.tell(Input::Unreachable);
             }
-            self.enforcer = Some(Enforcer::new(Arc::clone(&self.door.enforcement), context));
+            let (shared, ending) = (Arc::clone(&self.door.enforcement), Arc::clone(&self.ending));
+            self.enforcer = Some(Enforcer::new(shared, context, ending));
         }
         match upstream::connect(&target).await {
             Ok(connection) => {
@@ -367,13 +425,31 @@ impl Driver {
         }
     }
 
-    fn terminate(&mut self, code: &'static str, message: &str) {
-        self.note_end(code);
-        let (message, remedy) = (Arc::from(message), Arc::from("connect again"));
-        self.tell(Input::Terminate(Rejection { code, message, remedy }));
+    fn rest(&mut self) {
+        let Some(rest) = self.rest.take() else { return };
+        if rest.events != self.events {
+            self.rest = Some(Rest::after(self.events));
+        } else if let Some(enforcer) = &mut self.enforcer {
+            enforcer.rest();
+        }
+    }
+
+    fn terminate(&mut self, rejection: Rejection) {
+        self.note_end(rejection.code);
+        self.tell(Input::Terminate(rejection));
     }
 
     fn poll_happened(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
+        // First, and not when nothing else is left to do: a client that never stops sending ends, too.
+        if !self.told
+            && let Some(end) = self.ending.why()
+        {
+            self.told = true;
+            return Poll::Ready(Happened::Ended(end));
+        }
+        if self.expiry.as_mut().is_some_and(|expiry| expiry.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(Happened::Expired);
+        }
         for side in [Side::Upstream, Side::Downstream] {
             let Some(connection) = self.connection(side) else { continue };
             if let Poll::Ready(Err(_)) = connection.poll_flush(context) {
@@ -400,8 +476,8 @@ impl Driver {
         if self.wake.as_mut().is_some_and(|wake| wake.as_mut().poll(context).is_ready()) {
             return Poll::Ready(Happened::Woken);
         }
-        if self.expiry.as_mut().is_some_and(|expiry| expiry.as_mut().poll(context).is_ready()) {
-            return Poll::Ready(Happened::Expired);
+        if self.rest.as_mut().is_some_and(|rest| rest.at.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(Happened::Quiet);
         }
         Poll::Pending
     }

@@ -2,7 +2,7 @@
 //!
 //! This is the only file that mints permits, and the order in it is the order of promise P1: the policies
 //! answer, the record is accepted (and on disk, where the event could leave a trace), and only then is
-//! there a permit. Every way out that is not a permit is a denial.
+//! there a permit, if the session has not been ended meanwhile. Every way out that is not a permit is a denial.
 
 use std::{
     sync::Arc,
@@ -18,11 +18,16 @@ use gatewright_model::{
     id::{ApprovalId, EventId},
     mask::MaskPlan,
     permit::{Denial, Permit},
-    session::Outcome,
+    principal::Principal,
+    session::{Outcome, OutcomeResult, Rejection},
 };
 use gatewright_policy::{Policies, SessionPolicies};
+use tokio::time::timeout;
 
-use crate::metrics::{DecisionMetrics, Metrics};
+use crate::{
+    metrics::{DecisionMetrics, Metrics},
+    sessions::{End, Ending, Sessions},
+};
 
 /// What all enforcers of the process share.
 #[derive(Debug)]
@@ -39,12 +44,15 @@ pub struct Enforcement {
     pub hold_with_locks: Duration,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Which sessions are open.
+    pub sessions: Arc<Sessions>,
 }
 
 /// Enforces decisions on the events of one session.
 pub struct Enforcer {
     shared: Arc<Enforcement>,
     session: Arc<SessionContext>,
+    ending: Arc<Ending>,
     policies: SessionPolicies,
     decisions: Vec<(&'static str, DecisionMetrics)>,
 }
@@ -76,8 +84,8 @@ pub struct Held {
 
 impl Enforcer {
     /// Makes ready for a session whose principal was just authenticated.
-    pub fn new(shared: Arc<Enforcement>, session: Arc<SessionContext>) -> Self {
-        Self { shared, session, policies: SessionPolicies::default(), decisions: Vec::new() }
+    pub fn new(shared: Arc<Enforcement>, session: Arc<SessionContext>, ending: Arc<Ending>) -> Self {
+        Self { shared, session, ending, policies: SessionPolicies::default(), decisions: Vec::new() }
     }
 
     /// Judges an event, records the decision, and only then gives leave. `locks`: while the event waits,
@@ -89,8 +97,8 @@ impl Enforcer {
             return Verdict::Deny(denial);
         }
         match evaluation.decision {
-            Decision::Allow => Verdict::Permit(Permit::mint(event.id, None)),
-            Decision::Mask(masks) => Verdict::Permit(Permit::mint(event.id, Some(Arc::new(masks)))),
+            Decision::Allow => self.permit(event.id, None),
+            Decision::Mask(masks) => self.permit(event.id, Some(Arc::new(masks))),
             Decision::Block(block) => Verdict::Deny(Denial { event: event.id, block, approval: None }),
             Decision::Escalate { escalation, masks } => {
                 let escalation = if locks { self.shortened(escalation) } else { escalation };
@@ -124,6 +132,7 @@ impl Enforcer {
             Settled::Approved { .. } => {
                 // An approval was given under one policy set and holds under that one only (promise P8).
                 if self.shared.policies.current().version().digest != set.digest {
+                    self.refused(event, "approval.mismatch");
                     return deny(
                         "approval.mismatch",
                         "the policies changed while the request waited".to_owned(),
@@ -131,7 +140,7 @@ impl Enforcer {
                     );
                 }
                 let masks = (!masks.is_empty()).then(|| Arc::new(masks));
-                Verdict::Permit(Permit::mint(event, masks))
+                self.permit(event, masks)
             }
             Settled::Rejected { comment, .. } => deny(
                 "approval.rejected",
@@ -147,6 +156,27 @@ impl Enforcer {
         }
     }
 
+    /// Gives leave, unless the session was ended, or its credential has expired, while the event waited for
+    /// its policies, for the disk or for a person.
+    fn permit(&self, event: EventId, masks: Option<Arc<MaskPlan>>) -> Verdict {
+        match barred(&self.ending, &self.session.principal, SystemTime::now()) {
+            None => Verdict::Permit(Permit::mint(event, masks)),
+            Some(rejection) => {
+                self.refused(event, rejection.code);
+                let Rejection { code, message: reason, remedy } = rejection;
+                let (code, rule) = (Arc::from(code), Arc::from("gatewright/session"));
+                let block = Block { code, rule, reason, remedy };
+                Verdict::Deny(Denial { event, block, approval: None })
+            }
+        }
+    }
+
+    /// Says of an event whose record reads as if it had gone on that it has not.
+    fn refused(&self, event: EventId, code: &str) {
+        let result = OutcomeResult::Refused;
+        self.finished(event, &Outcome { result, code: Some(Arc::from(code)), ..Outcome::default() });
+    }
+
     /// Records what became of an event. It needs no sync: an event without this record is read as one
     /// with an unknown outcome.
     pub fn finished(&self, event: EventId, outcome: &Outcome) {
@@ -155,6 +185,16 @@ impl Enforcer {
         if let Err(error) = self.shared.log.append_lazily(SystemTime::now(), &record) {
             tracing::error!(%error, session = %self.session.id, "an outcome could not be recorded");
         }
+    }
+
+    /// Does it hold memory that an idle session should give back with [`Enforcer::rest`]?
+    pub fn is_awake(&self) -> bool {
+        self.policies.holds_instances()
+    }
+
+    /// The session is idle.
+    pub fn rest(&mut self) {
+        self.policies.rest();
     }
 
     /// The session that is enforced on.
@@ -184,12 +224,14 @@ impl Enforcer {
         appended.map(|_| ()).map_err(|error| unrecorded(event.id, &error))
     }
 
-    /// Appends a record and waits until it is on disk.
+    /// Appends a record and waits until it is on disk. What hangs longer than the deadline counts as not
+    /// written, whatever becomes of it: the log itself refuses everybody else by then (fault F9).
     async fn write_through(&self, event: EventId, record: &Record<'_>) -> Result<(), Denial> {
         let started = std::time::Instant::now();
         let receipt =
             self.shared.log.append(SystemTime::now(), record).map_err(|error| unrecorded(event, &error))?;
-        let durable = self.shared.log.durable(receipt).await;
+        let durable = timeout(self.shared.log.sync_deadline(), self.shared.log.durable(receipt)).await;
+        let durable = durable.unwrap_or(Err(AppendError::Slow));
         self.shared.metrics.evidence_sync.observe(started.elapsed());
         durable.map_err(|error| unrecorded(event, &error))
     }
@@ -249,6 +291,21 @@ impl Enforcer {
     }
 }
 
+/// Why a session gets no permit any more, whatever its policies say.
+fn barred(ending: &Ending, principal: &Principal, now: SystemTime) -> Option<Rejection> {
+    let expired = principal.expires_at.is_some_and(|end| now >= end);
+    ending.why().map(End::rejection).or_else(|| expired.then(expiry))
+}
+
+/// What a client is told whose credential has expired in the middle of its session.
+pub fn expiry() -> Rejection {
+    Rejection {
+        code: "auth.expired",
+        message: Arc::from("the credential of this session has expired"),
+        remedy: Arc::from("connect again with a new one"),
+    }
+}
+
 /// What can not be recorded is not done (promise P6).
 fn unrecorded(event: EventId, error: &AppendError) -> Denial {
     tracing::error!(%error, "an event is refused because it could not be recorded");
@@ -281,5 +338,36 @@ fn unasked(rule: &Arc<str>, error: &RequestError) -> Block {
         rule: Arc::clone(rule),
         reason: Arc::from(format!("it needs an approval, and none can be asked for: {error}")),
         remedy: Arc::from(error.remedy()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use gatewright_model::principal::PrincipalKind;
+
+    use super::*;
+
+    #[test]
+    fn a009_what_was_judged_before_the_end_gets_no_permit_after_it() {
+        let now = SystemTime::now();
+        let principal = Principal {
+            subject: "alice".into(),
+            issuer: "gatewright:builtin".into(),
+            kind: PrincipalKind::Human,
+            groups: Vec::new(),
+            actors: Vec::new(),
+            claims: Vec::new(),
+            credential: "t1".into(),
+            issued_at: None,
+            expires_at: Some(now),
+        };
+        let ending = Ending::default();
+        let code = |at| barred(&ending, &principal, at).map(|rejection| rejection.code);
+        assert_eq!(code(now - Duration::from_nanos(1)), None);
+        assert_eq!(code(now), Some("auth.expired"));
+        ending.tell(End::Revoked);
+        assert_eq!(code(now - Duration::from_secs(60)), Some("auth.revoked"));
     }
 }

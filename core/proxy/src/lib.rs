@@ -2,8 +2,8 @@
 //!
 //! Start at [`serve`], which puts the parts together. A client's way is [`listener`], then [`driver`],
 //! which carries out what a protocol session asks for, over [`transport`] and [`upstream`]; [`enforce`]
-//! turns events into permits. Everything else stands around it: [`config`], [`keys`], [`tls`], [`admin`],
-//! [`cli`], [`metrics`], [`telemetry`], [`shutdown`].
+//! turns events into permits. Everything else stands around it: [`config`], [`keys`], [`revocations`],
+//! [`sessions`], [`tls`], [`admin`], [`cli`], [`metrics`], [`telemetry`], [`shutdown`].
 
 pub mod admin;
 pub mod case_reader;
@@ -16,7 +16,9 @@ pub mod identity_fetch;
 pub mod keys;
 pub mod listener;
 pub mod metrics;
+pub mod revocations;
 pub mod serve;
+pub mod sessions;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;

@@ -25,6 +25,8 @@ use crate::{
     keys::{Keys, KeysError},
     listener::{self, Door, Parts},
     metrics::Metrics,
+    revocations::{Revocations, RevocationsError},
+    sessions::Sessions,
     shutdown::{Drain, Signals},
     tls,
 };
@@ -37,8 +39,8 @@ use crate::{
 pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     let mut signals = Signals::listen().map_err(ServeError::Signals)?;
     let keys = Keys::load_or_create(&config.state)?;
-    let (log, recovery) =
-        Log::open(&config.evidence, LogOptions::new(&*config.origin), keys.evidence.clone())?;
+    let options = LogOptions { sync_deadline: config.sync_deadline, ..LogOptions::new(&*config.origin) };
+    let (log, recovery) = Log::open(&config.evidence, options, keys.evidence.clone())?;
     report(&recovery);
     let analyser = Arc::new(Analyser::new(AnalyserLimits::default()));
     let host = Host::new(Limits::default())?;
@@ -47,6 +49,9 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     let policies = Policies::new(set);
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     let verifier = Arc::new(config.identity.verifier(&keys.issuer)?);
+    let sessions = Arc::new(Sessions::default());
+    let revocations =
+        Revocations::open(&config.state, Arc::clone(&verifier), Arc::clone(&sessions), log.clone())?;
     let enforcement = Arc::new(Enforcement {
         policies: policies.clone(),
         log: log.clone(),
@@ -54,6 +59,7 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
         reviewers: config.reviewers.clone(),
         hold_with_locks: config.hold_in_transaction,
         metrics: Arc::clone(&metrics),
+        sessions: Arc::clone(&sessions),
     });
     record_start(&config, &enforcement)?;
     let watch = watch_policies(&config.policies, &enforcement, host, cases)?;
@@ -85,6 +91,9 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
         approvals: enforcement.approvals.clone(),
         verifier: Arc::clone(&verifier),
         reviewers: config.reviewers.clone(),
+        operators: config.admin.operators.clone(),
+        sessions,
+        revocations: Arc::new(revocations),
         log: log.clone(),
         metrics,
         status: Arc::new(status),
@@ -280,6 +289,9 @@ pub enum ServeError {
     /// Identity is not set up right.
     #[error(transparent)]
     Identity(#[from] SetupError),
+    /// The list of revocations can not be used.
+    #[error(transparent)]
+    Revocations(#[from] RevocationsError),
     /// An address can not be listened on.
     #[error("the listener `{name}` can not be opened: {source}")]
     Bind {

@@ -15,7 +15,8 @@ impl Sql {
         Self(raw)
     }
 
-    /// The complete text as it was sent, literals included.
+    /// The complete text as it was sent, literals included. Where it runs with SQL's EXECUTE what was
+    /// prepared before, the text that prepared it follows.
     pub fn text(&self) -> String {
         self.0.text()
     }
@@ -115,7 +116,8 @@ impl<'s> Statement<'s> {
         (0..sql.0.column_count(statement)).map(move |index| Column { sql, statement, index })
     }
 
-    /// Every function it calls by name.
+    /// Every function it calls or binds by name. An operator or a type that is not the server's own is one of
+    /// class [`FunctionClass::Unknown`], by its own name.
     pub fn functions(&self) -> impl Iterator<Item = Function<'s>> {
         let Self { sql, index: statement } = *self;
         (0..sql.0.function_count(statement)).map(move |index| Function { sql, statement, index })

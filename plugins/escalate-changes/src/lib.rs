@@ -1,11 +1,16 @@
 //! Holds statements until reviewers decide: by what they are, what they do, or which relation they touch.
 //!
-//! A statement that is only being prepared does nothing: it passes, and is held when it is run.
+//! A statement that is only being prepared does nothing: it passes, and is held when it is run. Unless it
+//! calls a function that is not PostgreSQL's own: the server may run that to plan the statement, before
+//! anybody executes it. Then it is held both times.
+//!
+//! What runs code that can not be seen (`DO`, `CALL`, an `EXECUTE` of an unknown name) may be any of the things
+//! that are held, and is held like them.
 
 use std::time::Duration;
 
 use gatewright_policy_sdk::{
-    Access, Effect, Escalation, Event, Sql, Statement, Verdict, policy,
+    Access, Effect, Escalation, Event, FunctionClass, Sql, Statement, Verdict, policy,
     settings::{Pattern, RelationName},
 };
 use schemars::JsonSchema;
@@ -31,6 +36,9 @@ pub struct Settings {
     /// Relations whose use is held. Default: none.
     #[serde(default)]
     pub relations: Vec<RelationRule>,
+    /// Is code that can not be seen held too, where anything is? Default: true.
+    #[serde(default = "held")]
+    pub unseen: bool,
     /// Members of these groups are not held. Default: none.
     #[serde(default)]
     pub exempt_groups: Vec<String>,
@@ -43,6 +51,10 @@ pub struct Settings {
     /// How long to wait for them, 1 second to 7 days: `30s`, `10m`, `2h`, `1d`. Default: `10m`.
     #[serde(default)]
     pub ttl: Ttl,
+}
+
+const fn held() -> bool {
+    true
 }
 
 /// A relation whose use is held.
@@ -114,7 +126,9 @@ pub fn evaluate(event: &Event, settings: &Settings) -> Verdict {
     let Some(sql) = event.sql() else {
         return Verdict::block("sql-only", "this policy judges SQL only", "");
     };
-    if event.kind() == "sql.parse" || event.principal().in_any_group(&settings.exempt_groups) {
+    if event.principal().in_any_group(&settings.exempt_groups)
+        || (event.kind() == "sql.parse" && !sql.statements().any(runs_while_planned))
+    {
         return Verdict::Allow;
     }
     let held = touched(&sql, settings)
@@ -128,6 +142,12 @@ pub fn evaluate(event: &Event, settings: &Settings) -> Verdict {
         }),
         None => Verdict::Allow,
     }
+}
+
+/// Could the server run code of somebody's own to plan it? A function can be declared immutable, whatever
+/// it does.
+fn runs_while_planned(statement: Statement) -> bool {
+    statement.functions().any(|function| function.class() == FunctionClass::Unknown)
 }
 
 fn touched(sql: &Sql, settings: &Settings) -> Option<(&'static str, String)> {
@@ -145,8 +165,13 @@ fn changing(statement: Statement, settings: &Settings) -> Option<(&'static str, 
         return Some(("kind", format!("`{kind}` needs an approval")));
     }
     let effects = statement.effects();
-    let effect = settings.effects.iter().find(|effect| effects.contains(**effect))?;
-    Some(("effect", format!("the effect `{}` needs an approval", effect.as_str())))
+    if let Some(effect) = settings.effects.iter().find(|effect| effects.contains(**effect)) {
+        return Some(("effect", format!("the effect `{}` needs an approval", effect.as_str())));
+    }
+    let holds_anything =
+        !(settings.kinds.is_empty() && settings.effects.is_empty() && settings.relations.is_empty());
+    (settings.unseen && holds_anything && effects.contains(Effect::Dynamic))
+        .then(|| ("unseen", "code that can not be seen needs an approval".to_owned()))
 }
 
 #[cfg(test)]
@@ -207,6 +232,31 @@ mod tests {
         check(r#"{"kinds": ["drop_*"]}"#, &prepare, None);
         let run = EventBuilder::execute("drop table people").statement(drop_table());
         check(r#"{"kinds": ["drop_*"]}"#, &run, Some("kind"));
+    }
+
+    #[test]
+    fn preparing_what_may_run_while_it_is_planned_is_held() {
+        let calls =
+            |class| StatementBuilder::new("select").effects([Effect::Write]).function("our_own", class);
+        let prepare = |class| EventBuilder::parse("select our_own()").statement(calls(class));
+        check(r#"{"effects": ["write"]}"#, &prepare(FunctionClass::Unknown), Some("effect"));
+        check(r#"{"effects": ["write"]}"#, &prepare(FunctionClass::Changing), None);
+        check(r#"{"kinds": ["drop_*"]}"#, &prepare(FunctionClass::Unknown), None);
+    }
+
+    #[test]
+    fn what_can_not_be_seen_is_held_where_anything_is() {
+        let block = StatementBuilder::new("do").effects([Effect::Write, Effect::Dynamic]);
+        let event = EventBuilder::query("do $$ drop table people $$").statement(block);
+        for json in [
+            r#"{"kinds": ["drop_*"]}"#,
+            r#"{"effects": ["ddl"]}"#,
+            r#"{"relations": [{"relation": "public.people"}]}"#,
+        ] {
+            check(json, &event, Some("unseen"));
+        }
+        check(r#"{"kinds": ["drop_*"], "unseen": false}"#, &event, None);
+        check("{}", &event, None);
     }
 
     #[test]

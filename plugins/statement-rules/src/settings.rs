@@ -11,7 +11,8 @@ pub(crate) use gatewright_policy_sdk::settings::Pattern;
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Of `update` and `delete`, those that must have a WHERE clause, also inside of CTEs, EXPLAIN and
-    /// PREPARE. Default: both.
+    /// PREPARE. A condition that lets every row through is none. MERGE that updates or deletes must have one
+    /// if either is listed: ON, or the condition of its WHEN. Default: both.
     pub require_where: Vec<WhereKind>,
     /// Kinds that are refused, like `truncate` or `drop_*`. Default: none.
     pub deny_kinds: Vec<Pattern>,

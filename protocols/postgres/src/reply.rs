@@ -97,7 +97,7 @@ pub fn rejection(rejection: &Rejection) -> Bytes {
     let sqlstate = match rejection.code {
         code if code.starts_with("auth.") => "28000",
         code if code.starts_with("upstream.") => "08006",
-        "gateway.draining" | "gateway.terminated" => "57P01",
+        "gateway.draining" | "gateway.terminated" | "session.ended" => "57P01",
         "gateway.overloaded" => "53300",
         _ => "28000",
     };

@@ -18,6 +18,7 @@ mod greeting;
 mod login;
 mod masking;
 mod pipeline;
+mod prepared;
 mod relay;
 mod requests;
 

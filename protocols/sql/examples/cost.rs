@@ -22,6 +22,18 @@ const STATEMENTS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Bytes.
+const LONG_TEXT: usize = 480_000;
+
+/// Texts that are one thing many times.
+const LONG: &[(&str, &str, &str)] = &[
+    ("ANDs of constants", "select 1 where 1=1", " and 1=1"),
+    ("ANDs of a column", "select 1 from t where a=1", " and a=1"),
+    ("a list", "select 1 from t where a in (1", ",1"),
+    ("rows", "insert into t values (1, 'x')", ", (1, 'x')"),
+    ("statements", "select 1", ";"),
+];
+
 #[allow(clippy::print_stdout, reason = "printing is what it is for")]
 fn main() {
     let kept = Analyser::new(AnalyserLimits::default());
@@ -32,6 +44,12 @@ fn main() {
         let hit = mean(100_000, || drop(black_box(kept.analyse(black_box(text)))));
         let cold = mean(1_000, || drop(black_box(forgetful.analyse(black_box(text)))));
         println!("{name:<30} {:>7} ns {:>11.1} µs", hit.as_nanos(), cold.as_secs_f64() * 1e6);
+    }
+    println!();
+    for (name, first, more) in LONG {
+        let text = format!("{first}{}", more.repeat(LONG_TEXT / more.len()));
+        let cold = mean(3, || drop(black_box(forgetful.analyse(black_box(&text)))));
+        println!("{name:<30} {:>7} kB {:>11.1} ms", text.len() / 1_000, cold.as_secs_f64() * 1e3);
     }
 }
 

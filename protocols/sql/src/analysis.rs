@@ -10,29 +10,38 @@ use pg_query::protobuf::{ParseResult, ScanToken};
 
 use crate::{
     AnalyserLimits, normalise, second_reader,
+    shape::Shape,
     walk::{self, Reading},
 };
 
-/// What a text means.
-pub(crate) fn analyse(text: &str, limits: &AnalyserLimits) -> Analysis {
+/// What a text means; and its shape, where that means the same for every text that has it.
+pub(crate) fn analyse(
+    text: &str,
+    shape: Option<Shape>,
+    limits: &AnalyserLimits,
+) -> (Analysis, Option<Shape>) {
     let text = Arc::from(text);
-    match read(&text, limits) {
-        Ok(analysis) => analysis,
-        Err(reason) => Analysis {
+    read(&text, shape, limits).unwrap_or_else(|reason| {
+        let analysis = Analysis {
             normalised: Arc::from(format!("(unreadable, {} bytes)", text.len())),
             text,
             fingerprint: Arc::from(""),
             grade: Grade::Opaque,
             grade_reason: Some(reason.into()),
-            statements: Vec::new(),
-        },
-    }
+            statements: Arc::default(),
+        };
+        (analysis, None)
+    })
 }
 
 /// Why a text can not be read. For people; nothing of the text is in it.
 type Reason = &'static str;
 
-fn read(text: &Arc<str>, limits: &AnalyserLimits) -> Result<Analysis, Reason> {
+fn read(
+    text: &Arc<str>,
+    shape: Option<Shape>,
+    limits: &AnalyserLimits,
+) -> Result<(Analysis, Option<Shape>), Reason> {
     if text.len() > limits.max_text {
         return Err("the text is longer than the gateway reads");
     }
@@ -43,14 +52,15 @@ fn read(text: &Arc<str>, limits: &AnalyserLimits) -> Result<Analysis, Reason> {
         return Err("it has longer runs of operators or nested comments than the gateway reads");
     }
     if is_blank(text) {
-        return Ok(Analysis {
+        let analysis = Analysis {
             text: Arc::clone(text),
             normalised: Arc::from(""),
             fingerprint: normalise::fingerprint(std::iter::empty()),
             grade: Grade::Verified,
             grade_reason: None,
-            statements: Vec::new(),
-        });
+            statements: Arc::default(),
+        };
+        return Ok((analysis, None));
     }
     let tokens = scan(text)?;
     let tree = parse(text)?;
@@ -64,14 +74,16 @@ fn read(text: &Arc<str>, limits: &AnalyserLimits) -> Result<Analysis, Reason> {
     }
     let normalised = normalise::normalise(text, &tokens).ok_or("its tokens do not add up")?;
     let (grade, reason) = grade(text, &tokens, &readings);
-    Ok(Analysis {
+    let shape = shape.filter(|shape| shape.is_all_that_counts(text, grade, &readings));
+    let analysis = Analysis {
         text: Arc::clone(text),
         fingerprint: if grade == Grade::Opaque { Arc::from("") } else { normalised.fingerprint },
         normalised: normalised.text,
         grade,
         grade_reason: reason.map(Arc::from),
         statements: readings.into_iter().map(|reading| reading.statement).collect(),
-    })
+    };
+    Ok((analysis, shape))
 }
 
 fn grade(text: &str, tokens: &[ScanToken], readings: &[Reading]) -> (Grade, Option<Reason>) {

@@ -1,7 +1,7 @@
-//! Analyses by exact text.
+//! What was read, by its key: analyses by their exact text, and by the shape of it.
 //!
 //! Sessions send the same texts over and over, so a hit is the common case and on the path of every
-//! statement. It costs one hash of the text, one comparison with it, and a lock that is held for one
+//! statement. It costs one hash of the key, one comparison with it, and a lock that is held for one
 //! look-up; the shards keep threads out of each other's way.
 //!
 //! Each shard holds two generations of equal size. New entries go to the young one; when it is full it
@@ -9,7 +9,7 @@
 //! moves the entry to the young one. That is nearly LRU, without a list to keep in order on each hit.
 //!
 //! The hash is keyed at random, so that nobody can choose texts that collide; and if two do, the later
-//! one takes the place, for the whole text is compared.
+//! one takes the place, for the whole key is compared.
 
 use std::{
     collections::HashMap,
@@ -21,34 +21,44 @@ use std::{
 use gatewright_model::sql::{Analysis, Output, Statement};
 use parking_lot::Mutex;
 
+use crate::shape::Shape;
+
 /// A power of two, well above the number of cores that share the gateway's work.
 const SHARDS: usize = 16;
 
 /// An entry may take this part of its generation: one text must not push out all others.
 const LARGEST_PART: usize = 8;
 
+/// What can be kept.
+pub(crate) trait Keyed {
+    /// What it is found by.
+    fn key(&self) -> &str;
+    /// About how many bytes of memory it takes.
+    fn size(&self) -> usize;
+}
+
 #[derive(Debug)]
-pub(crate) struct Cache {
-    shards: [Mutex<Shard>; SHARDS],
+pub(crate) struct Cache<E> {
+    shards: [Mutex<Shard<E>>; SHARDS],
     hasher: RandomState,
     /// For one generation of one shard.
     max_entries: usize,
     max_bytes: usize,
 }
 
-#[derive(Debug, Default)]
-struct Shard {
-    young: Generation,
-    old: Generation,
+#[derive(Debug)]
+struct Shard<E> {
+    young: Generation<E>,
+    old: Generation<E>,
 }
 
-#[derive(Debug, Default)]
-struct Generation {
-    entries: HashMap<u64, Arc<Analysis>, BuildHasherDefault<AlreadyHashed>>,
+#[derive(Debug)]
+struct Generation<E> {
+    entries: HashMap<u64, Arc<E>, BuildHasherDefault<AlreadyHashed>>,
     bytes: usize,
 }
 
-impl Cache {
+impl<E: Keyed> Cache<E> {
     pub(crate) fn new(entries: usize, bytes: usize) -> Self {
         Self {
             shards: Default::default(),
@@ -58,51 +68,89 @@ impl Cache {
         }
     }
 
-    /// The analysis of `text`, made by `analyse` if it is not kept. No lock is held meanwhile: two threads
-    /// may make the same one.
-    pub(crate) fn get_or_insert(&self, text: &str, analyse: impl FnOnce() -> Analysis) -> Arc<Analysis> {
-        let hash = self.hasher.hash_one(text);
-        // The map uses the lowest and the highest bits.
-        let shard = self.shards.get((hash >> 32) as usize % SHARDS);
-        if let Some(shard) = shard
-            && let Some(analysis) = shard.lock().get(hash, text)
-        {
-            return analysis;
-        }
-        let analysis = Arc::new(analyse());
-        let size = size(&analysis);
-        if let Some(shard) = shard
+    pub(crate) fn get(&self, key: &str) -> Option<Arc<E>> {
+        let hash = self.hasher.hash_one(key);
+        self.shard(hash)?.lock().get(hash, key)
+    }
+
+    /// Keeps an entry, if there is room for one of its size.
+    pub(crate) fn insert(&self, entry: Arc<E>) {
+        let (hash, size) = (self.hasher.hash_one(entry.key()), entry.size());
+        if let Some(shard) = self.shard(hash)
             && self.max_entries > 0
             && size <= self.max_bytes / LARGEST_PART
         {
-            shard.lock().insert(hash, Arc::clone(&analysis), size, self);
+            shard.lock().insert(hash, entry, size, self);
         }
-        analysis
+    }
+
+    fn shard(&self, hash: u64) -> Option<&Mutex<Shard<E>>> {
+        // The map uses the lowest and the highest bits.
+        self.shards.get((hash >> 32) as usize % SHARDS)
     }
 }
 
-impl Shard {
-    fn get(&mut self, hash: u64, text: &str) -> Option<Arc<Analysis>> {
-        if let Some(analysis) = self.young.entries.get(&hash).filter(|analysis| *analysis.text == *text) {
-            return Some(Arc::clone(analysis));
+impl<E: Keyed> Shard<E> {
+    fn get(&mut self, hash: u64, key: &str) -> Option<Arc<E>> {
+        if let Some(entry) = self.young.entries.get(&hash).filter(|entry| entry.key() == key) {
+            return Some(Arc::clone(entry));
         }
-        let analysis = self.old.entries.get(&hash).filter(|analysis| *analysis.text == *text)?;
-        let analysis = Arc::clone(analysis);
+        let entry = Arc::clone(self.old.entries.get(&hash).filter(|entry| entry.key() == key)?);
         // Its size counts in the old generation until that is forgotten, and now in the young one too:
         // the limit is kept on the safe side.
-        self.young.bytes += size(&analysis);
-        self.young.entries.insert(hash, Arc::clone(&analysis));
-        Some(analysis)
+        self.young.bytes += entry.size();
+        self.young.entries.insert(hash, Arc::clone(&entry));
+        Some(entry)
     }
 
-    fn insert(&mut self, hash: u64, analysis: Arc<Analysis>, size: usize, limits: &Cache) {
+    fn insert(&mut self, hash: u64, entry: Arc<E>, size: usize, limits: &Cache<E>) {
         let is_full =
             self.young.entries.len() >= limits.max_entries || self.young.bytes + size > limits.max_bytes;
         if is_full {
             self.old = mem::take(&mut self.young);
         }
         self.young.bytes += size;
-        self.young.entries.insert(hash, analysis);
+        self.young.entries.insert(hash, entry);
+    }
+}
+
+// Derived, these would ask for an entry that has a default.
+impl<E> Default for Shard<E> {
+    fn default() -> Self {
+        Self { young: Generation::default(), old: Generation::default() }
+    }
+}
+
+impl<E> Default for Generation<E> {
+    fn default() -> Self {
+        Self { entries: HashMap::default(), bytes: 0 }
+    }
+}
+
+impl Keyed for Analysis {
+    fn key(&self) -> &str {
+        &self.text
+    }
+
+    fn size(&self) -> usize {
+        size(self)
+    }
+}
+
+/// The reading that all texts of one shape share.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) shape: Shape,
+    pub(crate) analysis: Arc<Analysis>,
+}
+
+impl Keyed for Common {
+    fn key(&self) -> &str {
+        self.shape.key()
+    }
+
+    fn size(&self) -> usize {
+        mem::size_of::<Self>() + self.shape.key().len() + size(&self.analysis)
     }
 }
 
@@ -127,6 +175,7 @@ fn size(analysis: &Analysis) -> usize {
         + analysis.normalised.len()
         + 4 * NAME
         + analysis.statements.iter().map(statement).sum::<usize>()
+        + analysis.statements.iter().filter_map(Statement::body).map(statement).sum::<usize>()
 }
 
 /// The keys are hashes already.
@@ -159,14 +208,23 @@ mod tests {
         Arc::ptr_eq(&analyser.analyse(text), &analyser.analyse(text))
     }
 
+    /// Entries and bytes of all generations.
+    fn filled<E>(cache: &Cache<E>) -> (usize, usize) {
+        let shards = cache.shards.iter().map(|shard| shard.lock());
+        shards.fold((0, 0), |(entries, bytes), shard| {
+            let here = shard.young.entries.len() + shard.old.entries.len();
+            (entries + here, bytes + shard.young.bytes + shard.old.bytes)
+        })
+    }
+
     #[test]
     fn the_same_text_is_read_once() {
         let analyser = Analyser::new(AnalyserLimits::default());
         assert!(kept(&analyser, "select 1"));
-        let one = analyser.analyse("select 1");
-        let other = analyser.analyse("select  1");
-        assert_eq!(&*other.text, "select  1", "the exact text is the key");
-        assert!(!Arc::ptr_eq(&one, &other));
+        let one = analyser.analyse("select now()");
+        let other = analyser.analyse("select  now()");
+        assert_eq!(&*other.text, "select  now()", "the exact text is the key");
+        assert!(!Arc::ptr_eq(&one.statements, &other.statements));
     }
 
     #[test]
@@ -177,6 +235,10 @@ mod tests {
         ] {
             let analyser = Analyser::new(limits);
             assert!(!kept(&analyser, "select 1"));
+            assert!(!Arc::ptr_eq(
+                &analyser.analyse("select 2").statements,
+                &analyser.analyse("select 3").statements
+            ));
             assert_eq!(analyser.analyse("select 1").statements.len(), 1);
         }
     }
@@ -184,17 +246,16 @@ mod tests {
     #[test]
     fn it_stays_within_its_limits() {
         let limits =
-            AnalyserLimits { cache_entries: 64, cache_bytes: 256 * 1024, ..AnalyserLimits::default() };
+            AnalyserLimits { cache_entries: 64, cache_bytes: 1024 * 1024, ..AnalyserLimits::default() };
         let analyser = Analyser::new(limits);
         for number in 0..2_000 {
-            analyser.analyse(&format!("select {number}"));
+            analyser.analyse(&format!("select f{number}({number})"));
         }
-        let shards = || analyser.cache.shards.iter().map(|shard| shard.lock());
-        let entries: usize =
-            shards().map(|shard| shard.young.entries.len() + shard.old.entries.len()).sum();
-        let bytes: usize = shards().map(|shard| shard.young.bytes + shard.old.bytes).sum();
-        assert!((1..=64).contains(&entries), "{entries}");
-        assert!(bytes <= 256 * 1024, "{bytes}");
+        let (texts, shapes) = (filled(&analyser.texts), filled(&analyser.shapes));
+        for (entries, bytes) in [texts, shapes] {
+            assert!((1..=32).contains(&entries), "{entries}");
+            assert!(bytes <= 512 * 1024, "{bytes}");
+        }
     }
 
     #[test]
@@ -203,7 +264,7 @@ mod tests {
         let analyser = Analyser::new(limits);
         let first = analyser.analyse("select 'used'");
         for number in 0..2_000 {
-            analyser.analyse(&format!("select {number}"));
+            analyser.analyse(&format!("select f{number}()"));
             assert!(Arc::ptr_eq(&first, &analyser.analyse("select 'used'")), "after {number}");
         }
     }

@@ -5,10 +5,14 @@
 //! is [`FunctionClass::Unknown`]: its body is in a catalog that this crate does not see, so a statement
 //! that calls it counts as a write.
 //!
+//! The same holds for operators and types: one that is not among PostgreSQL's own (`operators.txt`,
+//! `types.txt`) has somebody's function behind it.
+//!
 //! What this can not see, because the text does not say it: an unqualified name that the server's
-//! `search_path` or overload rules resolve to somebody's own function of the same name; functions behind
-//! operators, casts, views, triggers, rules, defaults and index expressions; `p.f` for `f(p)`. Who may
-//! create such things decides whether that matters: creating them is `ddl` and `dynamic`.
+//! `search_path` or overload rules resolve to somebody's own function, operator or type of the same name;
+//! functions behind conversions that are not written, views, triggers, rules, defaults, operator classes and
+//! index expressions; `p.f` for `f(p)`. Who may create such things decides whether that matters: creating
+//! them is `ddl`, and names the function that they bind.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -49,6 +53,29 @@ pub(crate) fn takes_a_row(name: &str) -> bool {
 /// Those that PostgreSQL 15 does not have: of 16 to 18, and of the extension hstore.
 const TAKE_A_ROW_ELSEWHERE: [&str; 6] =
     ["any_value", "hstore", "json_agg_strict", "jsonb_agg_strict", "max", "min"];
+
+/// Is it an operator of PostgreSQL's, by its name? What it does with types that PostgreSQL has no such
+/// operator for is not in the text.
+pub(crate) fn is_operator(schema: Option<&str>, name: &str) -> bool {
+    schema.is_none_or(|schema| schema == "pg_catalog") && has(&OPERATORS, name)
+}
+
+/// Is it a type of PostgreSQL's, by its name?
+pub(crate) fn is_type(schema: Option<&str>, name: &str) -> bool {
+    match schema {
+        None | Some("pg_catalog") => has(&TYPES, name),
+        Some("information_schema") => INFORMATION_SCHEMA_TYPES.contains(&name),
+        Some(_) => false,
+    }
+}
+
+fn has(sorted: &[&str], name: &str) -> bool {
+    sorted.binary_search(&name).is_ok()
+}
+
+/// Domains, whose checks are PostgreSQL's own.
+const INFORMATION_SCHEMA_TYPES: [&str; 5] =
+    ["cardinal_number", "character_data", "sql_identifier", "time_stamp", "yes_or_no"];
 
 /// Does it change something, and yet give nothing of any row?
 pub(crate) fn gives_a_number_only(schema: Option<&str>, name: &str) -> bool {
@@ -103,6 +130,18 @@ static TABLE: LazyLock<HashMap<&'static str, Entry>> = LazyLock::new(|| {
     });
     extensions.chain(postgres).collect()
 });
+
+/// The words of a table of names, in the order that [`has`] searches by.
+fn sorted(table: &'static str) -> Vec<&'static str> {
+    let lines = table.lines().filter(|line| !line.starts_with("# "));
+    let mut words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+    words.sort_unstable();
+    words
+}
+
+static OPERATORS: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| sorted(include_str!("functions/operators.txt")));
+static TYPES: LazyLock<Vec<&'static str>> = LazyLock::new(|| sorted(include_str!("functions/types.txt")));
 
 const POSTGRES: &str = include_str!("functions/postgres.txt");
 const EXTENSIONS: &str = include_str!("functions/extensions.txt");

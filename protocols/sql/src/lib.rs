@@ -30,6 +30,7 @@ mod lineage;
 mod normalise;
 mod scope;
 mod second_reader;
+mod shape;
 mod walk;
 
 use std::sync::Arc;
@@ -38,7 +39,10 @@ use gatewright_model::sql::Analysis;
 #[cfg(doc)]
 use gatewright_model::sql::Grade;
 
-use crate::cache::Cache;
+use crate::{
+    cache::{Cache, Common},
+    shape::Shape,
+};
 
 /// What an [`Analyser`] takes on, and what it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,21 +72,39 @@ impl Default for AnalyserLimits {
 ///
 /// Reading costs from tens of microseconds to, for the longest texts, tenths of a second of CPU: a text
 /// longer than a few kilobytes is better read away from threads that do I/O. What was read before costs
-/// a hash of the text.
+/// a hash of the text; what differs from it in the values of literals only, a copy and two hashes.
 #[derive(Debug)]
 pub struct Analyser {
     limits: AnalyserLimits,
-    cache: Cache,
+    texts: Cache<Analysis>,
+    shapes: Cache<Common>,
 }
 
 impl Analyser {
     /// An analyser with nothing read yet.
     pub fn new(limits: AnalyserLimits) -> Self {
-        Self { limits, cache: Cache::new(limits.cache_entries, limits.cache_bytes) }
+        let (entries, bytes) = (limits.cache_entries / 2, limits.cache_bytes / 2);
+        Self { limits, texts: Cache::new(entries, bytes), shapes: Cache::new(entries, bytes) }
     }
 
     /// What a text means. What can not be read is [`Grade::Opaque`], never an error.
+    ///
+    /// No lock is held while a text is read: two threads may read the same one.
     pub fn analyse(&self, text: &str) -> Arc<Analysis> {
-        self.cache.get_or_insert(text, || analysis::analyse(text, &self.limits))
+        if let Some(analysis) = self.texts.get(text) {
+            return analysis;
+        }
+        let shape = if text.len() <= self.limits.max_text { Shape::of(text) } else { None };
+        if let Some(common) = shape.as_ref().and_then(|shape| self.shapes.get(shape.key())) {
+            // Not kept by its text: values that are used once would push out the texts that are used often.
+            return Arc::new(Analysis { text: Arc::from(text), ..Analysis::clone(&common.analysis) });
+        }
+        let (analysis, shape) = analysis::analyse(text, shape, &self.limits);
+        let analysis = Arc::new(analysis);
+        self.texts.insert(Arc::clone(&analysis));
+        if let Some(shape) = shape {
+            self.shapes.insert(Arc::new(Common { shape, analysis: Arc::clone(&analysis) }));
+        }
+        analysis
     }
 }

@@ -12,9 +12,11 @@
 mod access;
 mod alter;
 mod change;
+mod condition;
 mod create;
 mod expression;
 mod from;
+mod hidden;
 mod object;
 mod query;
 mod session;
@@ -40,13 +42,21 @@ pub(crate) struct Reading {
     pub(crate) kind: Option<&'static str>,
     /// Every name that a CTE has in it.
     pub(crate) ctes: Vec<Arc<str>>,
+    /// Where its constants are, in bytes of the text: those on whose values nothing here depends.
+    pub(crate) passed: Vec<usize>,
     /// Why it is not understood.
     pub(crate) doubt: Option<&'static str>,
 }
 
 /// What one statement does and names.
 pub(crate) fn statement(node: &NodeEnum) -> Reading {
-    let mut walk = Walk::default();
+    let mut reading = read(node, Walk::default());
+    reading.statement.prepared = session::prepared(node);
+    reading
+}
+
+/// The same, behind what was walked before it.
+fn read(node: &NodeEnum, mut walk: Walk) -> Reading {
     let outputs = walk.query_like(node);
     let kind = kind::of(node);
     if kind.is_none() {
@@ -61,8 +71,10 @@ pub(crate) fn statement(node: &NodeEnum) -> Reading {
         has_where: walk.has_where,
         outputs: outputs
             .map(|columns| columns.into_iter().map(|column| column.origin.into_output()).collect()),
+        prepared: None,
     };
-    Reading { statement, kind, ctes: walk.cte_names, doubt: walk.doubt }
+    let passed = if walk.values_count { Vec::new() } else { walk.passed };
+    Reading { statement, kind, ctes: walk.cte_names, passed, doubt: walk.doubt }
 }
 
 /// The state of one walk.
@@ -76,6 +88,11 @@ pub(crate) struct Walk {
     /// Set where a part of the statement says more about it than its node does.
     kind_found: Option<&'static str>,
     doubt: Option<&'static str>,
+    /// Where the constants are that were passed without a look at their values.
+    passed: Vec<usize>,
+    /// Did anything look at the value of a constant? Whatever does must say so: texts that differ in
+    /// values only are taken to mean the same if nothing did.
+    values_count: bool,
     /// The CTEs that can be seen here, innermost last.
     ctes: Vec<Cte>,
     /// The names of all CTEs there were.
@@ -86,6 +103,8 @@ pub(crate) struct Walk {
     lineage: Lineage,
     /// How often a name was compared with another, or a column handed on.
     steps: usize,
+    /// The rows that the condition being walked should choose among.
+    aim: Option<condition::Aim>,
 }
 
 /// Following names costs about the product of how many there are and how many can be seen: `select a, a, ..
@@ -167,13 +186,9 @@ impl Walk {
 
     /// Notes a call of the function of that name. Returns what is known of it.
     fn call(&mut self, names: &[protobuf::Node]) -> FunctionClass {
-        let (schema, name) = match strings(names).as_slice() {
-            [name] => (None, *name),
-            [.., schema, name] => (Some(*schema), *name),
-            [] => {
-                self.doubt("a function without a name");
-                return FunctionClass::Unknown;
-            }
+        let Some((schema, name)) = schema_and_name(names) else {
+            self.doubt("a function without a name");
+            return FunctionClass::Unknown;
         };
         let known = functions::classify(schema, name);
         self.effects = self.effects.union(known.effects);
@@ -219,9 +234,9 @@ impl Walk {
     fn node(&mut self, node: &NodeEnum) {
         use NodeEnum as N;
         match node {
-            // Constants and names that stand for nothing by themselves.
-            N::AConst(_)
-            | N::Integer(_)
+            N::AConst(constant) => self.passed.extend(usize::try_from(constant.location).ok()),
+            // Names that stand for nothing by themselves.
+            N::Integer(_)
             | N::Float(_)
             | N::Boolean(_)
             | N::String(_)
@@ -610,6 +625,19 @@ fn strings(names: &[protobuf::Node]) -> Vec<&str> {
             _ => None,
         })
         .collect()
+}
+
+/// What a list names: `[name]`, `[schema, name]`. A database before that can only be the current one.
+fn schema_and_name(names: &[protobuf::Node]) -> Option<(Option<&str>, &str)> {
+    let mut parts = names.iter().rev().map(|node| match &node.node {
+        Some(NodeEnum::String(string)) => Some(string.sval.as_str()),
+        _ => None,
+    });
+    let name = parts.next()??;
+    match parts.next() {
+        Some(schema) => Some((Some(schema?), name)),
+        None => Some((None, name)),
+    }
 }
 
 /// A name, where the grammar says "none" with an empty string.

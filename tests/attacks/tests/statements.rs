@@ -244,6 +244,113 @@ fn a017_sql_that_is_built_at_run_time_is_denied() {
 }
 
 #[test]
+fn a016_what_hides_behind_operators_and_casts_shows_no_secret() {
+    let attack = Attack::prepare().unwrap();
+    let secret = attack.scene.postgres.sql("postgres", "select ssn from people limit 1").unwrap();
+    for definition in [
+        "create function public.evil(int, int) returns text language sql as 'select ssn from people limit 1'",
+        "create operator public.=+= (leftarg = int, rightarg = int, function = public.evil)",
+        "create operator public.@ (leftarg = int, rightarg = int, function = public.evil)",
+        "create type public.shell as (a text)",
+        "create function public.evil_cast(int) returns public.shell language sql \
+         as 'select row(ssn)::public.shell from people limit 1'",
+        "create cast (int as public.shell) with function public.evil_cast(int)",
+    ] {
+        attack.scene.postgres.sql("postgres", definition).unwrap();
+    }
+    let mut client = attack.session().unwrap();
+    for text in [
+        "select 1 =+= 2",
+        "select 1 operator(public.=+=) 2",
+        "select 1 operator(public.@) 2",
+        "select 1::shell::text",
+        "select cast(1 as public.shell)",
+        "select x from (select (1 =+= 2) as x) y",
+        "prepare hidden as select 1 =+= 2; execute hidden",
+    ] {
+        let answer = client.query(text).unwrap();
+        assert!(!format!("{answer:?}").contains(&secret), "{text}: {answer:?}");
+        let rows: Vec<_> =
+            answer.iter().filter(|message| message.tag == 'D').map(wire::Message::row).collect();
+        assert!(rows.iter().flatten().all(Option::is_none), "{text}: {rows:?}");
+    }
+}
+
+#[test]
+fn a018_sql_execute_is_judged_and_masked_by_what_was_prepared() {
+    let attack = Attack::prepare().unwrap();
+    let mut client = attack.session().unwrap();
+    let tags = |answer: &[wire::Message]| wire::tags(answer);
+    assert_eq!(
+        tags(&client.query("prepare one (int) as select city, email from people where id = $1").unwrap()),
+        "CZ"
+    );
+    let answer = client.query("execute one(1)").unwrap();
+    assert_eq!(tags(&answer), "TDCZ", "{answer:?}");
+    let row = answer[1].row();
+    assert!(row[0].is_some() && row[1].as_ref().is_none_or(|email| !email.contains('@')), "{row:?}");
+    // Both spellings of one name: Parse prepares what SQL runs.
+    client
+        .send(&[wire::parse("shared", "select city from people where id = 1"), wire::sync()].concat())
+        .unwrap();
+    client.until_ready().unwrap();
+    let answer = client.query("execute shared").unwrap();
+    assert_eq!(tags(&answer), "TDCZ", "{:?}", answer[0].error());
+    client
+        .send(&[wire::parse("drops", "insert into scratch values ('x')"), wire::sync()].concat())
+        .unwrap();
+    client.until_ready().unwrap();
+    assert_eq!(tags(&client.query("execute drops").unwrap()), "CZ");
+    // What the name stands for is gone, or was never seen.
+    for text in [
+        "execute never_seen",
+        "deallocate one; execute one(1)",
+        "select 1; prepare late as delete from people; execute late",
+        "explain analyze execute shared",
+    ] {
+        let answer = client.query(text).unwrap();
+        assert_eq!(wire::states(&answer), ["42501"], "{text}: {answer:?}");
+    }
+    // The server refuses the second meaning, and the first one stays.
+    let answer = client.query("prepare one as select ssn || '' from people").unwrap();
+    assert!(!wire::states(&answer).is_empty(), "{answer:?}");
+    let answer =
+        client.query("prepare computed as select ssn || '' from people; execute computed").unwrap();
+    assert_eq!(wire::states(&answer), ["42501"], "{answer:?}");
+    assert_eq!(attack.scene.postgres.sql("postgres", "select count(*) from people").unwrap(), "4");
+}
+
+/// A policy that holds drops passes their Parse: nothing runs what was parsed without its judgement.
+#[test]
+fn a018_no_path_runs_a_parsed_drop_without_its_approval() {
+    let scene = Scene::recorded(&[
+        ("allow", &policies::allow().unwrap()),
+        ("escalate-drop", &policies::escalate_drop("1s").unwrap()),
+    ])
+    .unwrap();
+    let token = scene.gateway.token(&MALLORY).unwrap();
+    let mut client =
+        wire::Client::session(scene.gateway.port(), &scene.gateway.authority(), &token).unwrap();
+    let parse = [wire::parse("gone", "drop table scratch"), wire::sync()].concat();
+    client.send(&parse).unwrap();
+    assert_eq!(wire::tags(&client.until_ready().unwrap()), "1Z");
+    // The unseen in the middle makes the gateway forget what the name stands for.
+    for text in [
+        "execute gone",
+        "select nothing_known(); execute gone",
+        "explain analyze execute gone",
+        "do $$ begin execute 'execute gone'; end $$",
+        "do $$ begin execute 'drop table scratch'; end $$",
+    ] {
+        let answer = client.query(text).unwrap();
+        assert_eq!(wire::states(&answer), ["42501"], "{text}: {answer:?}");
+    }
+    client.send(&[wire::bind("", "gone", &[]), wire::execute("", 0), wire::sync()].concat()).unwrap();
+    assert_eq!(wire::states(&client.until_ready().unwrap()), ["42501"]);
+    assert_eq!(scene.postgres.sql("postgres", "select to_regclass('scratch')").unwrap(), "scratch");
+}
+
+#[test]
 fn a018_what_was_prepared_is_judged_again_when_it_runs() {
     let scene = Scene::recorded(&[("rules", &policies::allow().unwrap())]).unwrap();
     let token = scene.gateway.token(&MALLORY).unwrap();
@@ -255,7 +362,6 @@ fn a018_what_was_prepared_is_judged_again_when_it_runs() {
     assert_eq!(wire::tags(&client.until_ready().unwrap()), "1Z");
 
     let before = scene.gateway.policy_set().unwrap();
-    // What an EXECUTE runs can not be seen in its text: this document holds to the default and denies it.
     let rules = policies::rules("rules", "require_where = [\"delete\"]").unwrap();
     scene.gateway.write_policy("rules", &rules).unwrap();
     eventually("the new set is in use", || scene.gateway.policy_set().unwrap() > before);

@@ -6,16 +6,19 @@
 //! reached the server: an attack that was refused has to have left none there.
 
 pub mod approvals;
+pub mod disk;
 pub mod driver;
 pub mod eventually;
 pub mod evidence;
 pub mod fake;
+pub mod oidc;
 pub mod policies;
 pub mod recorder;
 pub mod scene;
 pub mod tls;
 pub mod wire;
 
+pub use disk::Disk;
 pub use eventually::eventually;
 pub use fake::FakeUpstream;
 pub use gatewright_testbed::{

@@ -5,7 +5,7 @@
 
 use std::{process::Command, thread, time::Duration};
 
-use gatewright_e2e::{Mint, Scene, eventually, wire};
+use gatewright_e2e::{Clients, Mint, Postgres, Scene, Setup, Stage, eventually, policies, wire};
 
 #[test]
 fn a_session_begins_with_a_token_and_tls() {
@@ -194,16 +194,37 @@ fn direct_tls_needs_no_request() {
 
 #[test]
 fn a_target_that_wants_a_certificate_gets_ours() {
-    use gatewright_e2e::{Clients, Postgres, Setup, Stage, policies};
+    let (certificate, both) = (Clients::Certificate, Clients::CertificateAndScram);
+    assert_eq!(through_a_certificate(certificate, "app", false), "app\n");
+    assert_eq!(through_a_certificate(both, "app", true), "app\n", "a password and a certificate");
+    // What the gateway does not have, or has for another account, no token of a client makes up for.
+    for (clients, name, password) in
+        [(both, "app", false), (both, "elsewhere", true), (certificate, "elsewhere", true)]
+    {
+        let refused = through_a_certificate(clients, name, password);
+        assert!(refused.contains("FATAL") && !refused.contains("app\n"), "{clients:?} {name}: {refused}");
+    }
+}
+
+/// What a client sees of a server that wants a certificate, when the gateway has one with this common name.
+fn through_a_certificate(clients: Clients, common_name: &str, password: bool) -> String {
     let stage = Stage::new("e2e").unwrap();
-    let postgres = Postgres::start_with(&stage, Clients::Certificate, &[]).unwrap();
-    let pair = postgres.certificates().client(postgres.account()).unwrap();
+    let postgres = Postgres::start_with(&stage, clients, &[]).unwrap();
+    let pair = postgres.certificates().client(common_name).unwrap();
     let program = gatewright_e2e::gateway_program().unwrap();
-    let gateway = Setup::new(&stage, "gateway", &program)
-        .unwrap()
+    let setup = Setup::new(&stage, "gateway", &program).unwrap();
+    let password = match password {
+        true => format!(
+            "password = {{ file = \"{}\" }}",
+            setup.file("app.password", postgres.password()).unwrap()
+        ),
+        false => String::new(),
+    };
+    let gateway = setup
         .target(&[
             &format!("address = \"127.0.0.1:{}\"", postgres.port()),
             "account = \"app\"",
+            &password,
             &format!(
                 "tls = {{ mode = \"verify\", ca = \"{}\", server_name = \"localhost\", client_certificate = \"{}\", client_key = \"{}\" }}",
                 postgres.certificates().authority().display(),
@@ -215,8 +236,7 @@ fn a_target_that_wants_a_certificate_gets_ours() {
         .unwrap()
         .start()
         .unwrap();
-    let psql = gateway.psql(&Mint::default()).unwrap().options(&["-A", "-t"]);
-    assert_eq!(psql.run("select current_user;").unwrap(), "app\n");
+    gateway.psql(&Mint::default()).unwrap().options(&["-A", "-t"]).run("select current_user;").unwrap()
 }
 
 /// Does the server run a statement that begins like this?

@@ -38,6 +38,7 @@ pub struct Play {
     piece: usize,
     held: Option<EventId>,
     decided: String,
+    judged: Vec<String>,
     permitted: Vec<String>,
     sent: Vec<u8>,
     now: Instant,
@@ -110,6 +111,7 @@ impl Play {
             piece,
             held: None,
             decided: String::new(),
+            judged: Vec::new(),
             permitted: Vec::new(),
             sent: Vec::new(),
             now,
@@ -223,6 +225,7 @@ impl Play {
             actors: Vec::new(),
             claims: Vec::new(),
             credential: "t1".into(),
+            issued_at: None,
             expires_at: None,
         })));
     }
@@ -272,6 +275,11 @@ impl Play {
         self.input(Input::Timeout);
     }
 
+    /// Each statement of the last event that was decided: its kind and its effects.
+    pub fn judged(&self) -> Vec<&str> {
+        self.judged.iter().map(String::as_str).collect()
+    }
+
     /// Every text that was permitted, in order.
     pub fn permitted(&self) -> &[String] {
         &self.permitted
@@ -311,6 +319,10 @@ impl Play {
                 let Facet::Sql(sql) = &event.facet;
                 self.held = Some(event.id);
                 self.decided = sql.analysis.text.to_string();
+                let statements = sql.analysis.statements.iter();
+                self.judged = statements
+                    .map(|statement| format!("{} {:?}", statement.kind, statement.effects))
+                    .collect();
                 self.transcript.decide(event.kind(), &sql.analysis.text, sql.parameters.len());
                 continue;
             }

@@ -7,6 +7,7 @@ mod postgres {
     mod limits;
     mod login;
     mod masks;
+    mod prepared;
     mod query;
     mod reports;
     mod stale;

@@ -1,6 +1,7 @@
 //! The gateway's own program, with a configuration of its own, in front of a server.
 
 use std::{
+    ffi::OsString,
     fs::{self, Permissions},
     io::{Read, Write},
     net::{Ipv4Addr, TcpStream},
@@ -32,7 +33,9 @@ pub struct Setup {
     target: Vec<String>,
     listener: Vec<String>,
     approvals: Vec<String>,
+    evidence: Vec<String>,
     more: Vec<String>,
+    environment: Vec<(String, OsString)>,
 }
 
 impl Setup {
@@ -58,7 +61,10 @@ impl Setup {
                     .to_owned(),
             ],
             approvals: Vec::new(),
+            // A machine that builds beside its tests may keep a sync waiting for long.
+            evidence: vec!["sync_deadline = \"60s\"".to_owned()],
             more: Vec::new(),
+            environment: Vec::new(),
         })
     }
 
@@ -122,6 +128,20 @@ impl Setup {
         self
     }
 
+    /// How long the log's disk may take for a sync, like `500ms`.
+    #[must_use]
+    pub fn sync_deadline(mut self, limit: &str) -> Self {
+        self.evidence = vec![format!("sync_deadline = \"{limit}\"")];
+        self
+    }
+
+    /// Gives the gateway's process a variable.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
     /// Adds tables to the configuration.
     #[must_use]
     pub fn more(mut self, text: &str) -> Self {
@@ -167,6 +187,7 @@ drain = "5s"
 [evidence]
 directory = "evidence"
 origin = "gatewright.example/testbed"
+{evidence}
 
 [policies]
 directory = "policies"
@@ -198,6 +219,7 @@ target = "demo"
             target = self.target.join("\n"),
             listener = self.listener.join("\n"),
             approvals = self.approvals.join("\n"),
+            evidence = self.evidence.join("\n"),
             more = self.more.join("\n"),
         );
         Ok(self.directory.join(self.file("gatewright.toml", &text)?))
@@ -225,6 +247,7 @@ target = "demo"
     fn serve(&self, config: &Path) -> Result<Service> {
         let mut command = Command::new(&self.program);
         command.args(["serve", "--config"]).arg(config).env("NO_COLOR", "1");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.stage.spawn("gateway", &mut command)
     }
 }
@@ -298,6 +321,11 @@ impl Gateway {
         self.setup.directory.join("evidence")
     }
 
+    /// The directory of its keys and of what is revoked.
+    pub fn state(&self) -> PathBuf {
+        self.setup.directory.join("state")
+    }
+
     /// The directory of its policy documents.
     pub fn policies(&self) -> PathBuf {
         self.setup.directory.join("policies")
@@ -360,8 +388,16 @@ impl Gateway {
     /// # Errors
     /// Where it can not be run at all.
     pub fn approvals(&self, who: &Mint<'_>, arguments: &[&str]) -> Result<Output> {
+        self.ask(who, &[&["approvals"], arguments].concat())
+    }
+
+    /// Runs a command that speaks to the admin listener, as somebody.
+    ///
+    /// # Errors
+    /// Where it can not be run at all.
+    pub fn ask(&self, who: &Mint<'_>, arguments: &[&str]) -> Result<Output> {
         let mut command = Command::new(&self.setup.program);
-        command.arg("approvals").args(arguments).env("NO_COLOR", "1");
+        command.args(arguments).env("NO_COLOR", "1");
         command.env("GATEWRIGHT_ADMIN", format!("http://127.0.0.1:{}", self.admin));
         command.env("GATEWRIGHT_TOKEN", self.token(who)?);
         about(command.output(), "running", &self.setup.program)

@@ -29,6 +29,8 @@ pub enum Clients {
     ScramPlain,
     /// With a certificate whose common name is the account, and with nothing else.
     Certificate,
+    /// With a password, by SCRAM-SHA-256, and with a certificate whose common name is the account.
+    CertificateAndScram,
 }
 
 /// A running server.
@@ -181,6 +183,7 @@ impl ServerFiles {
             Clients::Scram => ("hostssl", "scram-sha-256"),
             Clients::ScramPlain => ("host", "scram-sha-256"),
             Clients::Certificate => ("hostssl", "cert"),
+            Clients::CertificateAndScram => ("hostssl", "scram-sha-256 clientcert=verify-full"),
         };
         // The socket lies in a directory that only the server's user and root can enter.
         let rules = format!("local all all trust\n{connection} all all 127.0.0.1/32 {method}\n");

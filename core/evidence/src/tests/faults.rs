@@ -129,6 +129,55 @@ fn f009_an_append_behind_one_that_hangs_is_refused_after_the_deadline() {
     site.assert_intact();
 }
 
+/// Until the deadline nobody can know; from then on nothing is added to what may never be on the disk.
+#[test]
+fn f009_a_sync_that_hangs_refuses_everything_until_the_disk_answers() {
+    let site = Site::new();
+    let deadline = Duration::from_millis(50);
+    let log = site.open_with(LogOptions { sync_deadline: deadline, ..options() }).unwrap().0;
+    site.disk.set(|disk| disk.sync_hangs = true);
+    let receipt = log.append(at(0), &record("waiting")).unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| block_on(log.durable(receipt)));
+        eventually("it is noticed", || log.status().health == Health::Slow);
+        assert_eq!(log.append(at(1), &record("denied")), Err(AppendError::Slow));
+        assert_eq!(log.append_lazily(at(1), &record("denied")), Err(AppendError::Slow));
+        assert_eq!(log.sync(), Err(AppendError::Slow), "who answers for a reviewer does not hang, either");
+        assert!(log.status().synced < receipt.sequence());
+        site.disk.set(|disk| disk.sync_hangs = false);
+        waiting.join().unwrap().unwrap();
+    });
+    eventually("it goes on", || log.status().health == Health::Healthy);
+    log.append(at(2), &record("after")).unwrap();
+    log.close().unwrap();
+    let text = site.text();
+    assert!(text.contains(r#""kind":"evidence_resumed","refused":2"#), "{text}");
+    assert!(text.contains("waiting") && text.contains("after") && !text.contains("denied"), "{text}");
+    site.assert_intact();
+}
+
+#[test]
+fn f009_a_sync_that_nobody_waits_for_any_more_and_that_fails_is_no_success() {
+    let site = Site::new();
+    let deadline = Duration::from_millis(50);
+    let log = site.open_with(LogOptions { sync_deadline: deadline, ..options() }).unwrap().0;
+    site.disk.set(|disk| disk.sync_hangs = true);
+    let receipt = log.append(at(0), &record("given up")).unwrap();
+    let mut given_up = Box::pin(log.durable(receipt));
+    assert!(given_up.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    eventually("it is noticed", || log.status().health == Health::Slow);
+    drop(given_up);
+    site.disk.set(|disk| {
+        disk.sync_hangs = false;
+        disk.sync_fault = Some(Fault::Io);
+    });
+    eventually("it is noticed", || matches!(log.status().health, Health::Broken(_)));
+    site.disk.set(|disk| disk.sync_fault = None);
+    assert!(matches!(block_on(log.durable(receipt)), Err(AppendError::Broken(_))));
+    assert!(matches!(log.append(at(1), &record("later")), Err(AppendError::Broken(_))));
+    assert!(log.status().synced < receipt.sequence());
+}
+
 #[test]
 fn f010_a_step_of_the_wall_clock_is_recorded() {
     let site = Site::new();

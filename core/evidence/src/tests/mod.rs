@@ -127,6 +127,8 @@ struct DiskState {
     /// What the next appends do, after writing this many bytes of theirs.
     append_fault: Option<(Fault, usize)>,
     sync_fault: Option<Fault>,
+    /// Syncs wait while this is set.
+    sync_hangs: bool,
     /// Appends wait while this is set.
     hangs: bool,
     /// Is an append waiting?
@@ -205,6 +207,9 @@ impl DiskFile for TestFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.state.0.lock();
+        while state.sync_hangs {
+            self.state.1.wait(&mut state);
+        }
         if let Some(fault) = state.sync_fault {
             return Err(fault.error());
         }

@@ -27,7 +27,7 @@ pub(super) fn link(interface: &mut Interface) -> wasmtime::Result<()> {
 }
 
 fn link_whole(interface: &mut Interface) -> wasmtime::Result<()> {
-    interface.get::<H, _>("[method]sql.text", |guest| Ok(Arc::clone(&guest.sql()?.analysis.text)))?;
+    interface.get::<H, _>("[method]sql.text", Guest::text)?;
     interface
         .get::<H, _>("[method]sql.normalised", |guest| Ok(Arc::clone(&guest.sql()?.analysis.normalised)))?;
     interface.get::<H, _>("[method]sql.fingerprint", |guest| {

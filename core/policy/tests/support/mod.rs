@@ -186,6 +186,7 @@ pub fn session(subject: &str, groups: &[&str]) -> Arc<SessionContext> {
         actors: Vec::new(),
         claims: Vec::new(),
         credential: "t".into(),
+        issued_at: None,
         expires_at: None,
     };
     Arc::new(SessionContext {

@@ -8,11 +8,11 @@ use std::{sync::Arc, time::SystemTime};
 use gatewright_approval::{Answer, AnswerError, Approvals, COMMENT_LIMIT, RequestView, State};
 use gatewright_evidence::{AppendError, Log};
 use gatewright_model::{audit::Record, id::ApprovalId, principal::Principal};
-use http_body_util::{BodyExt as _, Limited};
-use hyper::{Request, StatusCode, body::Incoming, header};
+use hyper::{Request, StatusCode, body::Incoming};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    body,
     problem::Problem,
     route::{AdminState, internal},
 };
@@ -69,27 +69,10 @@ struct Comment {
 
 /// Reads `{"comment": "…"}`.
 pub(super) async fn read_comment(request: Request<Incoming>) -> Result<String, Problem> {
-    let bad = |status, title: &str| {
-        Problem::new(status, "admin.body", title, "send `{\"comment\": \"…\"}` as application/json")
-    };
-    // A form of a web page can not have this type, so that no page can answer in a reviewer's browser.
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let kind = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
-    if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
-        return Err(bad(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body is not JSON"));
-    }
-    let body = Limited::new(request.into_body(), BODY_BYTES).collect().await;
-    let body =
-        body.map_err(|_| bad(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broken off"))?;
-    let malformed = |_| bad(StatusCode::BAD_REQUEST, "the body has another form");
-    // First an object: serde would also fill a struct from the list `[]`.
-    let object: serde_json::Map<_, _> = serde_json::from_slice(&body.to_bytes()).map_err(malformed)?;
-    let comment: Comment = serde_json::from_value(object.into()).map_err(malformed)?;
-    Ok(comment.comment)
+    let limit = body::escaped(COMMENT_LIMIT);
+    let body: Comment = body::read(request, limit, "{\"comment\": \"…\"}").await?;
+    Ok(body.comment)
 }
-
-/// A comment in JSON escapes has at most six times its bytes.
-const BODY_BYTES: usize = 6 * COMMENT_LIMIT + 1024;
 
 /// Takes a reviewer's answer.
 pub(super) async fn decide(

@@ -1,4 +1,5 @@
-//! The admin listener: health, metrics and status for operators, approvals for reviewers. HTTP/1.1.
+//! The admin listener: health and metrics for machines, approvals for reviewers, sessions and revocations for
+//! operators. HTTP/1.1.
 //!
 //! | Path | Who | What |
 //! | --- | --- | --- |
@@ -9,14 +10,21 @@
 //! | `GET /approvals` | reviewers | requests that the reviewer may decide |
 //! | `GET /approvals/{id}` | reviewers | one request, with the text that will run |
 //! | `POST /approvals/{id}/approve`, `.../reject` | reviewers | `{"comment": "…"}` |
+//! | `GET /sessions` | operators | sessions that are open |
+//! | `POST /sessions/{id}/end` | operators | `{"reason": "…"}` |
+//! | `GET /revocations` | operators | what is revoked |
+//! | `POST /revocations` | operators | `{"subject": "…", "reason": "…"}`, or `token`, `issuer`, `issued_so_far` |
+//! | `POST /revocations/{id}/lift` | operators | `{"reason": "…"}` |
 //!
-//! "Anyone" can reach it: on loopback by default, elsewhere only over TLS. Reviewers prove who they are
-//! with a bearer token of any issuer that listeners accept.
+//! "Anyone" can reach it: on loopback by default, elsewhere only over TLS. Reviewers and operators prove who
+//! they are with a bearer token of any issuer that listeners accept.
 //!
 //! One request on each connection, a bounded number of connections, and a deadline over everything: a slow
 //! or silent peer costs little and not for long (requirement O4).
 
 mod approvals;
+mod body;
+mod operators;
 mod problem;
 mod route;
 mod status;

@@ -31,7 +31,7 @@ impl Problem {
     }
 
     pub(super) fn not_found() -> Self {
-        let remedy = "see GET /approvals for requests that you may decide";
+        let remedy = "see GET /approvals, /sessions or /revocations for what is there";
         Self::new(StatusCode::NOT_FOUND, "admin.not_found", "there is nothing here", remedy)
     }
 

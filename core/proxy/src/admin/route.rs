@@ -14,8 +14,8 @@ use hyper::{
 };
 use serde::Serialize;
 
-use super::{approvals, problem::Problem, status::StatusProvider};
-use crate::metrics::Metrics;
+use super::{approvals, operators, problem::Problem, status::StatusProvider};
+use crate::{metrics::Metrics, revocations::Revocations, sessions::Sessions};
 
 /// Everything that answers are made of.
 pub struct AdminState {
@@ -25,6 +25,12 @@ pub struct AdminState {
     pub verifier: Arc<Verifier>,
     /// Groups that may decide where a policy names none.
     pub reviewers: Vec<Arc<str>>,
+    /// Groups that may end sessions and revoke tokens.
+    pub operators: Vec<Arc<str>>,
+    /// Which sessions are open.
+    pub sessions: Arc<Sessions>,
+    /// What is revoked.
+    pub revocations: Arc<Revocations>,
     /// Takes the record of each answer before the answer has an effect.
     pub log: Log,
     /// What `/metrics` prints.
@@ -86,6 +92,36 @@ async fn answer(state: &AdminState, request: Request<Incoming>) -> Result<Respon
             let comment = approvals::read_comment(request).await?;
             json(&approvals::decide(state, reviewer, id, answer, comment).await?)
         }
+        ["sessions"] => {
+            allow(&request, &Method::GET)?;
+            operators::check(state, &authenticate(state, request.headers())?, None)?;
+            json(&operators::sessions(state))
+        }
+        ["sessions", id, "end"] => {
+            allow(&request, &Method::POST)?;
+            let operator = authenticate(state, request.headers())?;
+            operators::check(state, &operator, Some("end"))?;
+            let reason = operators::read_reason(request).await?;
+            json(&operators::end(state, operator, id.to_owned(), reason).await?)
+        }
+        ["revocations"] if request.method() == Method::POST => {
+            let operator = authenticate(state, request.headers())?;
+            operators::check(state, &operator, Some("revoke"))?;
+            let revoke = operators::read_revoke(request).await?;
+            json(&operators::revoke(state, operator, revoke).await?)
+        }
+        ["revocations"] => {
+            allow(&request, &Method::GET)?;
+            operators::check(state, &authenticate(state, request.headers())?, None)?;
+            json(&operators::revocations(state))
+        }
+        ["revocations", id, "lift"] => {
+            allow(&request, &Method::POST)?;
+            let operator = authenticate(state, request.headers())?;
+            operators::check(state, &operator, Some("lift"))?;
+            let reason = operators::read_reason(request).await?;
+            json(&operators::lift(state, operator, id.to_owned(), reason).await?)
+        }
         _ => Err(Problem::not_found()),
     }
 }
@@ -120,7 +156,7 @@ fn authenticate(state: &AdminState, headers: &HeaderMap) -> Result<Principal, Pr
     });
     let Some(token) = token else {
         return Err(denied(
-            "this needs a reviewer's token".to_owned(),
+            "this needs a token".to_owned(),
             "send `Authorization: Bearer TOKEN`, once".to_owned(),
         ));
     };

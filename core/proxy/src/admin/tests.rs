@@ -20,7 +20,12 @@ use tokio::{
 };
 
 use super::*;
-use crate::{keys::Keys, metrics::Metrics};
+use crate::{
+    keys::Keys,
+    metrics::Metrics,
+    revocations::Revocations,
+    sessions::{End, Ending, Entered, Sessions},
+};
 
 /// An admin listener on a real socket, with one request that waits.
 struct Fixture {
@@ -28,6 +33,9 @@ struct Fixture {
     address: SocketAddr,
     issuer: BuiltinIssuer,
     ticket: Ticket,
+    /// Where alice's session learns that it is to end.
+    ending: Arc<Ending>,
+    _entered: Entered,
 }
 
 struct FixedStatus;
@@ -62,10 +70,19 @@ impl Fixture {
         let trusted = keys.issuer.issuer(BuiltinIssuer::settings("gatewright")).unwrap();
         let approvals = Approvals::new();
         let ticket = approvals.request(drop_table(), SystemTime::now()).unwrap();
+        let verifier = Arc::new(Verifier::new(vec![trusted]).unwrap());
+        let (sessions, ending) = (Arc::new(Sessions::default()), Arc::new(Ending::default()));
+        let entered = sessions.enter(&alices_session(), &ending);
+        let state_folder = folder.path().join("state");
+        let revocations =
+            Revocations::open(&state_folder, Arc::clone(&verifier), Arc::clone(&sessions), log.clone());
         let state = AdminState {
             approvals,
-            verifier: Arc::new(Verifier::new(vec![trusted]).unwrap()),
+            verifier,
             reviewers: vec!["reviewers".into()],
+            operators: vec!["operators".into()],
+            sessions,
+            revocations: Arc::new(revocations.unwrap()),
             log,
             metrics: Arc::new(Metrics::new("1.2.3")),
             status: Arc::new(FixedStatus),
@@ -73,7 +90,7 @@ impl Fixture {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, None, Arc::new(state)));
-        Self { folder, address, issuer: keys.issuer, ticket }
+        Self { folder, address, issuer: keys.issuer, ticket, ending, _entered: entered }
     }
 
     fn token(&self, subject: &str, groups: &[&str]) -> String {
@@ -124,20 +141,20 @@ impl Fixture {
 
     /// The answers that the log holds: who, and what.
     fn recorded(&self) -> Vec<(String, String)> {
-        let filter = Filter { kind: Some("approval_answered".into()), ..Filter::default() };
-        let records = Records::open(&self.folder.path().join("evidence"), filter).unwrap();
         let text = |value: &Value, name| value[name].as_str().unwrap().to_owned();
-        records
-            .map(|entry| {
-                let value = entry.unwrap().value;
-                (text(&value, "reviewer"), text(&value, "answer"))
-            })
-            .collect()
+        let records = self.records("approval_answered");
+        records.iter().map(|value| (text(value, "reviewer"), text(value, "answer"))).collect()
+    }
+
+    fn records(&self, kind: &str) -> Vec<Value> {
+        let filter = Filter { kind: Some(kind.into()), ..Filter::default() };
+        let records = Records::open(&self.folder.path().join("evidence"), filter).unwrap();
+        records.map(|entry| entry.unwrap().value).collect()
     }
 }
 
-/// Alice's agent wants to drop a table; reviewers decide.
-fn drop_table() -> NewRequest {
+/// Alice's agent is in.
+fn alices_session() -> Arc<SessionContext> {
     let principal = Principal {
         subject: "alice".into(),
         issuer: "gatewright:builtin".into(),
@@ -146,9 +163,10 @@ fn drop_table() -> NewRequest {
         actors: vec!["agent-7".into()],
         claims: Vec::new(),
         credential: "t1".into(),
+        issued_at: None,
         expires_at: None,
     };
-    let session = SessionContext {
+    Arc::new(SessionContext {
         id: SessionId::from_random([1; 16]),
         protocol: "postgres",
         listener: "postgres".into(),
@@ -158,7 +176,11 @@ fn drop_table() -> NewRequest {
         client: ([127, 0, 0, 1], 1).into(),
         principal: Arc::new(principal),
         opened_at: SystemTime::now(),
-    };
+    })
+}
+
+/// Alice's agent wants to drop a table; reviewers decide.
+fn drop_table() -> NewRequest {
     let analysis = Analyser::new(AnalyserLimits::default()).analyse("drop table people");
     let event = Event {
         id: EventId::FIRST,
@@ -166,7 +188,7 @@ fn drop_table() -> NewRequest {
         facet: Facet::Sql(SqlEvent { phase: SqlPhase::Query, analysis, parameters: Vec::new() }),
     };
     NewRequest {
-        session: Arc::new(session),
+        session: alices_session(),
         event: Arc::new(event),
         escalation: Escalation {
             rule: "changes/ddl".into(),
@@ -268,6 +290,132 @@ async fn a100_a_bad_token_is_no_token() {
     let twice = format!("authorization: Bearer {token}\r\n").repeat(2);
     let (status, ..) = admin.send(&format!("GET /approvals HTTP/1.1\r\nhost: x\r\n{twice}\r\n")).await;
     assert_eq!(status, 401);
+}
+
+#[tokio::test]
+async fn an_operator_sees_sessions_and_ends_one() {
+    let admin = Fixture::new().await;
+    let token = admin.token("olga", &["operators"]);
+    let (status, _, page) = admin.get("/sessions", Some(&token)).await;
+    assert_eq!(status, 200, "{page}");
+    let list: Value = serde_json::from_str(&page).unwrap();
+    assert_eq!((&list[0]["subject"], &list[0]["actors"]), (&json!("alice"), &json!(["agent-7"])));
+    let path = format!("/sessions/{}/end", list[0]["session"].as_str().unwrap());
+    assert_eq!(admin.post(&path, &token, r#"{"reason":" "}"#).await.0, 422);
+    assert_eq!(admin.ending.why(), None);
+    let (status, answer) = admin.post(&path, &token, r#"{"reason":"too much load"}"#).await;
+    assert_eq!((status, &answer["ended"]), (200, &json!(true)));
+    assert_eq!(admin.ending.why(), Some(End::Operator));
+    let records = admin.records("session_ended");
+    assert_eq!((&records[0]["operator"], &records[0]["reason"]), (&json!("olga"), &json!("too much load")));
+    let nobody = format!("/sessions/{}/end", "0".repeat(32));
+    assert_eq!(admin.post(&nobody, &token, r#"{"reason":"x"}"#).await.0, 404);
+}
+
+#[tokio::test]
+async fn a009_a_revocation_is_recorded_kept_and_applied_to_whoever_is_in() {
+    let admin = Fixture::new().await;
+    let token = admin.token("olga", &["operators"]);
+    let body = r#"{"subject":"agent-7","reason":"it went astray"}"#;
+    let (status, answer) = admin.post("/revocations", &token, body).await;
+    assert_eq!((status, &answer["ended"], &answer["kept"]), (200, &json!(1), &json!(true)));
+    assert_eq!(admin.ending.why(), Some(End::Revoked));
+    let records = admin.records("revocation_added");
+    assert_eq!(records[0]["scope"], json!({ "subject": "agent-7" }));
+    assert_eq!(
+        (&records[0]["operator"], &records[0]["reason"]),
+        (&json!("olga"), &json!("it went astray"))
+    );
+    assert_eq!(crate::revocations::load(&admin.folder.path().join("state")).unwrap().len(), 1);
+
+    let agent = admin.token("agent-7", &["reviewers"]);
+    let (status, _, page) = admin.get("/approvals", Some(&agent)).await;
+    assert_eq!(status, 401, "{page}");
+    assert!(page.contains("the token was revoked"), "{page}");
+
+    let path = format!("/revocations/{}/lift", answer["id"].as_str().unwrap());
+    assert_eq!(admin.post(&path, &token, r#"{"reason":"mended"}"#).await.0, 200);
+    assert_eq!(admin.get("/approvals", Some(&agent)).await.0, 200);
+    assert_eq!(admin.post(&path, &token, r#"{"reason":"mended"}"#).await.0, 404, "it is lifted already");
+    assert_eq!(admin.records("revocation_lifted").len(), 1);
+}
+
+#[tokio::test]
+async fn a009_a_list_that_can_not_be_written_is_in_effect_and_said_to_be_lost() {
+    let admin = Fixture::new().await;
+    let token = admin.token("olga", &["operators"]);
+    // A folder in the place of the file that would replace the list.
+    std::fs::create_dir(admin.folder.path().join("state/revocations.new")).unwrap();
+    let body = r#"{"subject":"alice","reason":"left"}"#;
+    let (status, answer) = admin.post("/revocations", &token, body).await;
+    assert_eq!((status, &answer["kept"]), (200, &json!(false)));
+    assert_eq!(admin.ending.why(), Some(End::Revoked));
+    let path = format!("/revocations/{}/lift", answer["id"].as_str().unwrap());
+    assert_eq!(admin.post(&path, &token, r#"{"reason":"back"}"#).await.0, 500, "it stays revoked");
+    let alice = admin.token("alice", &["reviewers"]);
+    assert_eq!(admin.get("/approvals", Some(&alice)).await.0, 401);
+}
+
+#[tokio::test]
+async fn a100_only_operators_end_sessions_and_revoke() {
+    let admin = Fixture::new().await;
+    // A reviewer is no operator, and an agent is none in anybody's name.
+    let request = MintRequest {
+        subject: "olga".into(),
+        groups: vec!["operators".into()],
+        actors: vec!["helper".into()],
+        kind: PrincipalKind::Human,
+        audience: "gatewright".into(),
+        ttl: Duration::from_secs(600),
+        claims: Vec::new(),
+    };
+    let by_agent = admin.issuer.mint(&request, SystemTime::now()).unwrap().expose().to_owned();
+    let session = format!("/sessions/{}/end", SessionId::from_random([1; 16]));
+    let lift = format!("/revocations/{}/lift", "0".repeat(16));
+    for token in [admin.token("rita", &["reviewers"]), by_agent] {
+        for path in ["/sessions", "/revocations"] {
+            let (status, _, page) = admin.get(path, Some(&token)).await;
+            assert_eq!(status, 403, "{path}");
+            assert!(!page.contains("alice"), "{page}");
+        }
+        for (path, body) in [
+            (&*session, r#"{"reason":"x"}"#),
+            ("/revocations", r#"{"subject":"alice","reason":"x"}"#),
+            (&*lift, r#"{"reason":"x"}"#),
+        ] {
+            let (status, answer) = admin.post(path, &token, body).await;
+            assert_eq!((status, &answer["code"]), (403, &json!("admin.denied")), "{path}");
+        }
+    }
+    assert_eq!(admin.get("/sessions", None).await.0, 401);
+    assert_eq!(admin.ending.why(), None);
+    assert_eq!(admin.records("operator_refused").len(), 6, "someone tried, and the log says so");
+}
+
+#[tokio::test]
+async fn what_would_cover_everything_or_the_operator_is_not_revoked() {
+    let admin = Fixture::new().await;
+    let token = admin.token("olga", &["operators"]);
+    for body in [
+        r#"{"reason":"everybody out"}"#,
+        r#"{"subject":"olga","reason":"x"}"#,
+        r#"{"issuer":"gatewright:builtin","reason":"x"}"#,
+        r#"{"subject":"","reason":"x"}"#,
+    ] {
+        let (status, answer) = admin.post("/revocations", &token, body).await;
+        assert_eq!((status, &answer["code"]), (422, &json!("admin.scope")), "{body}");
+    }
+    assert_eq!(admin.post("/revocations", &token, r#"{"subject":"alice"}"#).await.0, 400);
+    assert_eq!(
+        admin.post("/revocations", &token, r#"{"subject":"alice","all":true,"reason":"x"}"#).await.0,
+        400
+    );
+    assert_eq!(admin.ending.why(), None);
+    // Everybody's tokens of today, the operator's own among them: a new one opens again.
+    let body = r#"{"issued_so_far":true,"reason":"the key was copied"}"#;
+    assert_eq!(admin.post("/revocations", &token, body).await.0, 200);
+    assert_eq!(admin.get("/sessions", Some(&token)).await.0, 401);
+    assert_eq!(admin.ending.why(), Some(End::Revoked));
 }
 
 #[tokio::test]

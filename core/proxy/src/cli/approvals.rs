@@ -1,16 +1,16 @@
 //! `gatewright approvals`: a reviewer's commands. They speak to the admin listener, as the console does.
 
-mod client;
-
-use std::{env, path::PathBuf, time::SystemTime};
+use std::time::SystemTime;
 
 use clap::Subcommand;
-use gatewright_model::secret::Secret;
 use serde_json::Value;
 
-use self::client::Client;
-use super::{Answer, Failure, Terminal, block_on, count, terminal::visible};
-use crate::config::read_private;
+use super::{
+    Answer, Failure, Terminal,
+    access::{Access, text, who},
+    count,
+    terminal::visible,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -52,20 +52,6 @@ pub(super) struct Decide {
     json: bool,
 }
 
-/// Where the admin listener is, and who asks.
-#[derive(Debug, clap::Args)]
-pub(super) struct Access {
-    /// The admin listener
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9901", env = "GATEWRIGHT_ADMIN")]
-    admin: String,
-    /// Certificate authorities (PEM) to verify an https listener against, instead of the system's
-    #[arg(long, value_name = "FILE", env = "GATEWRIGHT_ADMIN_CA")]
-    ca: Option<PathBuf>,
-    /// File with your token; without it, the environment variable `GATEWRIGHT_TOKEN` is used
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-}
-
 pub(super) fn run(command: &Command, terminal: &mut Terminal) -> Result<Answer, Failure> {
     match command {
         Command::List { access, json } => {
@@ -83,30 +69,6 @@ pub(super) fn run(command: &Command, terminal: &mut Terminal) -> Result<Answer, 
         }
         Command::Approve(arguments) => decide(arguments, "approve", terminal),
         Command::Reject(arguments) => decide(arguments, "reject", terminal),
-    }
-}
-
-impl Access {
-    fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let client = Client::new(&self.admin, self.ca.as_deref())?;
-        let token = self.token()?;
-        block_on(client.call(method, path, &token, body))?
-    }
-
-    /// A token is never an argument: every user of a machine can see the arguments of every process.
-    fn token(&self) -> Result<Secret, Failure> {
-        let remedy = "name a file with `--token-file`, or set GATEWRIGHT_TOKEN, to a token of a reviewer";
-        let text = match &self.token_file {
-            Some(path) => {
-                let bytes = read_private(path).map_err(|error| Failure::new(&error, error.remedy(path)))?;
-                String::from_utf8(bytes.to_vec()).ok()
-            }
-            None => env::var("GATEWRIGHT_TOKEN").ok(),
-        };
-        match text.as_deref().map(str::trim) {
-            Some(token) if !token.is_empty() => Ok(Secret::new(token)),
-            _ => Err(Failure::new("there is no token", remedy)),
-        }
     }
 }
 
@@ -167,27 +129,6 @@ fn decide(arguments: &Decide, verb: &str, terminal: &mut Terminal) -> Result<Ans
         terminal.line(format_args!("{} is {}", arguments.id, visible(&text(&answer, "state"))))?;
     }
     Ok(Answer::Done)
-}
-
-/// The subject, and who acts for it.
-fn who(request: &Value) -> String {
-    let actors = request.get("actors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let actors: Vec<_> = actors.iter().filter_map(Value::as_str).collect();
-    let subject = text(request, "subject");
-    if actors.is_empty() { subject } else { format!("{subject} through {}", actors.join(", ")) }
-}
-
-fn text(value: &Value, name: &str) -> String {
-    match value.get(name) {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Null) | None => String::new(),
-        Some(Value::Array(items)) => {
-            let items =
-                items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned));
-            items.collect::<Vec<_>>().join(", ")
-        }
-        Some(other) => other.to_string(),
-    }
 }
 
 /// How long a request still stands.

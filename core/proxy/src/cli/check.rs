@@ -8,6 +8,7 @@ use crate::{
     case_reader::SqlCaseReader,
     config::{Config, Listener, TargetTls},
     keys::Keys,
+    revocations,
 };
 
 #[derive(Debug, clap::Args)]
@@ -35,30 +36,42 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> Result<Answ
     };
     let keys = Keys::check(&config.state).map_err(|error| error.to_string());
     let set = PolicySet::load(&config.policies, &policy::host()?, &SqlCaseReader::default());
-    let answer = if keys.is_ok() && set.is_ok() { Answer::Done } else { Answer::No };
+    let revoked =
+        revocations::load(&config.state).map(|list| list.len()).map_err(|error| error.to_string());
+    let good = keys.is_ok() && set.is_ok() && revoked.is_ok();
     if arguments.json {
-        terminal.json(&as_json(&config, &keys, &set))?;
+        terminal.json(&as_json(&config, &keys, &set, &revoked))?;
     } else {
-        print(&config, &keys, &set, terminal)?;
+        print(&config, &keys, &set, &revoked, terminal)?;
     }
+    let answer = if good { Answer::Done } else { Answer::No };
     Ok(answer)
 }
 
 type CheckedKeys = Result<Vec<&'static str>, String>;
 type CheckedSet = Result<PolicySet, Vec<LoadProblem>>;
+type CheckedRevocations = Result<usize, String>;
 
-fn as_json(config: &Config, keys: &CheckedKeys, set: &CheckedSet) -> serde_json::Value {
+fn as_json(
+    config: &Config,
+    keys: &CheckedKeys,
+    set: &CheckedSet,
+    revoked: &CheckedRevocations,
+) -> serde_json::Value {
     let mut problems = config.warnings.to_json();
     if let serde_json::Value::Array(problems) = &mut problems {
         if let Err(keys) = keys {
             problems.push(json!({ "severity": "error", "message": keys }));
+        }
+        if let Err(revoked) = revoked {
+            problems.push(json!({ "severity": "error", "message": revoked }));
         }
         if let Err(set) = set {
             problems.extend(policy::problems_json(set));
         }
     }
     json!({
-        "ok": keys.is_ok() && set.is_ok(),
+        "ok": keys.is_ok() && set.is_ok() && revoked.is_ok(),
         "problems": problems,
         "config": config.digest,
         "listeners": config.listeners.iter().map(|listener| json!({
@@ -75,6 +88,7 @@ fn as_json(config: &Config, keys: &CheckedKeys, set: &CheckedSet) -> serde_json:
         "evidence": config.evidence.display().to_string(),
         "origin": &*config.origin,
         "keys_to_make": keys.as_ref().ok(),
+        "revocations": revoked.as_ref().ok(),
         "policies": set.as_ref().ok().map(policy::set_json),
     })
 }
@@ -83,6 +97,7 @@ fn print(
     config: &Config,
     keys: &CheckedKeys,
     set: &CheckedSet,
+    revoked: &CheckedRevocations,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
     if !config.warnings.is_empty() {
@@ -110,6 +125,10 @@ fn print(
         Ok(missing) => format!("{}; the first start makes {}", config.state.display(), missing.join(", ")),
         Err(error) => format!("error: {error}"),
     };
+    let revoked_row = match revoked {
+        Ok(number) => count(*number, "revocation"),
+        Err(error) => format!("error: {error}"),
+    };
     let issuers = config.identity.issuers.iter().map(|issuer| issuer.settings.issuer.to_string());
     let issuers: Vec<_> = std::iter::once("built-in".to_owned()).chain(issuers).collect();
     let scheme = if config.admin.tls.is_some() { "https" } else { "http" };
@@ -119,7 +138,9 @@ fn print(
             row("configuration", format!("{}, sha256 {}", config.file.display(), config.digest.short())),
             row("keys", keys_row),
             row("tokens of", issuers.join(", ")),
+            row("revoked", revoked_row),
             row("reviewers", config.reviewers.join(", ")),
+            row("operators", config.admin.operators.join(", ")),
             row("admin", format!("{scheme}://{}", config.admin.listen)),
             row("evidence", format!("{}, as {}", config.evidence.display(), config.origin)),
         ],

@@ -213,8 +213,18 @@ fn row(record: &Value) -> Vec<String> {
         text(&["seq"]),
         text(&["time"]),
         text(&["kind"]),
-        text(&["subject", "reviewer", "client"]),
-        text(&["command", "approval", "target", "listener", "reasons", "new", "version"]),
+        text(&["subject", "reviewer", "operator", "client"]),
+        text(&[
+            "command",
+            "approval",
+            "target",
+            "listener",
+            "scope",
+            "revocation",
+            "reasons",
+            "new",
+            "version",
+        ]),
         result,
     ]
 }

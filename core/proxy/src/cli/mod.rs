@@ -1,13 +1,16 @@
 //! The command line. One file for each command; this file names them and turns their answers into exit
 //! codes.
 
+mod access;
 mod approvals;
 mod check;
 mod config;
 mod dev;
 mod evidence;
 mod policy;
+mod revocations;
 mod serve;
+mod sessions;
 mod terminal;
 mod token;
 
@@ -61,6 +64,12 @@ enum Command {
     /// Requests that wait for a reviewer
     #[command(subcommand)]
     Approvals(approvals::Command),
+    /// Sessions that are open
+    #[command(subcommand)]
+    Sessions(sessions::Command),
+    /// Tokens, people and agents that are to be kept out
+    #[command(subcommand)]
+    Revocations(revocations::Command),
     /// The log of decisions
     #[command(subcommand)]
     Evidence(evidence::Command),
@@ -86,6 +95,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termina
         Command::Token(command) => token::run(&command, terminal),
         Command::Policy(command) => policy::run(&command, terminal),
         Command::Approvals(command) => approvals::run(&command, terminal),
+        Command::Sessions(command) => sessions::run(&command, terminal),
+        Command::Revocations(command) => revocations::run(&command, terminal),
         Command::Evidence(command) => evidence::run(&command, terminal),
         Command::Dev(command) => dev::run(&command, terminal),
     };

@@ -14,6 +14,8 @@ use crate::tls::{ALPN_HTTP, KeyPairFiles, ServerTls};
 pub struct Admin {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Groups that may end sessions and revoke tokens.
+    pub operators: Vec<Arc<str>>,
     /// HTTPS, where it is wanted. Always there beyond loopback.
     pub tls: Option<Arc<ServerTls>>,
 }
@@ -26,6 +28,7 @@ pub(super) struct ReadAdmin {
 
 pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<ReadAdmin> {
     let listen = reader.listen("listen", context);
+    let operators = reader.texts("operators", context);
     let tls = reader.has("tls").then(|| {
         let tls = reader.table("tls", context)?;
         read_server_tls(&tls, ALPN_HTTP, context)
@@ -45,7 +48,8 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<Rea
         Some(None) => return Some(ReadAdmin { value: None, listen }),
         tls => tls.flatten(),
     };
-    Some(ReadAdmin { value: Some(Admin { listen: listen.value, tls }), listen })
+    let value = operators.map(|operators| Admin { listen: listen.value, operators: operators.value, tls });
+    Some(ReadAdmin { value, listen })
 }
 
 /// Reads `certificate` and `key`, which admin and other listeners share.

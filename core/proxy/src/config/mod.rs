@@ -63,6 +63,8 @@ pub struct Config {
     pub evidence: PathBuf,
     /// Name of the log in its checkpoints.
     pub origin: Arc<str>,
+    /// How long the log's disk may take for a sync until requests are refused.
+    pub sync_deadline: Duration,
     /// Folder of the policy documents. It exists.
     pub policies: PathBuf,
     /// Whose tokens are accepted.
@@ -178,6 +180,7 @@ fn read(table: &DeTable<'_>, file: &Path, source: &str, context: &mut Context<'_
     let evidence = root.table("evidence", context);
     let directory = evidence.as_ref().and_then(|evidence| evidence.path("directory", context));
     let origin = evidence.as_ref().and_then(|evidence| read_origin(evidence, context));
+    let sync_deadline = evidence.as_ref().and_then(|evidence| evidence.duration("sync_deadline", context));
     if let Some(directory) = &directory {
         check_evidence(directory, context);
     }
@@ -217,6 +220,7 @@ fn read(table: &DeTable<'_>, file: &Path, source: &str, context: &mut Context<'_
         drain: drain?.value,
         evidence: directory?.value,
         origin: origin?,
+        sync_deadline: sync_deadline?.value,
         policies: policies?.value,
         identity: identity?,
         reviewers: reviewers?.value,

@@ -142,6 +142,12 @@ const EVIDENCE: &[Setting] = &[
         need: Need::Required,
         about: "Name of this log in its signed checkpoints, unique among your logs (C2SP tlog-checkpoint)",
     },
+    Setting {
+        key: "sync_deadline",
+        kind: Kind::Duration,
+        need: Need::Default("\"2s\""),
+        about: "How long the disk may take to make records safe; then every request is refused until it answers",
+    },
 ];
 
 const POLICIES: &[Setting] = &[Setting {
@@ -261,6 +267,12 @@ const ADMIN: &[Setting] = &[
         kind: Kind::Listen,
         need: Need::Default("\"127.0.0.1:9901\""),
         about: "Address of the admin listener; beyond loopback it needs `tls`",
+    },
+    Setting {
+        key: "operators",
+        kind: Kind::Texts,
+        need: Need::Default("[\"operators\"]"),
+        about: "Groups whose members may see and end sessions, and revoke tokens",
     },
     Setting {
         key: "tls",

@@ -218,6 +218,7 @@ impl Relay {
     fn executed(&mut self, rows: Option<u64>, desk: &mut Desk<'_>) {
         self.copy_in = false;
         if let Some(Expect::Execute { event, mut masks }) = self.pipeline.pop() {
+            self.names.settle(event, true, desk.shared.limits.prepared);
             let masked = masks.take_counts();
             desk.finished(event, Outcome { result: OutcomeResult::Ok, code: None, rows, masked });
         }
@@ -232,6 +233,7 @@ impl Relay {
                 if frees_names && failed.is_none() {
                     self.statements.clear();
                 }
+                self.names.settle(event, failed.is_none(), desk.shared.limits.prepared);
                 let result = if failed.is_some() { OutcomeResult::Error } else { OutcomeResult::Ok };
                 let masked = masks.take_counts();
                 desk.finished(event, Outcome { result, code: failed, rows, masked });
@@ -242,6 +244,9 @@ impl Relay {
                 return Ok(Verdict::Swallow);
             }
             _ => return Err(unasked(tag::READY_FOR_QUERY)),
+        }
+        if self.pipeline.is_empty() {
+            self.names.settle_rest();
         }
         if transaction == Transaction::Idle && self.pipeline.is_empty() && !self.batch_open {
             // Portals end with their transaction, and so does what it left to be checked at its end.

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use gatewright_model::sql::{Analysis, Column, Function, Output, Parameter, Relation, Statement};
+use gatewright_model::sql::{Analysis, Column, Function, Output, Parameter, Prepared, Relation, Statement};
 
 /// Bytes that one session keeps.
 #[derive(Debug, Default)]
@@ -69,20 +69,26 @@ pub(super) const GROWTH: usize = VALUE.div_ceil(4);
 /// Bytes that a prepared text takes. An analysis may be shared with other sessions, which may drop it at any
 /// time: each pays for the whole.
 pub(super) fn of_statement(analysis: &Analysis) -> usize {
-    let statements = analysis.statements.iter().map(|statement| {
-        let Statement { relations, columns, functions, outputs, .. } = statement;
-        let outputs = outputs.iter().flatten().map(|output| match output {
-            Output::Computed(columns) => size_of::<Output>() + of_columns(columns),
-            Output::Direct | Output::Unknown => size_of::<Output>(),
-        });
-        size_of::<Statement>()
-            + relations.len() * (size_of::<Relation>() + NAME)
-            + of_columns(columns)
-            + functions.len() * (size_of::<Function>() + NAME)
-            + outputs.sum::<usize>()
-    });
     let texts = [analysis.text.len(), analysis.normalised.len(), analysis.fingerprint.len()];
-    ENTRY + texts.iter().sum::<usize>() + statements.sum::<usize>()
+    ENTRY + texts.iter().sum::<usize>() + analysis.statements.iter().map(of_part).sum::<usize>()
+}
+
+fn of_part(statement: &Statement) -> usize {
+    let Statement { relations, columns, functions, outputs, .. } = statement;
+    let outputs = outputs.iter().flatten().map(|output| match output {
+        Output::Computed(columns) => size_of::<Output>() + of_columns(columns),
+        Output::Direct | Output::Unknown => size_of::<Output>(),
+    });
+    let name_and_body = match &statement.prepared {
+        Some(Prepared::Prepare { body, .. }) => ENTRY + of_part(body),
+        _ => 0,
+    };
+    size_of::<Statement>()
+        + relations.len() * (size_of::<Relation>() + NAME)
+        + of_columns(columns)
+        + functions.len() * (size_of::<Function>() + NAME)
+        + outputs.sum::<usize>()
+        + name_and_body
 }
 
 fn of_columns(columns: &[Column]) -> usize {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gatewright_model::{
     mask::MaskPlan,
     session::{ProtocolError, Side},
-    sql::{Access, Analysis, Column, FunctionClass, Grade, Output, Relation, Statement},
+    sql::{Access, Analysis, Column, FunctionClass, Grade, Output, Prepared, Relation, Statement},
 };
 
 use super::{
@@ -147,7 +147,7 @@ impl ActiveMasks {
 }
 
 /// Does the statement run code that can not be seen in its text?
-fn hidden_code(statement: &Statement) -> bool {
+pub(super) fn hidden_code(statement: &Statement) -> bool {
     statement.effects.dynamic
         || statement.functions.iter().any(|function| function.class == FunctionClass::Unknown)
 }
@@ -227,6 +227,20 @@ pub(super) fn mode_objection(analysis: &Analysis) -> Option<Objection> {
         code: "sql.mode_change",
         message: "the gateway reads SQL in UTF-8 and with standard_conforming_strings on".to_owned(),
         hint: "leave client_encoding and standard_conforming_strings as they are",
+    })
+}
+
+/// Objects to the rest of an answer that was begun before: what EXECUTE and FETCH give is complete at their
+/// first Execute, and the target describes it by what their name stands for now.
+pub(super) fn again_objection(analysis: &Analysis, masks: &Masks) -> Option<Objection> {
+    let by_name = |statement: &Statement| match statement.kind {
+        "fetch" => masks.wants_description(),
+        _ => matches!(statement.prepared, Some(Prepared::Execute { .. })),
+    };
+    analysis.statements.iter().any(by_name).then(|| Objection {
+        code: "pg.portal_by_name",
+        message: "the rest of what EXECUTE or FETCH gave can not be asked for".to_owned(),
+        hint: "ask for all rows at once",
     })
 }
 

@@ -23,6 +23,7 @@ use super::{
     greeting::draining,
     masking::CatalogReading,
     pipeline::{Expect, Pipeline},
+    prepared::Names,
 };
 use crate::{
     backend::ready_for_query::Transaction,
@@ -48,6 +49,8 @@ pub(super) struct Relay {
     pub(super) portals: HashMap<Box<str>, Portal>,
     /// What they take.
     pub(super) budget: Budget,
+    /// What SQL's EXECUTE runs.
+    pub(super) names: Names,
     /// SQL has freed names of prepared statements that we still know.
     pub(super) names_freed: bool,
     pub(super) held: Option<Held>,
@@ -88,6 +91,7 @@ pub(super) enum Skipping {
 /// A statement that the client prepared and the target accepted, or will.
 #[derive(Debug, Clone)]
 pub(super) struct Prepared {
+    /// Of its text alone: what an EXECUTE in it runs is found anew each time that it is judged.
     pub(super) analysis: Arc<Analysis>,
     /// SHA-256 of its Parse.
     pub(super) digest: Digest,
@@ -113,6 +117,8 @@ pub(super) struct Portal {
     pub(super) charge: Charge,
     /// What its statement takes, which may be closed before the portal is.
     pub(super) _statement: Arc<Charge>,
+    /// It has been executed.
+    pub(super) started: bool,
 }
 
 /// What a name stood for before a message that the target may still skip.
@@ -146,9 +152,20 @@ pub(super) struct Held {
 /// Which message is held.
 #[derive(Debug)]
 pub(super) enum Request {
-    Query { frame: Frame },
-    Parse { frame: Frame, name: Box<str>, digest: Digest },
-    Execute { frame: Frame, portal: Box<str> },
+    Query {
+        frame: Frame,
+    },
+    /// With the analysis of its text alone.
+    Parse {
+        frame: Frame,
+        name: Box<str>,
+        digest: Digest,
+        text: Arc<Analysis>,
+    },
+    Execute {
+        frame: Frame,
+        portal: Box<str>,
+    },
 }
 
 impl Relay {
@@ -168,6 +185,7 @@ impl Relay {
             statements: HashMap::new(),
             portals: HashMap::new(),
             budget: Budget::default(),
+            names: Names::default(),
             names_freed: false,
             held: None,
             awaits_reviewer: false,

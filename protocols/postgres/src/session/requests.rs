@@ -16,14 +16,15 @@ use gatewright_model::{
     mask::MaskPlan,
     permit::{Denial, Permit},
     session::{ProtocolError, Side},
-    sql::{Analysis, Effects, Grade, SqlPhase},
+    sql::{self, Analysis, Effects, Grade, SqlPhase},
 };
 
 use super::{
     Limits,
     budget::{self, GROWTH},
-    masking::{Masks, Objection, mode_objection, objection},
+    masking::{Masks, Objection, again_objection, mode_objection, objection},
     pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
+    prepared::beyond,
     relay::{Desk, Held, Portal, Prepared, Relay, Request, Skipping, Undo, digest_of},
 };
 use crate::{
@@ -121,8 +122,9 @@ impl Relay {
         }
         match frame.tag {
             tag::QUERY => {
-                let analysis = desk.shared.analyser.analyse(query::decode(frame.body())?);
-                let payload = digest_of(&[&frame.bytes]);
+                let text = desk.shared.analyser.analyse(query::decode(frame.body())?);
+                let analysis = self.judged(Arc::clone(&text));
+                let payload = digest_of(&[&frame.bytes, beyond(&text, &analysis)]);
                 let request = Request::Query { frame };
                 self.decide(request, SqlPhase::Query, analysis, Vec::new(), payload, desk);
             }
@@ -132,19 +134,24 @@ impl Relay {
                     self.refuse_batch(name_too_long(), desk);
                     return Ok(());
                 }
-                let analysis = desk.shared.analyser.analyse(parse.text);
+                let text = desk.shared.analyser.analyse(parse.text);
+                let analysis = self.judged(Arc::clone(&text));
                 let (name, digest) = (Box::from(parse.name), digest_of(&[&frame.bytes]));
                 if self.statements.len() >= desk.shared.limits.prepared {
                     self.refuse_batch(too_many("prepared statements"), desk);
                     return Ok(());
                 }
                 let replaced = self.statements.get(&name).map(|old| old.charge.bytes());
-                if !self.has_room(budget::of_statement(&analysis), replaced, &desk.shared.limits) {
+                if !self.has_room(budget::of_statement(&text), replaced, &desk.shared.limits) {
                     self.refuse_batch(too_large(&desk.shared.limits), desk);
                     return Ok(());
                 }
-                let request = Request::Parse { frame, name, digest };
-                self.decide(request, SqlPhase::Parse, analysis, Vec::new(), digest, desk);
+                let payload = match beyond(&text, &analysis) {
+                    [] => digest,
+                    beyond => digest_of(&[&frame.bytes, beyond]),
+                };
+                let request = Request::Parse { frame, name, digest, text };
+                self.decide(request, SqlPhase::Parse, analysis, Vec::new(), payload, desk);
             }
             tag::BIND => self.bind(frame, desk)?,
             tag::EXECUTE => {
@@ -159,8 +166,10 @@ impl Relay {
                     self.refuse_batch(missing("34000", "portal", name), desk);
                     return Ok(());
                 };
-                let payload = digest_of(&[portal.digest.as_bytes(), &frame.bytes]);
-                let (analysis, parameters) = (Arc::clone(&portal.analysis), portal.parameters.clone());
+                let analysis = self.judged(Arc::clone(&portal.analysis));
+                let beyond = beyond(&portal.analysis, &analysis);
+                let payload = digest_of(&[portal.digest.as_bytes(), &frame.bytes, beyond]);
+                let parameters = portal.parameters.clone();
                 let request = Request::Execute { portal: Box::from(name), frame };
                 self.decide(request, SqlPhase::Execute, analysis, parameters, payload, desk);
             }
@@ -181,7 +190,10 @@ impl Relay {
                         self.refuse_batch(name_too_long(), desk);
                         return Ok(());
                     }
-                    Name::Statement(name) => Undo::Statement(Box::from(name), self.statements.remove(name)),
+                    Name::Statement(name) => {
+                        self.names.forget(name);
+                        Undo::Statement(Box::from(name), self.statements.remove(name))
+                    }
                     Name::Portal(name) => Undo::Portal(Box::from(name), self.portals.remove(name)),
                 };
                 self.forward_in_batch(frame.bytes, Expect::Close { undo }, desk);
@@ -264,6 +276,7 @@ impl Relay {
             digest: digest_of(&[prepared.digest.as_bytes(), &frame.bytes]),
             charge: self.budget.charge(more),
             _statement: Arc::clone(&prepared.charge),
+            started: false,
         };
         let undo =
             Undo::Portal(Box::from(bind.portal), self.portals.insert(Box::from(bind.portal), portal));
@@ -338,8 +351,15 @@ impl Relay {
         if let Some(objection) = objection(&analysis, resolved.as_deref()) {
             return self.object(event, &objection, simple, desk);
         }
-        self.note_effects(&analysis, desk);
         let masks = Masks::new(plan, resolved, &analysis);
+        if let Request::Execute { portal, .. } = &request
+            && let Some(portal) = self.portals.get_mut(portal)
+            && std::mem::replace(&mut portal.started, true)
+            && let Some(objection) = again_objection(&portal.analysis, &masks)
+        {
+            return self.object(event, &objection, simple, desk);
+        }
+        self.note_effects(event, &analysis, desk);
         self.touched_masked |= masks.hides_reports();
         match request {
             Request::Query { frame } => {
@@ -355,8 +375,9 @@ impl Relay {
                 }));
                 desk.upstream(frame.bytes);
             }
-            Request::Parse { frame, name, digest } => {
-                let prepared = Prepared::new(analysis, digest, &self.budget);
+            Request::Parse { frame, name, digest, text } => {
+                self.names.forget(&name);
+                let prepared = Prepared::new(text, digest, &self.budget);
                 let old = self.statements.insert(name.clone(), prepared);
                 let undo = Undo::Statement(name, old);
                 self.forward_in_batch(frame.bytes, Expect::Parse { event, undo }, desk);
@@ -422,16 +443,19 @@ impl Relay {
     }
 
     /// Keeps our tables of names the target's, where SQL can change what a name stands for.
-    fn note_effects(&mut self, analysis: &Analysis, desk: &Desk<'_>) {
-        for statement in &analysis.statements {
-            match statement.kind {
+    fn note_effects(&mut self, event: EventId, analysis: &Arc<Analysis>, desk: &Desk<'_>) {
+        self.names.note(event, analysis, &self.budget, &desk.shared.limits);
+        for statement in analysis.statements.iter() {
+            match &statement.prepared {
                 // PREPARE shares its names with Parse. A name that is taken can not be prepared again, so
                 // what we know stays true until SQL frees names.
-                "deallocate" | "deallocate_all" | "discard_all" => self.names_freed = true,
-                "prepare" if self.names_freed => self.statements.clear(),
-                // Shares its names with Bind.
-                "declare_cursor" => self.portals.clear(),
+                Some(sql::Prepared::Deallocate { .. }) => self.names_freed = true,
+                Some(sql::Prepared::Prepare { .. }) if self.names_freed => self.statements.clear(),
                 _ => {}
+            }
+            if statement.kind == "declare_cursor" {
+                // Shares its names with Bind.
+                self.portals.clear();
             }
             if statement.effects.ddl {
                 self.catalog.outdate();

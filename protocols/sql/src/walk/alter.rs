@@ -6,8 +6,8 @@ use pg_query::{
     protobuf::{
         self, AlterDomainStmt, AlterFunctionStmt, AlterObjectDependsStmt, AlterObjectSchemaStmt,
         AlterOpFamilyStmt, AlterOperatorStmt, AlterOwnerStmt, AlterPolicyStmt, AlterSeqStmt,
-        AlterStatsStmt, AlterTableCmd, AlterTableStmt, AlterTypeStmt, CommentStmt, DropStmt, RangeVar,
-        RenameStmt, SecLabelStmt,
+        AlterStatsStmt, AlterTableCmd, AlterTableStmt, AlterTableType, AlterTypeStmt, CommentStmt,
+        DropStmt, RangeVar, RenameStmt, SecLabelStmt,
     },
 };
 
@@ -22,7 +22,7 @@ impl Walk {
 
     pub(super) fn alter_table_command(&mut self, command: &AlterTableCmd) {
         let AlterTableCmd {
-            subtype: _,
+            subtype,
             name: _,
             num: _,
             newowner: _,
@@ -34,7 +34,16 @@ impl Walk {
         match def.as_ref().and_then(|def| def.node.as_ref()) {
             // `inherit parent`, `no inherit parent`.
             Some(NodeEnum::RangeVar(relation)) => self.relation(relation, Access::Define),
-            Some(def) => self.node(def),
+            Some(def) => {
+                if let NodeEnum::ColumnDef(column) = def
+                    && AlterTableType::try_from(*subtype) == Ok(AlterTableType::AtAlterColumnType)
+                    && let Some(target) = &column.type_name
+                {
+                    // Every row is converted.
+                    self.conversion(target);
+                }
+                self.node(def);
+            }
             None => {}
         }
     }
@@ -72,12 +81,14 @@ impl Walk {
     pub(super) fn alter_operator(&mut self, alter: &AlterOperatorStmt) {
         let AlterOperatorStmt { opername, options } = alter;
         self.effects.ddl = true;
+        self.bound(options);
         self.all(&[opername, options]);
     }
 
     pub(super) fn alter_type(&mut self, alter: &AlterTypeStmt) {
         let AlterTypeStmt { type_name: _, options } = alter;
         self.effects.ddl = true;
+        self.bound(options);
         options.visit(self);
     }
 

@@ -4,9 +4,9 @@ use gatewright_model::sql::Access;
 use pg_query::{
     NodeEnum,
     protobuf::{
-        self, ClusterStmt, CopyStmt, DeleteStmt, InferClause, InsertStmt, LockStmt, MergeStmt,
-        MergeWhenClause, OnConflictClause, RangeVar, RefreshMatViewStmt, ReindexStmt, ReturningClause,
-        TruncateStmt, UpdateStmt, VacuumRelation, VacuumStmt,
+        self, ClusterStmt, CmdType, CopyStmt, DeleteStmt, InferClause, InsertStmt, LockStmt,
+        MergeMatchKind, MergeStmt, MergeWhenClause, OnConflictClause, RangeVar, RefreshMatViewStmt,
+        ReindexStmt, ReturningClause, TruncateStmt, UpdateStmt, VacuumRelation, VacuumStmt,
     },
 };
 
@@ -66,7 +66,7 @@ impl Walk {
             scope.absorb(from);
             let (filtered, assigned) = walk.within(scope.clone(), |walk| {
                 let ((), assigned) = walk.traced(|walk| walk.assigned_columns(target_list));
-                (walk.filter(where_clause, relation), assigned)
+                (walk.filter(where_clause, 0), assigned)
             });
             walk.note_where(filtered);
             if where_clause.is_some() || !from_clause.is_empty() {
@@ -82,7 +82,7 @@ impl Walk {
             let mut scope = walk.target(relation, Access::Write);
             let using = walk.walk_from(using_clause);
             scope.absorb(using);
-            let filtered = walk.within(scope.clone(), |walk| walk.filter(where_clause, relation));
+            let filtered = walk.within(scope.clone(), |walk| walk.filter(where_clause, 0));
             walk.note_where(filtered);
             if where_clause.is_some() || !using_clause.is_empty() {
                 walk.relation_opt(relation, Access::Read);
@@ -109,13 +109,14 @@ impl Walk {
             };
             // `returning *` gives the source's columns before the target's.
             let mut scope = source;
+            let own = scope.ranges.len();
             scope.absorb(target);
             let ((), assigned) = walk.within(scope.clone(), |walk| {
-                join_condition.visit(walk);
+                let joined = walk.filter(join_condition, own);
                 walk.traced(|walk| {
                     for clause in merge_when_clauses {
                         match &clause.node {
-                            Some(NodeEnum::MergeWhenClause(clause)) => walk.merge_when(clause),
+                            Some(NodeEnum::MergeWhenClause(clause)) => walk.merge_when(clause, own, joined),
                             _ => walk.doubt("a MERGE clause of an unknown kind"),
                         }
                     }
@@ -125,16 +126,16 @@ impl Walk {
         })
     }
 
-    fn merge_when(&mut self, clause: &MergeWhenClause) {
-        let MergeWhenClause {
-            match_kind: _,
-            command_type: _,
-            r#override: _,
-            condition,
-            target_list,
-            values,
-        } = clause;
-        condition.visit(self);
+    /// Walks a WHEN clause. `own` is the target's place among the FROM items, `joined` says whether the ON
+    /// clause chooses among its rows: it does for those that match, and what does not match may be all.
+    fn merge_when(&mut self, clause: &MergeWhenClause, own: usize, joined: bool) {
+        let MergeWhenClause { match_kind, command_type, r#override: _, condition, target_list, values } =
+            clause;
+        let chosen = self.filter(condition, own);
+        let matched = MergeMatchKind::try_from(*match_kind) == Ok(MergeMatchKind::MergeWhenMatched);
+        if !matches!(CmdType::try_from(*command_type), Ok(CmdType::CmdInsert | CmdType::CmdNothing)) {
+            self.note_where(chosen || (joined && matched));
+        }
         self.assigned_columns(target_list);
         values.visit(self);
     }
@@ -174,25 +175,6 @@ impl Walk {
             let origin = target.column(&name);
             self.note_origin(origin.as_ref(), &name);
         }
-    }
-
-    /// Walks a WHERE clause. Returns whether it chooses among the rows of `target`.
-    ///
-    /// `where true`, `where 1 = 1` and `where exists (select 1 from other)` name no column of it, and so
-    /// let every row through or none. (`where id = id` is not seen through.)
-    fn filter(&mut self, clause: &Option<Box<protobuf::Node>>, target: &Option<RangeVar>) -> bool {
-        let Some(condition) = clause.as_ref().and_then(|condition| condition.node.as_ref()) else {
-            return false;
-        };
-        if let NodeEnum::CurrentOfExpr(_) = condition {
-            return true;
-        }
-        let ((), lineage) = self.traced(|walk| walk.node(condition));
-        let target = target.as_ref().map_or("", |target| target.relname.as_str());
-        lineage
-            .columns
-            .iter()
-            .any(|column| column.relation.as_deref().is_none_or(|relation| relation == target))
     }
 
     /// Walks `RETURNING`, which shows the rows as they are after the change: what was assigned may show in

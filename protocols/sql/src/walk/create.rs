@@ -1,14 +1,17 @@
 //! What makes something: tables, views, indexes, functions, types, publications.
 
 use gatewright_model::sql::Access;
-use pg_query::protobuf::{
-    AlterPublicationStmt, ColumnDef, CompositeTypeStmt, Constraint, CreateAmStmt, CreateCastStmt,
-    CreateConversionStmt, CreateDomainStmt, CreateEventTrigStmt, CreateForeignTableStmt,
-    CreateFunctionStmt, CreateOpClassItem, CreateOpClassStmt, CreatePLangStmt, CreatePolicyStmt,
-    CreatePublicationStmt, CreateRangeStmt, CreateSchemaStmt, CreateSeqStmt, CreateStatsStmt, CreateStmt,
-    CreateTableAsStmt, CreateTransformStmt, CreateTrigStmt, DefineStmt, IndexElem, IndexStmt,
-    PartitionBoundSpec, PartitionCmd, PartitionElem, PartitionRangeDatum, PartitionSpec,
-    PublicationObjSpec, PublicationTable, RangeVar, RuleStmt, StatsElem, TableLikeClause, ViewStmt,
+use pg_query::{
+    NodeEnum,
+    protobuf::{
+        AlterPublicationStmt, ColumnDef, CompositeTypeStmt, Constraint, CreateAmStmt, CreateCastStmt,
+        CreateConversionStmt, CreateDomainStmt, CreateEventTrigStmt, CreateForeignTableStmt,
+        CreateFunctionStmt, CreateOpClassItem, CreateOpClassStmt, CreatePLangStmt, CreatePolicyStmt,
+        CreatePublicationStmt, CreateRangeStmt, CreateSchemaStmt, CreateSeqStmt, CreateStatsStmt,
+        CreateStmt, CreateTableAsStmt, CreateTransformStmt, CreateTrigStmt, DefineStmt, IndexElem,
+        IndexStmt, PartitionBoundSpec, PartitionCmd, PartitionElem, PartitionRangeDatum, PartitionSpec,
+        PublicationObjSpec, PublicationTable, RangeVar, RuleStmt, StatsElem, TableLikeClause, ViewStmt,
+    },
 };
 
 use super::{Visit, Walk, expression::passes_on, from};
@@ -119,7 +122,7 @@ impl Walk {
         self.effects.ddl = true;
         self.relations(relations, Access::Define);
         let ranges = relations.iter().filter_map(|relation| match &relation.node {
-            Some(pg_query::NodeEnum::RangeVar(relation)) => Some(from::base(relation)),
+            Some(NodeEnum::RangeVar(relation)) => Some(from::base(relation)),
             _ => None,
         });
         let scope = Scope::of(ranges.collect());
@@ -195,7 +198,8 @@ impl Walk {
         self.all(&[parameters, return_type, options, sql_body]);
     }
 
-    /// CREATE AGGREGATE, OPERATOR, TYPE, TEXT SEARCH .., COLLATION.
+    /// CREATE AGGREGATE, OPERATOR, TYPE, TEXT SEARCH .., COLLATION: most of them call functions by another
+    /// name from now on.
     pub(super) fn define(&mut self, define: &DefineStmt) {
         let DefineStmt {
             kind: _,
@@ -207,6 +211,7 @@ impl Walk {
             replace: _,
         } = define;
         self.effects.ddl = true;
+        self.bound(definition);
         self.all(&[args, definition]);
     }
 
@@ -226,18 +231,25 @@ impl Walk {
     pub(super) fn create_range(&mut self, create: &CreateRangeStmt) {
         let CreateRangeStmt { type_name: _, params } = create;
         self.effects.ddl = true;
+        self.bound(params);
         params.visit(self);
     }
 
     pub(super) fn create_cast(&mut self, create: &CreateCastStmt) {
         let CreateCastStmt { sourcetype, targettype, func, context: _, inout: _ } = create;
         self.effects.ddl = true;
+        if let Some(function) = func {
+            self.call(&function.objname);
+        }
         self.all(&[sourcetype, targettype, func]);
     }
 
     pub(super) fn create_transform(&mut self, create: &CreateTransformStmt) {
         let CreateTransformStmt { replace: _, type_name, lang: _, fromsql, tosql } = create;
         self.effects.ddl = true;
+        for function in [fromsql, tosql].into_iter().flatten() {
+            self.call(&function.objname);
+        }
         self.all(&[type_name, fromsql, tosql]);
     }
 
@@ -267,8 +279,16 @@ impl Walk {
     }
 
     pub(super) fn operator_class_item(&mut self, item: &CreateOpClassItem) {
-        let CreateOpClassItem { itemtype: _, name, number: _, order_family: _, class_args, storedtype } =
-            item;
+        let CreateOpClassItem { itemtype, name, number: _, order_family: _, class_args, storedtype } = item;
+        match name {
+            // `OPCLASS_ITEM_OPERATOR` of PostgreSQL's `nodes/parsenodes.h`; the other that has a name is
+            // `OPCLASS_ITEM_FUNCTION`.
+            Some(operator) if *itemtype == 1 => self.operator(&operator.objname),
+            Some(function) => {
+                self.call(&function.objname);
+            }
+            None => {}
+        }
         self.all(&[name, class_args, storedtype]);
     }
 
@@ -383,6 +403,15 @@ impl Walk {
             location: _,
         } = constraint;
         self.all(&[raw_expr, exclusions, options, where_clause]);
+        for exclusion in exclusions {
+            // `exclude using gist (a with &&)`: the element, and the list that names the operator.
+            if let Some(NodeEnum::List(pair)) = &exclusion.node
+                && let Some(NodeEnum::List(operator)) =
+                    pair.items.get(1).and_then(|node| node.node.as_ref())
+            {
+                self.operator(&operator.items);
+            }
+        }
         // A foreign key can tell which keys the other table has.
         self.relation_opt(pktable, Access::Read);
     }

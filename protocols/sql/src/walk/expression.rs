@@ -6,17 +6,16 @@ use gatewright_model::sql::Column;
 use pg_query::{
     NodeEnum,
     protobuf::{
-        self, AArrayExpr, AExpr, AIndices, AIndirection, BoolExpr, BooleanTest, CaseExpr, CaseWhen,
-        CoalesceExpr, CollateClause, ColumnRef, FuncCall, GroupingFunc, GroupingSet, JsonAggConstructor,
-        JsonArgument, JsonArrayAgg, JsonArrayConstructor, JsonArrayQueryConstructor, JsonBehavior,
-        JsonFuncExpr, JsonIsPredicate, JsonKeyValue, JsonObjectAgg, JsonObjectConstructor, JsonOutput,
-        JsonParseExpr, JsonReturning, JsonScalarExpr, JsonSerializeExpr, JsonValueExpr, MinMaxExpr,
-        MultiAssignRef, NamedArgExpr, NullTest, ResTarget, RowExpr, SortBy, SqlValueFunction, SubLink,
-        TypeCast, TypeName, WindowDef, XmlExpr, XmlSerialize,
+        self, AArrayExpr, AIndices, AIndirection, BoolExpr, BooleanTest, CaseExpr, CaseWhen, CoalesceExpr,
+        CollateClause, ColumnRef, FuncCall, GroupingFunc, GroupingSet, JsonAggConstructor, JsonArgument,
+        JsonArrayAgg, JsonArrayConstructor, JsonArrayQueryConstructor, JsonBehavior, JsonFuncExpr,
+        JsonIsPredicate, JsonKeyValue, JsonObjectAgg, JsonObjectConstructor, JsonParseExpr, JsonReturning,
+        JsonScalarExpr, JsonSerializeExpr, JsonValueExpr, MinMaxExpr, MultiAssignRef, NamedArgExpr,
+        NullTest, ResTarget, RowExpr, SqlValueFunction, SubLink, TypeName, WindowDef, XmlExpr,
     },
 };
 
-use super::{Visit, Walk, strings};
+use super::{Visit, Walk, condition::Search, strings};
 use crate::{
     functions,
     lineage::{Origin, OutColumn, OutName},
@@ -65,8 +64,11 @@ impl Walk {
         let mut candidates: Option<Origin> = None;
         let mut open = false;
         let mut whole_rows = Vec::new();
-        for scope in self.scopes.iter().rev() {
-            for range in &scope.ranges {
+        let mut aimed = self.aim.as_ref().map(Search::new);
+        let mut hit = false;
+        for (depth, scope) in self.scopes.iter().enumerate().rev() {
+            for (position, range) in scope.ranges.iter().enumerate() {
+                hit |= aimed.as_mut().is_some_and(|aimed| aimed.finds(depth, position, range));
                 if range.alias.as_ref() == Some(name) && !matches!(range.source, Source::Function(_)) {
                     whole_rows.push(range.clone());
                 }
@@ -101,6 +103,9 @@ impl Walk {
                 break;
             }
         }
+        if let Some(aim) = &mut self.aim {
+            aim.hit |= hit;
+        }
         self.note_origin(candidates.as_ref(), name);
         if !whole_rows.is_empty() {
             // `select p from people p`: the server prefers a column of that name, else it is the row.
@@ -118,7 +123,7 @@ impl Walk {
         if !self.may_follow(self.visible()) {
             return Origin::Unknown;
         }
-        let Some(range) = self.range_named(schema, qualifier).cloned() else {
+        let Some(range) = self.range_named(schema, qualifier) else {
             let column = Column { relation: Some(Arc::from(qualifier)), name: Arc::clone(name) };
             self.columns.insert(column.clone());
             // The name of no FROM item that is known here, like `new` of a trigger.
@@ -152,7 +157,7 @@ impl Walk {
             [.., qualifier] => {
                 let schema = names.iter().rev().nth(1).map(|schema| Arc::from(*schema));
                 match self.range_named(schema.as_ref(), qualifier) {
-                    Some(range) => (vec![range.clone()], true),
+                    Some(range) => (vec![range], true),
                     None => {
                         self.columns
                             .insert(Column { relation: Some(Arc::from(*qualifier)), name: Arc::from("*") });
@@ -179,20 +184,27 @@ impl Walk {
     }
 
     /// The FROM item that a qualifier means: the innermost of that name.
-    fn range_named(&self, schema: Option<&Arc<str>>, qualifier: &str) -> Option<&Range> {
-        self.scopes.iter().rev().find_map(|scope| {
-            scope.ranges.iter().find(|range| {
-                range.alias.as_deref() == Some(qualifier)
-                    && match (schema, &range.source) {
-                        (None, _) => true,
-                        // Its schema may have been left out in FROM.
-                        (Some(wanted), Source::Base { schema, .. }) => {
-                            schema.as_ref().is_none_or(|own| own == wanted)
-                        }
-                        (Some(_), _) => false,
+    fn range_named(&mut self, schema: Option<&Arc<str>>, qualifier: &str) -> Option<Range> {
+        let is_meant = |range: &Range| {
+            range.alias.as_deref() == Some(qualifier)
+                && match (schema, &range.source) {
+                    (None, _) => true,
+                    // Its schema may have been left out in FROM.
+                    (Some(wanted), Source::Base { schema, .. }) => {
+                        schema.as_ref().is_none_or(|own| own == wanted)
                     }
-            })
-        })
+                    (Some(_), _) => false,
+                }
+        };
+        let (depth, position, range) =
+            self.scopes.iter().enumerate().rev().find_map(|(depth, scope)| {
+                let mut ranges = scope.ranges.iter().enumerate();
+                ranges.find(|(_, range)| is_meant(range)).map(|(position, range)| (depth, position, range))
+            })?;
+        if let Some(aim) = &mut self.aim {
+            aim.hit |= aim.is_at(depth, position);
+        }
+        Some(range.clone())
     }
 
     pub(super) fn func_call(&mut self, call: &FuncCall) {
@@ -225,15 +237,11 @@ impl Walk {
 
     /// A sub-select in an expression is made of everything that is named within.
     pub(super) fn sub_link(&mut self, link: &SubLink) {
-        let SubLink {
-            xpr,
-            sub_link_type: _,
-            sub_link_id: _,
-            testexpr,
-            oper_name: _,
-            subselect,
-            location: _,
-        } = link;
+        let SubLink { xpr, sub_link_type: _, sub_link_id: _, testexpr, oper_name, subselect, location: _ } =
+            link;
+        if !oper_name.is_empty() {
+            self.operator(oper_name);
+        }
         self.all(&[xpr, testexpr]);
         self.sub_select(subselect);
     }
@@ -306,7 +314,6 @@ macro_rules! passes_on {
 pub(super) use passes_on;
 
 passes_on! {
-    AExpr { lexpr, rexpr; kind, name, rexpr_list_start, rexpr_list_end, location }
     BoolExpr { xpr, args; boolop, location }
     NullTest { xpr, arg; nulltesttype, argisrow, location }
     BooleanTest { xpr, arg; booltesttype, location }
@@ -318,22 +325,18 @@ passes_on! {
     RowExpr { xpr, args; row_typeid, row_format, colnames, location }
     AArrayExpr { elements; list_start, list_end, location }
     AIndices { lidx, uidx; is_slice }
-    TypeCast { arg, type_name; location }
     CollateClause { arg; collname, location }
     GroupingFunc { xpr, args, refs; agglevelsup, location }
     GroupingSet { content; kind, location }
     SqlValueFunction { xpr; op, r#type, typmod, location }
     XmlExpr { xpr, named_args, args; op, name, arg_names, xmloption, indent, r#type, typmod, location }
-    XmlSerialize { expr, type_name; xmloption, indent, location }
     MultiAssignRef { source; colno, ncolumns }
     ResTarget { indirection, val; name, location }
-    SortBy { node; sortby_dir, sortby_nulls, use_op, location }
     WindowDef { partition_clause, order_clause, start_offset, end_offset; name, refname, frame_options, location }
     JsonReturning {; format, typid, typmod }
     JsonValueExpr { raw_expr, formatted_expr; format }
     JsonIsPredicate { expr; format, item_type, unique_keys, location }
     JsonBehavior { expr; btype, coerce, location }
-    JsonOutput { type_name, returning; }
     JsonArgument { val; name }
     JsonFuncExpr { context_item, pathspec, passing, output, on_empty, on_error; op, column_name, wrapper, quotes, location }
     JsonKeyValue { key, value; }

@@ -110,6 +110,9 @@ impl Walk {
                     }
                 }
                 coldeflist.visit(walk);
+                // `f() as t (a our_type)`.
+                walk.conversions(functions);
+                walk.conversions(coldeflist);
             });
         });
         function_range(implied, alias, lineage)
@@ -291,6 +294,9 @@ impl Visit for RangeTableFuncCol {
             location: _,
         } = self;
         walk.all(&[type_name, colexpr, coldefexpr]);
+        if let Some(target) = type_name {
+            walk.conversion(target);
+        }
     }
 }
 
@@ -310,6 +316,9 @@ impl Visit for JsonTableColumn {
             location: _,
         } = self;
         walk.all(&[type_name, pathspec, columns, on_empty, on_error]);
+        if let Some(target) = type_name {
+            walk.conversion(target);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gatewright_model::sql::Access;
+use gatewright_model::sql::{Access, FunctionClass};
 use pg_query::{
     NodeEnum,
     protobuf::{
@@ -298,6 +298,7 @@ impl Walk {
         for function in planned.functions.list {
             let effects = crate::functions::classify(function.schema.as_deref(), &function.name).effects;
             self.effects = self.effects.union(effects);
+            self.effects.write |= function.class == FunctionClass::Unknown;
             self.functions.insert(function);
         }
         self.cte_names = planned.cte_names;

@@ -1,11 +1,14 @@
 //! What changes the session: settings, roles, transactions, prepared statements, cursors; and what runs
 //! SQL that is not in the text.
 
+use std::sync::Arc;
+
+use gatewright_model::sql::Prepared;
 use pg_query::{
     NodeEnum,
     protobuf::{
-        self, CallStmt, ConstraintsSetStmt, DeclareCursorStmt, DoStmt, ExecuteStmt, PrepareStmt,
-        TransactionStmt, VariableSetStmt,
+        self, CallStmt, ConstraintsSetStmt, DeallocateStmt, DeclareCursorStmt, DiscardMode, DoStmt,
+        ExecuteStmt, PrepareStmt, TransactionStmt, VariableSetStmt,
     },
 };
 
@@ -47,6 +50,7 @@ impl Walk {
     /// `set_config(name, value, local)` in a query is a SET in another spelling: where it names the role
     /// or the lexer, or does not say what it names, that is what the statement is.
     pub(super) fn set_config(&mut self, args: &[protobuf::Node]) {
+        self.values_count = true;
         let mut arguments = args.iter().map(constant);
         let setting = arguments.next().flatten();
         let value = arguments.next().flatten();
@@ -63,10 +67,22 @@ impl Walk {
     pub(super) fn prepare(&mut self, prepare: &PrepareStmt) {
         let PrepareStmt { name: _, argtypes, query } = prepare;
         self.effects.session = true;
-        self.all(&[argtypes, query]);
+        self.parameter_types(argtypes);
+        query.visit(self);
     }
 
-    /// What runs was prepared earlier, in a message that is not at hand here.
+    /// EXECUTE converts its arguments to them.
+    fn parameter_types(&mut self, types: &[protobuf::Node]) {
+        for target in types {
+            target.visit(self);
+            if let Some(NodeEnum::TypeName(target)) = &target.node {
+                self.conversion(target);
+            }
+        }
+    }
+
+    /// What runs was prepared earlier, in a message that is not at hand here: whoever knows the session
+    /// may put it in this place, see [`Prepared::Execute`].
     pub(super) fn execute(&mut self, execute: &ExecuteStmt) {
         let ExecuteStmt { name: _, params } = execute;
         self.runs_unseen_sql();
@@ -101,6 +117,36 @@ impl Walk {
     pub(super) fn runs_unseen_sql(&mut self) {
         self.effects.dynamic = true;
         self.effects.write = true;
+    }
+}
+
+/// What a statement does with the name of a prepared one.
+pub(super) fn prepared(node: &NodeEnum) -> Option<Prepared> {
+    match node {
+        NodeEnum::PrepareStmt(prepare) => {
+            let PrepareStmt { name, argtypes, query } = &**prepare;
+            let body = query.as_ref()?.node.as_ref()?;
+            let mut walk = Walk::default();
+            walk.parameter_types(argtypes);
+            let body = Arc::new(super::read(body, walk).statement);
+            Some(Prepared::Prepare { name: Arc::from(name.as_str()), body })
+        }
+        NodeEnum::ExecuteStmt(execute) => {
+            let ExecuteStmt { name, params } = execute;
+            let mut walk = Walk::default();
+            params.visit(&mut walk);
+            Some(Prepared::Execute { name: Arc::from(name.as_str()), arguments: walk.effects })
+        }
+        NodeEnum::DeallocateStmt(deallocate) => {
+            let DeallocateStmt { name, isall, location: _ } = deallocate;
+            let name = (!isall).then(|| Arc::from(name.as_str()));
+            Some(Prepared::Deallocate { name })
+        }
+        NodeEnum::DiscardStmt(discard) => {
+            let all = DiscardMode::try_from(discard.target) == Ok(DiscardMode::DiscardAll);
+            all.then_some(Prepared::Deallocate { name: None })
+        }
+        _ => None,
     }
 }
 

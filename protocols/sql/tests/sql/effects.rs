@@ -73,7 +73,7 @@ fn a015_a_write_inside_a_read() {
     );
     check(
         r#"with x as (merge into a using b on true when matched then delete returning *) select 1"#,
-        expect!["select [read write] a:w a:r b:r"],
+        expect!["select [read write] a:w a:r b:r no-where"],
     );
     check(r#"select * from (with y as (select 1) select * from y) z"#, expect!["select []"]);
     check(r#"select * from people for update"#, expect!["select [read write] people:r"]);
@@ -150,7 +150,10 @@ fn a016_effects_inside_functions() {
         r#"select pg_catalog.lower(a) collate "C" from b"#,
         expect!["select [read] b:r pg_catalog.lower()=harmless"],
     );
-    check(r#"select 'a'::regclass, a::our_type from b"#, expect!["select [read] b:r"]);
+    check(
+        r#"select 'a'::regclass, a::our_type from b"#,
+        expect!["select [read write] b:r our_type()=unknown"],
+    );
 }
 
 #[test]
@@ -362,4 +365,210 @@ fn the_session() {
     check(r#"deallocate all"#, expect!["deallocate_all [session]"]);
     check(r#"set constraints all deferred"#, expect!["set_constraints [session transaction]"]);
     check(r#"show search_path"#, expect!["show []"]);
+}
+
+#[test]
+fn a016_functions_behind_operators() {
+    check(r#"select a =+= b from t"#, expect!["select [read write] t:r =+=()=unknown"]);
+    check(r#"select a operator(public.+) b from t"#, expect!["select [read write] t:r public.+()=unknown"]);
+    check(
+        r#"select =+= a, a operator(pg_catalog.=+=) b from t"#,
+        expect!["select [read write] t:r =+=()=unknown pg_catalog.=+=()=unknown"],
+    );
+    check(
+        r#"select 1 where 1 operator(public.=) any (select 2)"#,
+        expect!["select [write] public.=()=unknown"],
+    );
+    check(r#"select 1 where 1 === all (array[1])"#, expect!["select [write] ===()=unknown"]);
+    check(
+        r#"select a from t order by a using operator(public.<)"#,
+        expect!["select [read write] t:r public.<()=unknown"],
+    );
+    check(r#"explain select a =+= b"#, expect!["explain [write] =+=()=unknown"]);
+    check(
+        r#"select a + b, -a, @ a, a operator(pg_catalog.+) b, a <> b, a != b, a is distinct from b, nullif(a, b),
+           a in (1, 2), a like b, a not ilike b, a similar to b, a between 1 and 2, a not between symmetric 1 and 2,
+           (a, b) < (1, 2), a -> 'b' ->> 'c', a @> b, a ~* b, a = any (b), a || b from t order by a using <"#,
+        expect!["select [read] t:r pg_catalog.similar_to_escape()=harmless"],
+    );
+    check(
+        r#"create table t (a box, exclude using gist (a with public.&&))"#,
+        expect!["create_table [write ddl] t:d public.&&()=unknown"],
+    );
+}
+
+#[test]
+fn a016_functions_behind_casts() {
+    check(r#"select a::evil from t"#, expect!["select [read write] t:r evil()=unknown"]);
+    check(
+        r#"select a::public.text, cast(a as evil[]), evil 'x' from t"#,
+        expect!["select [read write] t:r public.text()=unknown evil()=unknown"],
+    );
+    check(
+        r#"select * from json_to_recordset('[]') as t(a evil)"#,
+        expect!["select [write] json_to_recordset()=harmless evil()=unknown"],
+    );
+    check(
+        r#"select * from rows from (json_to_record('{}') as (a evil)) as t"#,
+        expect!["select [write] json_to_record()=harmless evil()=unknown"],
+    );
+    check(
+        r#"select * from xmltable('a' passing b columns c evil path 'c', d int path 'd')"#,
+        expect!["select [write] evil()=unknown"],
+    );
+    check(
+        r#"select * from json_table(j, '$' columns (a evil path '$'))"#,
+        expect!["select [write] evil()=unknown"],
+    );
+    check(
+        r#"select json_value(j, '$' returning evil) from t"#,
+        expect!["select [read write] t:r evil()=unknown"],
+    );
+    check(r#"alter table t alter a type evil"#, expect!["alter_table [write ddl] t:d evil()=unknown"]);
+    check(r#"prepare q (evil) as select 1"#, expect!["prepare [write session] evil()=unknown"]);
+    check(
+        r#"select a::int, a::varchar(3), a::text[], a::_int4, cast(a as timestamp with time zone), '1'::"char",
+           interval '1 day', a::pg_catalog.int4, a::information_schema.sql_identifier, 't'::regclass,
+           a::double precision, a::jsonb, a::bit(3), a::name from t"#,
+        expect!["select [read] t:r"],
+    );
+    check(r#"create table t (a our_type)"#, expect!["create_table [ddl] t:d"]);
+}
+
+#[test]
+fn a016_definitions_name_the_functions_that_they_bind() {
+    for text in [
+        "create operator public.=+= (leftarg = int, rightarg = int, function = public.evil)",
+        "create operator =+= (rightarg = int, procedure = evil, restrict = evil_sel, join = evil_join)",
+        "create operator =+= (rightarg = int, \"Procedure\" = 'evil')",
+        "alter operator =+= (int, int) set (restrict = evil_sel, join = none)",
+        "create cast (text as int) with function public.evil(text) as implicit",
+        "create aggregate a (int) (sfunc = evil, stype = int, finalfunc = evil_end, combinefunc = pg_read_file)",
+        "create aggregate a (basetype = int, sfunc1 = evil, stype1 = int)",
+        "create type t (input = evil_in, output = evil_out, receive = evil_recv, typmod_in = evil_mod)",
+        "alter type t set (receive = evil_recv, send = none)",
+        "create type r as range (subtype = int, canonical = evil, subtype_diff = evil_diff)",
+        "create operator class c for type int using btree as operator 1 =+=, function 1 evil(int, int)",
+        "alter operator family f using btree add function 1 evil(int, int)",
+        "create transform for int language l (from sql with function evil(internal), to sql with function evil_to(internal))",
+        "create text search parser p (start = evil_s, gettoken = evil_t, end = evil_e, lextypes = evil_l)",
+        "create text search template p (init = evil_i, lexize = evil_l)",
+        "create trigger g before insert on t for each row execute function evil()",
+        "create event trigger g on ddl_command_start execute function evil()",
+        "create domain d as int check (evil(value))",
+        "create default conversion c for 'LATIN1' to 'UTF8' from evil",
+    ] {
+        let analysis = crate::render::analyse(text);
+        let [statement] = &analysis.statements[..] else { panic!("{text}: {:?}", analysis.grade_reason) };
+        assert!(statement.effects.ddl, "{text}");
+        let expected = text
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .filter(|word| word.starts_with("evil") || *word == "pg_read_file");
+        for name in expected {
+            assert!(
+                statement.functions.iter().any(|function| &*function.name == name),
+                "{text}: {name} is not among {:?}",
+                statement.functions
+            );
+        }
+    }
+}
+
+/// What does not choose among the rows of the table is no WHERE.
+#[test]
+fn a015_a_condition_that_lets_every_row_through_is_none() {
+    let has_where = |text: &str| {
+        let analysis = crate::render::analyse(text);
+        assert_eq!(analysis.statements.len(), 1, "{text}: {:?}", analysis.grade_reason);
+        analysis.statements[0].has_where
+    };
+    for text in [
+        "delete from people",
+        "delete from people where true",
+        "delete from people where 1 = 1",
+        "delete from people where 1 = 1 and not false",
+        "delete from people where id = id",
+        "delete from people p where p.id >= p.id",
+        "delete from people where id = 7 or true",
+        "delete from people where id = 7 or 1 = 1 or name = 'x'",
+        "delete from people where not (id = 7 and false)",
+        "delete from people where $1",
+        "delete from people where now() > '2000-01-01'",
+        "delete from people where exists (select 1 from orders o where o.id = 7)",
+        "delete from people where exists (select 1 from people where id = 7)",
+        "delete from people p where exists (select 1 from people q where q.id = 7)",
+        "delete from people p using people q where q.id = 7",
+        "delete from people p using (select * from people) s where s.id = 7",
+        "update people set name = 'x' from orders o where o.id = 7",
+        "with x as (select * from people where id = 7) delete from people where (select count(id) from x) = 1",
+        "merge into people using (select 1) s on true when matched then delete",
+        "merge into people using (select 1) s on 1 = 1 when matched then update set name = 'x'",
+        "merge into people p using (select * from people) s on s.id = 7 when matched then delete",
+        "merge into people p using n on p.id = n.id or true when matched then delete",
+        "merge into people p using n on true when matched and n.gone then delete",
+        "merge into people p using n on p.id = n.id when matched then do nothing \
+         when not matched by source then delete",
+        "merge into people p using n on true when matched and p.id = 7 then update set name = 'x' \
+         when matched then delete",
+    ] {
+        assert_eq!(has_where(text), Some(false), "{text}");
+    }
+    for text in [
+        "delete from people where id = 7",
+        "delete from people where people.id = 7 and true",
+        "delete from people where 1 = 1 and id = 7",
+        "delete from people where id = 7 or name = 'x'",
+        "delete from people where not (id = 7)",
+        "delete from people where not (id = 7 or false)",
+        "delete from people where id in (select person from orders)",
+        "delete from people where id = $1",
+        "delete from people where gone",
+        "delete from people p where exists (select 1 from orders o where o.person = p.id)",
+        "delete from people where exists (select 1 from orders where person = people.id)",
+        "delete from people using orders o where o.person = people.id",
+        "delete from people where current of c",
+        "update people set name = n.name from names n where n.person = id",
+        "merge into people p using n on p.id = n.id when matched then delete",
+        "merge into people p using n on true when matched and p.id = 7 then delete",
+        "merge into people p using n on false when not matched by source and p.gone then delete",
+    ] {
+        assert_eq!(has_where(text), Some(true), "{text}");
+    }
+    for text in [
+        "merge into people p using n on true when not matched then insert values (1)",
+        "merge into people p using n on true when matched then do nothing",
+        "insert into people select * from people",
+    ] {
+        assert_eq!(has_where(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a018_what_is_prepared_is_known_by_its_name() {
+    use gatewright_model::sql::Prepared;
+    let prepared = |text: &str| crate::render::analyse(text).statements[0].prepared.clone();
+    let Some(Prepared::Prepare { name, body }) =
+        prepared("prepare \"Q\" (int) as delete from people where id = $1 returning name")
+    else {
+        panic!()
+    };
+    assert_eq!((&*name, body.kind, body.has_where), ("Q", "delete", Some(true)));
+    assert!(body.effects.write && !body.effects.session && !body.effects.dynamic);
+    assert_eq!(body.outputs.as_ref().map(Vec::len), Some(1));
+    let Some(Prepared::Execute { name, arguments }) = prepared("execute q(our_own(), nextval('s'))") else {
+        panic!()
+    };
+    assert!(&*name == "q" && arguments.write && !arguments.dynamic);
+    for (text, name) in [
+        ("deallocate q", Some("q")),
+        ("deallocate prepare q", Some("q")),
+        ("deallocate all", None),
+        ("discard all", None),
+    ] {
+        let name = name.map(Into::into);
+        assert_eq!(prepared(text), Some(Prepared::Deallocate { name }), "{text}");
+    }
+    for text in ["discard plans", "explain analyze execute q", "create table t as execute q", "select 1"] {
+        assert_eq!(prepared(text), None, "{text}");
+    }
 }

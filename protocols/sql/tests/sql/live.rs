@@ -72,6 +72,40 @@ fn a016_the_table_of_functions_is_that_of_a_real_server() {
     }
 }
 
+const OPERATORS: &str =
+    "select distinct oprname from pg_operator where oprnamespace = 'pg_catalog'::regnamespace";
+
+/// Rows of catalogs are types too: nobody converts to those.
+const TYPES: &str = "
+    select typname from pg_type t where typnamespace = 'pg_catalog'::regnamespace and typtype <> 'c'
+        and not exists (select from pg_type e where e.oid = t.typelem and e.typtype = 'c')";
+
+#[test]
+fn a016_the_tables_of_operators_and_types_are_those_of_a_real_server() {
+    let Some(server) = Server::start() else { return };
+    let is_table_version = server.version.split('.').next() == Some(TABLE_VERSION);
+    for (query, catalog, file) in [
+        (OPERATORS, "pg_operator", expect_file!["../../src/functions/operators.txt"]),
+        (TYPES, "pg_type", expect_file!["../../src/functions/types.txt"]),
+    ] {
+        let mut rows = server.connect().rows(query);
+        rows.sort();
+        let head = format!(
+            "# Made by tests/sql/live.rs from {catalog}: do not edit. PostgreSQL 14 to 18 have the same names.\n"
+        );
+        // A name that another version does not have could be somebody's there.
+        let table = rows.iter().fold(head, |table, row| table + row + "\n");
+        if is_table_version {
+            file.assert_eq(&table);
+        } else {
+            assert_eq!(
+                table.lines().skip(1).collect::<Vec<_>>(),
+                file.data().lines().skip(1).collect::<Vec<_>>()
+            );
+        }
+    }
+}
+
 /// No text that is verified may be more statements to the server than to us.
 #[test]
 fn a012_a_real_server_counts_the_statements_of_the_lexer_corpus_the_same() {

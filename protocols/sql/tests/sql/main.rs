@@ -19,3 +19,4 @@ mod readers;
 mod relations;
 mod render;
 mod robust;
+mod shapes;

@@ -121,7 +121,7 @@ fn what_was_normalised_is_the_same_statement() {
         // Not everywhere that a literal stands may a parameter stand.
         if first.grade != Grade::Opaque && again.grade != Grade::Opaque {
             assert_eq!(first.statements.len(), again.statements.len(), "{text}");
-            for (one, other) in first.statements.iter().zip(&again.statements) {
+            for (one, other) in first.statements.iter().zip(again.statements.iter()) {
                 assert_eq!(
                     (one.relations.as_slice(), one.has_where),
                     (other.relations.as_slice(), other.has_where),

@@ -58,7 +58,7 @@ fn a012_a_verified_lexer_case_never_hides_a_statement() {
         let analysis = analyse(case);
         if analysis.grade == Grade::Verified {
             verified += 1;
-            for statement in &analysis.statements {
+            for statement in analysis.statements.iter() {
                 assert_eq!(statement.kind, "select", "{case:?}");
             }
         }
@@ -73,7 +73,7 @@ fn a014_every_kind_of_statement_is_understood_and_has_a_kind() {
     for text in &statements {
         let analysis = analyse(text);
         assert_ne!(analysis.grade, Grade::Opaque, "{text}: {:?}", analysis.grade_reason);
-        for statement in &analysis.statements {
+        for statement in analysis.statements.iter() {
             assert_ne!(statement.kind, "unknown", "{text}");
             kinds.insert(statement.kind);
         }

@@ -61,7 +61,7 @@ fn ctes_hide_tables_only_in_their_scope() {
     );
     check(
         r#"with t as (select 1) merge into t using t as s on t.a = s.a when matched then delete"#,
-        expect!["merge [read write] t:w t:r"],
+        expect!["merge [read write] t:w t:r where"],
     );
 }
 
@@ -101,7 +101,7 @@ fn changes_of_rows() {
     );
     check(
         r#"merge into people p using (select * from news) n on p.id = n.id when matched and n.gone then delete when matched then update set a = n.a when not matched then insert (id) values (n.id) returning p.*"#,
-        expect!["merge [read write] people:w people:r news:r"],
+        expect!["merge [read write] people:w people:r news:r where"],
     );
     check(r#"truncate a, only hr.b restart identity cascade"#, expect!["truncate [write] a:w hr.b:w"]);
 }
@@ -123,7 +123,7 @@ fn has_where_counts_all_and_only_what_filters() {
         r#"delete from a where exists (select 1 from b)"#,
         expect!["delete [read write] a:w b:r a:r no-where"],
     );
-    check(r#"delete from a where id = id"#, expect!["delete [read write] a:w a:r where"]);
+    check(r#"delete from a where id = id"#, expect!["delete [read write] a:w a:r no-where"]);
     check(r#"delete from a where f()"#, expect!["delete [read write] a:w a:r f()=unknown no-where"]);
 }
 

@@ -451,3 +451,71 @@ fn detectors_search_rows_and_copied_text() {
     );
     assert_eq!(messages::render(play.transcript().client_bytes(), false), "H d(1\\t[redacted]\\n) c");
 }
+
+/// Prepares `body` as `q`, with masks.
+fn prepared(body: &str) -> Play {
+    let mut play = masking();
+    play.client(query(&format!("prepare q as {body}")));
+    play.permit_masked(plan());
+    play.target([complete("PREPARE"), ready(b'I')].concat());
+    play.client(query("execute q"));
+    play.permit_masked(plan());
+    play
+}
+
+#[test]
+fn a025_what_sql_prepared_is_masked_when_it_runs() {
+    let mut play = prepared("select ssn as harmless, 1 as one from people");
+    let columns = row_description(&[("harmless", PEOPLE, 3), ("one", 0, 0)]);
+    play.target([columns, data_row(&["123-45-6789", "1"]), complete("SELECT 1"), ready(b'I')].concat());
+    let seen = messages::render(play.transcript().client_bytes(), false);
+    assert!(seen.ends_with("T D(*******6789,1) C(SELECT 1) Z(I)"), "{seen}");
+}
+
+#[test]
+fn a026_what_sql_prepared_can_not_compute_from_masked_columns() {
+    let play = prepared("select reverse(ssn) from people");
+    let transcript = play.transcript().to_string();
+    assert!(transcript.contains("mask.lineage_unknown"), "{transcript}");
+    assert!(!transcript.contains("to target: Q(execute q)"), "{transcript}");
+}
+
+/// What a name stands for is not known after that: columns without an origin are withheld.
+#[test]
+fn a026_what_execute_can_not_be_seen_to_run_shows_nothing_computed() {
+    let mut play = prepared("select 1");
+    play.target(
+        [row_description(&[("one", 0, 0)]), data_row(&["1"]), complete("SELECT 1"), ready(b'I')].concat(),
+    );
+    play.client(query("deallocate q; select our_own()"));
+    play.permit_masked(plan());
+    play.target([complete("DEALLOCATE"), complete("SELECT 0"), ready(b'I')].concat());
+    play.client(query("execute q"));
+    play.permit_masked(plan());
+    let columns = row_description(&[("reverse", 0, 0), ("ssn", PEOPLE, 3)]);
+    play.target(
+        [columns, data_row(&["9876-54-321", "123-45-6789"]), complete("SELECT 1"), ready(b'I')].concat(),
+    );
+    let seen = messages::render(play.transcript().client_bytes(), false);
+    assert!(seen.ends_with("T D(null,*******6789) C(SELECT 1) Z(I)"), "{seen}");
+}
+
+/// The target gives all rows of FETCH at the first Execute, and describes the rest by what the name of the
+/// cursor stands for then.
+#[test]
+fn a030_the_rest_of_a_fetch_can_not_be_asked_for_under_masks() {
+    let mut play = masking();
+    play.client(
+        [parse("", "fetch all from c"), bind("p", "", &[]), execute("p"), message(b'H', b"")].concat(),
+    );
+    play.permit_masked(plan());
+    play.permit_masked(plan());
+    let columns = row_description(&[("ssn", PEOPLE, 3)]);
+    let row = data_row(&["123-45-6789"]);
+    play.target([message(b'1', b""), message(b'2', b""), columns, row, message(b's', b"")].concat());
+    play.client([execute("p"), sync()].concat());
+    play.permit_masked(plan());
+    play.target([error("42601", "syntax error"), ready(b'I')].concat());
+    let transcript = play.transcript().to_string();
+    assert!(transcript.contains("pg.portal_by_name"), "{transcript}");
+}

@@ -165,6 +165,15 @@ impl Guest for Module {
                 });
                 Verdict::block("canary", &seen, "")
             }
+            // Says every text that it ever read.
+            "canary-of-texts" => {
+                let text = event.sql().unwrap().text();
+                let seen = SEEN.with_borrow_mut(|seen| {
+                    seen.push(text);
+                    seen.join(",")
+                });
+                Verdict::block("canary", &seen, "")
+            }
             "canary-then-trap" => {
                 let first = SEEN.with_borrow_mut(|seen| {
                     seen.push(String::new());

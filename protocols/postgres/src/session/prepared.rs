@@ -1,0 +1,272 @@
+//! What SQL's EXECUTE runs.
+//!
+//! PREPARE and Parse share one space of names, and EXECUTE is judged by what was prepared: its statement
+//! takes the place of EXECUTE in the analysis, and the text that prepared it follows the text that was sent.
+//!
+//! A name is believed once the target has accepted it, and as long as nothing could have changed what it
+//! stands for: DEALLOCATE, DISCARD ALL, Close, a new Parse, or code that can not be seen, which can do any
+//! of these. Whatever is not believed stays what EXECUTE is by itself: code that can not be seen.
+//!
+//! Within one text every statement runs only if all before it succeeded, so what a text prepares is believed
+//! in the rest of it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use gatewright_model::{
+    digest::Digest,
+    id::EventId,
+    sql::{Analysis, FunctionClass, Grade, Prepared, Statement},
+};
+
+use super::{
+    Limits,
+    budget::{self, Budget, Charge},
+    masking::hidden_code,
+    relay::{Relay, digest_of},
+};
+
+/// The names that EXECUTE may be judged by.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// Prepared by SQL, and accepted.
+    known: HashMap<Arc<str>, Kept>,
+    /// Prepared by SQL that is running.
+    promised: Vec<Promise>,
+    /// How often a name may have come to mean something else.
+    changes: u64,
+    /// Code that can not be seen has run: what Parse prepared may be something else by now.
+    unseen: bool,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone)]
+struct Body {
+    /// What prepared it.
+    origin: Arc<Analysis>,
+    statement: Arc<Statement>,
+}
+
+impl Body {
+    /// None where the text that prepares it was not understood.
+    fn new(origin: &Arc<Analysis>, statement: Arc<Statement>) -> Option<Self> {
+        (origin.grade == Grade::Verified).then(|| Self { origin: Arc::clone(origin), statement })
+    }
+}
+
+/// A body that is kept from one message to the next.
+#[derive(Debug)]
+struct Kept {
+    body: Body,
+    /// What its text takes, shared by all bodies of one text.
+    _charge: Arc<Charge>,
+}
+
+#[derive(Debug)]
+struct Promise {
+    event: EventId,
+    /// [`Names::changes`] after it.
+    changes: u64,
+    bodies: Vec<(Arc<str>, Body)>,
+    charge: Arc<Charge>,
+}
+
+impl Names {
+    /// Notes what a message that is sent now does to names. What there is no room for is not known later.
+    pub(super) fn note(
+        &mut self,
+        event: EventId,
+        analysis: &Arc<Analysis>,
+        budget: &Budget,
+        limits: &Limits,
+    ) {
+        let mut bodies: Vec<(Arc<str>, Body)> = Vec::new();
+        for statement in analysis.statements.iter() {
+            if hidden_code(statement) {
+                bodies.clear();
+                self.forget_all();
+                self.unseen = true;
+            }
+            match &statement.prepared {
+                Some(Prepared::Prepare { name, body }) => {
+                    self.forget(name);
+                    bodies.retain(|(other, _)| other != name);
+                    let body = Body::new(analysis, Arc::clone(body));
+                    bodies.extend(body.map(|body| (Arc::clone(name), body)));
+                }
+                Some(Prepared::Deallocate { name: Some(name) }) => {
+                    self.forget(name);
+                    bodies.retain(|(other, _)| other != name);
+                }
+                Some(Prepared::Deallocate { name: None }) => {
+                    self.forget_all();
+                    bodies.clear();
+                }
+                Some(Prepared::Execute { .. }) | None => {}
+            }
+        }
+        let bytes = budget::of_statement(analysis);
+        if !bodies.is_empty() && budget.kept().saturating_add(bytes) <= limits.kept {
+            let charge = Arc::new(budget.charge(bytes));
+            self.promised.push(Promise { event, changes: self.changes, bodies, charge });
+        }
+    }
+
+    /// A message was answered. `ok` says that all of it succeeded.
+    pub(super) fn settle(&mut self, event: EventId, ok: bool, limit: usize) {
+        let Some(at) = self.promised.iter().position(|promise| promise.event == event) else { return };
+        let promise = self.promised.remove(at);
+        if ok && promise.changes == self.changes {
+            let room = limit.saturating_sub(self.known.len());
+            let kept = |(name, body)| (name, Kept { body, _charge: Arc::clone(&promise.charge) });
+            self.known.extend(promise.bodies.into_iter().take(room).map(kept));
+        }
+    }
+
+    /// Nothing is running: what was not answered by now never will be.
+    pub(super) fn settle_rest(&mut self) {
+        self.promised.clear();
+    }
+
+    /// The name may stand for something else from now on.
+    pub(super) fn forget(&mut self, name: &str) {
+        if !name.is_empty() {
+            self.changes += 1;
+            self.known.remove(name);
+        }
+    }
+
+    fn forget_all(&mut self) {
+        self.changes += 1;
+        self.known.clear();
+    }
+}
+
+impl Relay {
+    /// The analysis with every EXECUTE replaced by what it runs, as far as that is known.
+    pub(super) fn judged(&self, analysis: Arc<Analysis>) -> Arc<Analysis> {
+        let executes = |statement: &Statement| matches!(statement.prepared, Some(Prepared::Execute { .. }));
+        if !analysis.statements.iter().any(executes) {
+            return analysis;
+        }
+        // What the names mean that this text has changed so far; where `only_local`, all others are unknown.
+        let mut local: HashMap<Arc<str>, Option<Body>> = HashMap::new();
+        let mut only_local = false;
+        let mut statements = Vec::with_capacity(analysis.statements.len());
+        let mut origins: Vec<Arc<Analysis>> = Vec::new();
+        for statement in analysis.statements.iter() {
+            let body = match &statement.prepared {
+                Some(Prepared::Execute { name, .. }) => match local.get(name) {
+                    Some(body) => body.clone(),
+                    None if only_local => None,
+                    None => self.prepared_under(name),
+                },
+                _ => None,
+            };
+            let judged = match body.and_then(|body| Some((run(statement, &body.statement)?, body.origin))) {
+                Some((run, origin)) => {
+                    if !origins.iter().any(|known| Arc::ptr_eq(known, &origin)) {
+                        origins.push(origin);
+                    }
+                    run
+                }
+                None => statement.clone(),
+            };
+            if hidden_code(&judged) {
+                local.clear();
+                only_local = true;
+            }
+            match &judged.prepared {
+                Some(Prepared::Prepare { name, body }) => {
+                    local.insert(Arc::clone(name), Body::new(&analysis, Arc::clone(body)));
+                }
+                Some(Prepared::Deallocate { name: Some(name) }) => {
+                    local.insert(Arc::clone(name), None);
+                }
+                Some(Prepared::Deallocate { name: None }) => {
+                    local.clear();
+                    only_local = true;
+                }
+                Some(Prepared::Execute { .. }) | None => {}
+            }
+            statements.push(judged);
+        }
+        if origins.is_empty() {
+            return analysis;
+        }
+        // What this text itself prepares is in it already.
+        origins.retain(|origin| !Arc::ptr_eq(origin, &analysis));
+        Arc::new(shown_with(&analysis, &origins, statements))
+    }
+
+    fn prepared_under(&self, name: &str) -> Option<Body> {
+        if let Some(kept) = self.names.known.get(name) {
+            return Some(kept.body.clone());
+        }
+        if self.names.unseen || name.is_empty() || self.pipeline.names_something() {
+            return None;
+        }
+        let origin = &self.statements.get(name)?.analysis;
+        match &origin.statements[..] {
+            [statement] => Body::new(origin, Arc::new(statement.clone())),
+            _ => None,
+        }
+    }
+}
+
+/// What is judged of a message beyond its own bytes, for the digest of what was judged.
+pub(super) fn beyond<'a>(sent: &Analysis, judged: &'a Analysis) -> &'a [u8] {
+    judged.text.as_bytes().get(sent.text.len()..).unwrap_or_default()
+}
+
+/// The statement that runs. None where EXECUTE itself is more than its name and plain arguments.
+fn run(execute: &Statement, body: &Statement) -> Option<Statement> {
+    let Some(Prepared::Execute { arguments, .. }) = &execute.prepared else { return None };
+    // The server allows no column and no query among the arguments.
+    if execute.kind != "execute" || !execute.relations.is_empty() || !execute.columns.is_empty() {
+        return None;
+    }
+    let mut run = body.clone();
+    run.effects = run.effects.union(*arguments);
+    for function in &execute.functions {
+        if !run.functions.contains(function) {
+            run.functions.push(function.clone());
+        }
+        if function.class != FunctionClass::Harmless {
+            // What an argument brings in can be anywhere in the answer.
+            run.outputs = None;
+        }
+    }
+    Some(run)
+}
+
+/// The analysis of `sent` with other statements, and with the texts that they come from.
+fn shown_with(sent: &Analysis, origins: &[Arc<Analysis>], statements: Vec<Statement>) -> Analysis {
+    let (mut text, mut normalised) = (sent.text.to_string(), sent.normalised.to_string());
+    let mut fingerprints = vec![sent.fingerprint.as_bytes()];
+    for origin in origins {
+        for (all, own) in [(&mut text, &origin.text), (&mut normalised, &origin.normalised)] {
+            all.push_str("\n-- EXECUTE runs what was prepared by:\n");
+            all.push_str(own);
+        }
+        fingerprints.push(origin.fingerprint.as_bytes());
+    }
+    let fingerprint = match origins {
+        [] => Arc::clone(&sent.fingerprint),
+        _ => sixteen_digits(digest_of(&fingerprints)),
+    };
+    Analysis {
+        text: Arc::from(text),
+        normalised: Arc::from(normalised),
+        fingerprint,
+        grade: sent.grade,
+        grade_reason: sent.grade_reason.clone(),
+        statements: Arc::from(statements),
+    }
+}
+
+/// A fingerprint is this long.
+fn sixteen_digits(digest: Digest) -> Arc<str> {
+    let mut digits = digest.to_string();
+    digits.truncate(16);
+    Arc::from(digits)
+}

@@ -1,0 +1,102 @@
+//! A disk that does not make safe what it was given: nothing is done that could not be proved afterwards.
+
+// What goes wrong in a helper fails the test as well.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::time::Duration;
+
+use gatewright_e2e::{Disk, Mint, Scene, Stage, eventually, policies, wire};
+
+fn scene_on(disk: &Disk) -> Scene {
+    let allow = policies::allow().unwrap();
+    Scene::build(&[("allow", &allow)], true, |setup| disk.under(setup.sync_deadline("500ms"))).unwrap()
+}
+
+fn session(scene: &Scene) -> wire::Client {
+    let token = scene.gateway.token(&Mint::default()).unwrap();
+    wire::Client::session(scene.gateway.port(), &scene.gateway.authority(), &token).unwrap()
+}
+
+/// Was it refused because it could not be recorded?
+fn is_unrecorded(answer: &[wire::Message]) -> bool {
+    answer.iter().any(|message| {
+        message.tag == 'E'
+            && message.field('C').as_deref() == Some("42501")
+            && message.field('M').is_some_and(|text| text.contains("can not record"))
+    })
+}
+
+#[test]
+fn f009_a_disk_that_hangs_refuses_within_the_deadline_and_goes_on_when_it_answers() {
+    let stage = Stage::new("disk").unwrap();
+    let disk = Disk::new(&stage).unwrap();
+    let scene = scene_on(&disk);
+    let mut client = session(&scene);
+    assert_eq!(wire::tags(&client.query("update people set city = 'before' where id = 1").unwrap()), "CZ");
+
+    disk.hang().unwrap();
+    let recorder = scene.recorder.as_ref().unwrap();
+    recorder.forget();
+    let answer = client.query("update people set city = 'unsafe' where id = 1").unwrap();
+    assert!(
+        is_unrecorded(&answer),
+        "what changes something waits for the disk, and not for ever: {answer:?}"
+    );
+    let answer = client.query("select city as unsafe_read from people where id = 1").unwrap();
+    assert!(is_unrecorded(&answer), "by then, nothing is recorded any more: {answer:?}");
+    assert!(!recorder.saw("unsafe"), "none of it reached the server");
+    let ready = scene.gateway.get("/readyz").unwrap();
+    assert_eq!(ready.status, 503, "{ready:?}");
+    assert!(scene.gateway.get("/status").unwrap().body.contains("the disk hangs"));
+    assert_eq!(scene.gateway.get("/healthz").unwrap().status, 200, "it is not to be killed for it");
+
+    disk.work().unwrap();
+    eventually("it is ready again", || scene.gateway.get("/readyz").unwrap().status == 200);
+    assert_eq!(wire::tags(&client.query("update people set city = 'after' where id = 1").unwrap()), "CZ");
+    let city = scene.postgres.sql("postgres", "select city from people where id = 1").unwrap();
+    assert_eq!(city, "after");
+    let records = scene.evidence().unwrap();
+    assert!(!records.of("evidence_resumed").is_empty(), "that there was a gap is on record");
+    assert!(scene.gateway.verify(&scene.gateway.evidence()).unwrap().status.success());
+}
+
+#[test]
+fn f008_a_disk_that_failed_once_is_not_believed_again() {
+    let stage = Stage::new("disk").unwrap();
+    let disk = Disk::new(&stage).unwrap();
+    let mut scene = scene_on(&disk);
+    let mut client = session(&scene);
+    disk.fail().unwrap();
+    scene.recorder.as_ref().unwrap().forget();
+    let answer = client.query("update people set city = 'unsafe' where id = 1").unwrap();
+    assert!(is_unrecorded(&answer), "{answer:?}");
+    disk.work().unwrap();
+    // The kernel would report success now, for pages that it has thrown away.
+    for statement in ["select 1 as unsafe", "update people set city = 'unsafe' where id = 1"] {
+        let answer = client.query(statement).unwrap();
+        assert!(is_unrecorded(&answer), "{statement}: {answer:?}");
+    }
+    assert!(!scene.recorder.as_ref().unwrap().saw("unsafe"), "none of it reached the server");
+    assert_eq!(scene.gateway.get("/readyz").unwrap().status, 503);
+    // A start reads the log anew, and then knows what is in it.
+    scene.gateway.restart().unwrap();
+    assert_eq!(wire::tags(&session(&scene).query("select 1").unwrap()), "TDCZ");
+    assert!(scene.gateway.verify(&scene.gateway.evidence()).unwrap().status.success());
+}
+
+#[test]
+fn f009_a_gateway_whose_disk_hangs_can_still_be_stopped() {
+    let stage = Stage::new("disk").unwrap();
+    let disk = Disk::new(&stage).unwrap();
+    let mut scene = scene_on(&disk);
+    let mut client = session(&scene);
+    disk.hang().unwrap();
+    assert!(is_unrecorded(&client.query("update people set city = 'unsafe' where id = 1").unwrap()));
+    scene.gateway.terminate().unwrap();
+    let status = scene.gateway.wait(Duration::from_secs(120)).unwrap();
+    assert!(!status.success(), "that its last records may be lost is no good end: {}", scene.gateway.log());
+    disk.work().unwrap();
+    scene.gateway.restart().unwrap();
+    assert_eq!(wire::tags(&session(&scene).query("select 1").unwrap()), "TDCZ");
+    assert!(scene.gateway.verify(&scene.gateway.evidence()).unwrap().status.success());
+}
