@@ -3,7 +3,7 @@
 //! An [`Analysis`] depends on the text alone and is shared by everything that sends the same text; a
 //! [`SqlEvent`] adds what belongs to one message: its phase and its parameters.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, mem, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
@@ -109,11 +109,22 @@ pub struct Analysis {
 }
 
 impl Analysis {
+    /// About how many bytes of memory it takes, if nothing of it is shared.
+    pub fn footprint(&self) -> usize {
+        let texts = [&self.text, &self.normalised, &self.fingerprint];
+        mem::size_of::<Self>()
+            + texts.into_iter().map(|text| NAME + text.len()).sum::<usize>()
+            + self.statements.iter().map(Statement::footprint).sum::<usize>()
+    }
+
     /// The union of what all statements do.
     pub fn effects(&self) -> Effects {
         self.statements.iter().fold(Effects::default(), |all, statement| all.union(statement.effects))
     }
 }
+
+/// Bytes that an `Arc<str>` of a short name takes: two counts, the text, what the allocator adds.
+const NAME: usize = 48;
 
 /// One statement of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -142,11 +153,29 @@ pub struct Statement {
     /// Where each column of the answer comes from. None when the statement gives no rows, or the shape
     /// of its answer is not known from the text (`execute`, `fetch`, `show`, `call`, `explain`).
     pub outputs: Option<Vec<Output>>,
+    /// The cursor or portal that `FETCH` or `MOVE` reads, by its name.
+    pub fetches: Option<Arc<str>>,
     /// What it does with a statement that is prepared under a name.
     pub prepared: Option<Prepared>,
 }
 
 impl Statement {
+    /// About how many bytes of memory it takes, if nothing of it is shared.
+    pub fn footprint(&self) -> usize {
+        let Self { relations, columns, functions, outputs, prepared, .. } = self;
+        let computed = outputs.iter().flatten().map(|output| match output {
+            Output::Computed(columns) => columns.len(),
+            Output::Direct | Output::Unknown => 0,
+        });
+        let names = relations.len() + columns.len() + functions.len() + computed.sum::<usize>();
+        let body = match prepared {
+            Some(Prepared::Prepare { body, .. }) => body.footprint(),
+            _ => 0,
+        };
+        let outputs = outputs.iter().flatten().count() * mem::size_of::<Output>();
+        mem::size_of::<Self>() + names * 3 * NAME + outputs + body
+    }
+
     /// The statement that it prepares.
     pub fn body(&self) -> Option<&Self> {
         match &self.prepared {

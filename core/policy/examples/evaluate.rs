@@ -140,6 +140,7 @@ fn event(number: usize) -> Arc<Event> {
         has_where: None,
         outputs: None,
         prepared: None,
+        fetches: None,
     };
     let analysis = Analysis {
         text: format!("SELECT abalance FROM pgbench_accounts WHERE aid = {number}").into(),

@@ -91,7 +91,7 @@ impl Judge {
         let seats: Vec<_> =
             fitting.map(|policy| Seat { policy: Arc::clone(policy), instance: None }).collect();
         let reusable = seats.iter().all(|seat| seat.policy.module.manifest().inputs.allow_reuse());
-        let answers = Answers { reusable, known: HashMap::new() };
+        let answers = Answers { reusable, known: HashMap::new(), bytes: 0 };
         Self { set: Arc::clone(set), session: Arc::clone(session), seats, answers }
     }
 
@@ -168,6 +168,7 @@ impl Seat {
 struct Answers {
     reusable: bool,
     known: HashMap<(Subject, SqlPhase), Known>,
+    bytes: usize,
 }
 
 /// What an answer was about, by its address.
@@ -186,9 +187,8 @@ struct Known {
 /// Answers that one session keeps; when there are more, it starts over.
 const KNOWN: usize = 128;
 
-/// Bytes of text of a statement whose answer is kept: a session that sends long texts holds on to
-/// 128 * 8 KiB of them at most.
-const KNOWN_TEXT: usize = 8 << 10;
+/// Bytes that all of them may keep alive, as the statements that they are about estimate themselves.
+const KNOWN_BYTES: usize = 2 << 20;
 
 impl Answers {
     fn get(&self, event: &Event) -> Option<&Evaluation> {
@@ -203,12 +203,15 @@ impl Answers {
     fn put(&mut self, event: &Event, text_seen: bool, evaluation: &Evaluation) {
         let Facet::Sql(sql) = &event.facet;
         let failed = evaluation.diagnostics.iter().any(|diagnostic| diagnostic.failure.is_some());
-        if !self.reusable || failed || sql.analysis.text.len() > KNOWN_TEXT {
+        let bytes = sql.analysis.footprint();
+        if !self.reusable || failed || bytes > KNOWN_BYTES / 8 {
             return;
         }
-        if self.known.len() == KNOWN {
+        if self.known.len() == KNOWN || self.bytes + bytes > KNOWN_BYTES {
             self.known.clear();
+            self.bytes = 0;
         }
+        self.bytes += bytes;
         let subject = meaning(&sql.analysis).filter(|_| !text_seen).unwrap_or_else(|| text(&sql.analysis));
         let known = Known { _analysis: Arc::clone(&sql.analysis), evaluation: evaluation.clone() };
         self.known.insert((subject, sql.phase), known);

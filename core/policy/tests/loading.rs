@@ -350,6 +350,7 @@ async fn what_a_module_reads_is_what_the_event_holds() {
             has_where: Some(false),
             outputs: None,
             prepared: None,
+            fetches: None,
         }]),
     });
     let parameters = vec![Parameter::Null, Parameter::Text("7".into()), Parameter::Binary([1].into())];

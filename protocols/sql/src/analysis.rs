@@ -34,6 +34,11 @@ pub(crate) fn analyse(
     })
 }
 
+/// Bytes of memory that the reading of one text may take: so much, and so many times its length. Each column
+/// of an answer knows all columns that it is made of, so a few kilobytes could otherwise mean gigabytes.
+const MAX_FOOTPRINT: usize = 2 << 20;
+const GROWTH: usize = 64;
+
 /// Why a text can not be read. For people; nothing of the text is in it.
 type Reason = &'static str;
 
@@ -68,9 +73,15 @@ fn read(
         return Err("the text holds more statements than the gateway reads");
     }
     let mut readings = Vec::with_capacity(tree.stmts.len());
+    let mut footprint = 0;
     for raw in &tree.stmts {
         let node = raw.stmt.as_ref().and_then(|stmt| stmt.node.as_ref()).ok_or("a statement is empty")?;
-        readings.push(walk::statement(node));
+        let reading = walk::statement(node);
+        footprint += reading.statement.footprint();
+        if footprint > MAX_FOOTPRINT + GROWTH * text.len() {
+            return Err("what it means takes more room than the gateway has for it");
+        }
+        readings.push(reading);
     }
     let normalised = normalise::normalise(text, &tokens).ok_or("its tokens do not add up")?;
     let (grade, reason) = grade(text, &tokens, &readings);

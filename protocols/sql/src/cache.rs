@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
 };
 
-use gatewright_model::sql::{Analysis, Output, Statement};
+use gatewright_model::sql::Analysis;
 use parking_lot::Mutex;
 
 use crate::shape::Shape;
@@ -133,7 +133,7 @@ impl Keyed for Analysis {
     }
 
     fn size(&self) -> usize {
-        size(self)
+        self.footprint()
     }
 }
 
@@ -150,32 +150,8 @@ impl Keyed for Common {
     }
 
     fn size(&self) -> usize {
-        mem::size_of::<Self>() + self.shape.key().len() + size(&self.analysis)
+        mem::size_of::<Self>() + self.shape.key().len() + self.analysis.footprint()
     }
-}
-
-/// About how many bytes of memory an analysis takes.
-fn size(analysis: &Analysis) -> usize {
-    // An `Arc<str>` of a name: two counts, the text, what the allocator adds.
-    const NAME: usize = 48;
-    let statement = |statement: &Statement| {
-        let outputs = statement.outputs.iter().flatten();
-        let columns = outputs.map(|output| match output {
-            Output::Computed(columns) => columns.len(),
-            Output::Direct | Output::Unknown => 0,
-        });
-        let names = statement.relations.len() + statement.columns.len() + statement.functions.len();
-        mem::size_of::<Statement>()
-            + 3 * NAME * names
-            + statement.outputs.iter().flatten().count() * mem::size_of::<Output>()
-            + 3 * NAME * columns.sum::<usize>()
-    };
-    mem::size_of::<Analysis>()
-        + analysis.text.len()
-        + analysis.normalised.len()
-        + 4 * NAME
-        + analysis.statements.iter().map(statement).sum::<usize>()
-        + analysis.statements.iter().filter_map(Statement::body).map(statement).sum::<usize>()
 }
 
 /// The keys are hashes already.

@@ -52,6 +52,7 @@ pub(crate) struct Reading {
 pub(crate) fn statement(node: &NodeEnum) -> Reading {
     let mut reading = read(node, Walk::default());
     reading.statement.prepared = session::prepared(node);
+    reading.statement.fetches = session::fetches(node);
     reading
 }
 
@@ -72,6 +73,7 @@ fn read(node: &NodeEnum, mut walk: Walk) -> Reading {
         outputs: outputs
             .map(|columns| columns.into_iter().map(|column| column.origin.into_output()).collect()),
         prepared: None,
+        fetches: None,
     };
     let passed = if walk.values_count { Vec::new() } else { walk.passed };
     Reading { statement, kind, ctes: walk.cte_names, passed, doubt: walk.doubt }

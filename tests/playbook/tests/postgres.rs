@@ -7,6 +7,7 @@ mod postgres {
     mod limits;
     mod login;
     mod masks;
+    mod names;
     mod prepared;
     mod query;
     mod reports;

@@ -12,7 +12,7 @@ use super::{
     login::mode_change,
     masking::Objection,
     pipeline::{Expect, RunningQuery},
-    relay::{Desk, Relay, Request, Skipping, Undo},
+    relay::{Desk, Relay, Request, Skipping},
 };
 use crate::{
     backend::{
@@ -231,7 +231,7 @@ impl Relay {
         match expect {
             Expect::Query(RunningQuery { event, rows, failed, mut masks, frees_names }) => {
                 if frees_names && failed.is_none() {
-                    self.statements.clear();
+                    self.forget_statements();
                 }
                 self.names.settle(event, failed.is_none(), desk.shared.limits.prepared);
                 let result = if failed.is_some() { OutcomeResult::Error } else { OutcomeResult::Ok };
@@ -251,6 +251,7 @@ impl Relay {
         if transaction == Transaction::Idle && self.pipeline.is_empty() && !self.batch_open {
             // Portals end with their transaction, and so does what it left to be checked at its end.
             self.portals.clear();
+            self.bound.clear();
             self.touched_masked = false;
         }
         Ok(Verdict::Pass)
@@ -298,6 +299,7 @@ impl Relay {
         // What only reads a text can quote nothing but that text.
         let quotes = self.touched_masked && !matches!(skipped.first(), Some(Expect::Parse { .. }));
         let mut verdict = quotes.then(|| Verdict::Replace(scrubbed("ERROR", sqlstate)));
+        let mut undos = Vec::new();
         for (index, expect) in skipped.into_iter().enumerate().rev() {
             let failed = index == 0;
             let mut over = |event, masked| {
@@ -309,33 +311,23 @@ impl Relay {
                     desk.not_sent(event, "skipped");
                 }
             };
-            let undo = match expect {
+            match expect {
                 Expect::Parse { event, undo } => {
                     over(event, Vec::new());
-                    undo
+                    undos.push(undo);
                 }
-                Expect::Execute { event, mut masks } => {
-                    over(event, masks.take_counts());
-                    Undo::Nothing
-                }
-                Expect::Query(query) => {
-                    over(query.event, Vec::new());
-                    Undo::Nothing
-                }
-                Expect::Bind { undo } | Expect::Close { undo } => undo,
-                Expect::RefusedBatch { error } if failed => {
-                    verdict = Some(Verdict::Replace(error));
-                    Undo::Nothing
-                }
+                Expect::Execute { event, mut masks } => over(event, masks.take_counts()),
+                Expect::Query(query) => over(query.event, Vec::new()),
+                Expect::Bind { undo } | Expect::Close { undo } => undos.push(undo),
+                Expect::RefusedBatch { error } if failed => verdict = Some(Verdict::Replace(error)),
                 Expect::CatalogBatch { .. } => {
                     self.catalog.abort();
                     verdict = Some(Verdict::Replace(Objection::no_catalog().encode()));
-                    Undo::Nothing
                 }
-                _ => Undo::Nothing,
-            };
-            self.undo(undo);
+                _ => {}
+            }
         }
+        self.undo(undos.into_iter());
         verdict.unwrap_or(Verdict::Pass)
     }
 

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use gatewright_model::sql::{Analysis, Column, Function, Output, Parameter, Prepared, Relation, Statement};
+use gatewright_model::sql::{Analysis, Parameter};
 
 /// Bytes that one session keeps.
 #[derive(Debug, Default)]
@@ -57,9 +57,6 @@ impl Drop for Charge {
 /// shared.
 const ENTRY: usize = 256;
 
-/// What a name takes that something of an analysis has: its pointer is counted with that something.
-const NAME: usize = 32;
-
 /// What a value takes besides its bytes.
 const VALUE: usize = size_of::<Parameter>() + 2 * size_of::<usize>();
 
@@ -69,30 +66,7 @@ pub(super) const GROWTH: usize = VALUE.div_ceil(4);
 /// Bytes that a prepared text takes. An analysis may be shared with other sessions, which may drop it at any
 /// time: each pays for the whole.
 pub(super) fn of_statement(analysis: &Analysis) -> usize {
-    let texts = [analysis.text.len(), analysis.normalised.len(), analysis.fingerprint.len()];
-    ENTRY + texts.iter().sum::<usize>() + analysis.statements.iter().map(of_part).sum::<usize>()
-}
-
-fn of_part(statement: &Statement) -> usize {
-    let Statement { relations, columns, functions, outputs, .. } = statement;
-    let outputs = outputs.iter().flatten().map(|output| match output {
-        Output::Computed(columns) => size_of::<Output>() + of_columns(columns),
-        Output::Direct | Output::Unknown => size_of::<Output>(),
-    });
-    let name_and_body = match &statement.prepared {
-        Some(Prepared::Prepare { body, .. }) => ENTRY + of_part(body),
-        _ => 0,
-    };
-    size_of::<Statement>()
-        + relations.len() * (size_of::<Relation>() + NAME)
-        + of_columns(columns)
-        + functions.len() * (size_of::<Function>() + NAME)
-        + outputs.sum::<usize>()
-        + name_and_body
-}
-
-fn of_columns(columns: &[Column]) -> usize {
-    columns.len() * (size_of::<Column>() + NAME)
+    ENTRY + analysis.footprint()
 }
 
 /// Bytes that bound values take.

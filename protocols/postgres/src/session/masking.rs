@@ -11,6 +11,7 @@ use gatewright_model::{
 };
 
 use super::{
+    budget::Charge,
     pipeline::Expect,
     relay::{Desk, Relay},
 };
@@ -31,6 +32,8 @@ struct ActiveMasks {
     plan: Arc<MaskPlan>,
     resolved: Option<Arc<ResolvedPlan>>,
     analysis: Arc<Analysis>,
+    /// What the analysis takes, where it is this request's own.
+    _charge: Option<Charge>,
     /// Which statement of the text is being answered.
     statement: usize,
     rows: Option<RowMask>,
@@ -44,6 +47,7 @@ impl Masks {
         plan: Option<Arc<MaskPlan>>,
         resolved: Option<Arc<ResolvedPlan>>,
         analysis: &Arc<Analysis>,
+        charge: Option<Charge>,
     ) -> Self {
         let hides_reports = analysis.statements.iter().any(|statement| {
             let reached = resolved.as_ref().is_some_and(|plan| reach(statement, plan) != Reach::Nothing);
@@ -56,6 +60,7 @@ impl Masks {
                 plan,
                 resolved,
                 analysis: Arc::clone(analysis),
+                _charge: charge,
                 statement: 0,
                 rows: None,
                 counts: Counts::default(),
@@ -108,6 +113,11 @@ impl Masks {
         let active = self.0.as_deref_mut()?;
         let text = rewrite_text(body, &active.plan, &desk.shared.mask_key, &mut active.counts)?;
         Some(reply::message(crate::backend::tag::COPY_DATA, |out| out.extend_from_slice(&text)))
+    }
+
+    /// Are columns masked?
+    pub(super) fn by_column(&self) -> bool {
+        self.0.as_ref().is_some_and(|active| !active.plan.columns.is_empty())
     }
 
     /// Must the words of errors and notices be hidden? They may quote values (threats A31).
@@ -205,6 +215,8 @@ impl Objection {
         let detail = format!("code: {}", self.code);
         let sqlstate = match self.code {
             "mask.catalog" => "58000",
+            // Drivers that keep statements prepare them again.
+            "pg.name_unsure" => "26000",
             _ => "42501",
         };
         Report { severity: "ERROR", sqlstate, message: &self.message, detail: &detail, hint: self.hint }
@@ -230,8 +242,33 @@ pub(super) fn mode_objection(analysis: &Analysis) -> Option<Objection> {
     })
 }
 
-/// Objects to the rest of an answer that was begun before: what EXECUTE and FETCH give is complete at their
-/// first Execute, and the target describes it by what their name stands for now.
+/// Objects to FETCH and MOVE from a portal that a Bind has made: they run it, and it was never judged as that.
+pub(super) fn fetch_objection() -> Objection {
+    Objection {
+        code: "pg.fetch_portal",
+        message: "FETCH and MOVE can not use the name of a portal that the protocol has made".to_owned(),
+        hint: "use Execute for portals, and DECLARE for cursors",
+    }
+}
+
+/// Objects to a computed answer of what was prepared before code that can not be seen has run: that code may
+/// have prepared something else under the name, and nothing in the answer would tell.
+pub(super) fn unsure_objection(analysis: &Analysis, masks: &Masks) -> Option<Objection> {
+    let computes = |statement: &Statement| {
+        statement
+            .outputs
+            .as_ref()
+            .is_none_or(|outputs| outputs.iter().any(|output| *output != Output::Direct))
+    };
+    (masks.by_column() && analysis.statements.iter().any(computes)).then(|| Objection {
+        code: "pg.name_unsure",
+        message: "code that can not be seen has run since this statement was prepared".to_owned(),
+        hint: "prepare it again",
+    })
+}
+
+/// Objects to what EXECUTE and FETCH give, unless it is asked for once and right after its Bind: the target
+/// describes it by what their name stood for then, and gives what it stands for now.
 pub(super) fn again_objection(analysis: &Analysis, masks: &Masks) -> Option<Objection> {
     let by_name = |statement: &Statement| match statement.kind {
         "fetch" => masks.wants_description(),
@@ -239,8 +276,8 @@ pub(super) fn again_objection(analysis: &Analysis, masks: &Masks) -> Option<Obje
     };
     analysis.statements.iter().any(by_name).then(|| Objection {
         code: "pg.portal_by_name",
-        message: "the rest of what EXECUTE or FETCH gave can not be asked for".to_owned(),
-        hint: "ask for all rows at once",
+        message: "what EXECUTE or FETCH gives can be asked for once, right after its Bind".to_owned(),
+        hint: "bind it again, and ask for all rows at once",
     })
 }
 
@@ -288,6 +325,23 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
             hint: "ask someone for whom nothing is masked",
         });
     }
+    let object = |code, message: &str, hint| Some(Objection { code, message: message.to_owned(), hint });
+    if !plan.relations.is_empty() {
+        match statement.kind {
+            "explain" if hidden_code(statement) => {
+                return object(
+                    "mask.catalog",
+                    "EXPLAIN of code that can not be seen could tell about masked columns",
+                    "its counters tell about values",
+                );
+            }
+            // Its tables would not be found under the schema that the policy names.
+            "alter_schema" => {
+                return object("mask.sink_denied", "a schema can not be renamed here", SINK_HINT);
+            }
+            _ => {}
+        }
+    }
     if reach == Reach::Nothing {
         return None;
     }
@@ -297,7 +351,6 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
             || *column.name == *"*"
             || plan.plan.columns.iter().any(|mask| mask.column == column.name)
     };
-    let object = |code, message: &str, hint| Some(Objection { code, message: message.to_owned(), hint });
     match statement.kind {
         "copy_to" => {
             return object(

@@ -7,12 +7,18 @@
 //! back. Where nothing is running and no transaction is open there is no state to keep, and the gateway
 //! answers by itself.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use gatewright_model::id::EventId;
 
-use super::{masking::Masks, relay::Undo};
+use super::{
+    masking::Masks,
+    relay::{NameKind, Named, Undo},
+};
 
 /// Sent in place of a refused statement. It says what it is, for whoever reads the server's log.
 pub(super) const REFUSED_TEXT: &str = "gatewright refused a statement here";
@@ -79,6 +85,22 @@ impl Expect {
     }
 }
 
+impl Expect {
+    const fn undo(&self) -> Option<&Undo> {
+        match self {
+            Self::Parse { undo, .. } | Self::Bind { undo } | Self::Close { undo } => Some(undo),
+            _ => None,
+        }
+    }
+
+    const fn undo_mut(&mut self) -> Option<&mut Undo> {
+        match self {
+            Self::Parse { undo, .. } | Self::Bind { undo } | Self::Close { undo } => Some(undo),
+            _ => None,
+        }
+    }
+}
+
 impl Pipeline {
     pub(super) fn push(&mut self, expect: Expect) {
         self.executing += usize::from(expect.executes());
@@ -99,12 +121,25 @@ impl Pipeline {
         Some(expect)
     }
 
-    /// Is a Parse or Bind that gives a name not answered yet?
+    /// Is a Parse, Bind or Close of a name not answered yet?
     pub(super) fn names_something(&self) -> bool {
-        self.expected.iter().any(|expect| match expect {
-            Expect::Parse { undo, .. } | Expect::Bind { undo } => undo.is_of_a_name(),
-            _ => false,
-        })
+        self.expected.iter().filter_map(Expect::undo).any(Undo::is_of_a_name)
+    }
+
+    /// For each name that is to be changed, the first change that is not answered yet.
+    pub(super) fn first_changes(&mut self) -> HashMap<Named, &mut Undo> {
+        let mut first = HashMap::new();
+        for undo in self.expected.iter_mut().filter_map(Expect::undo_mut) {
+            first.entry(undo.named()).or_insert(undo);
+        }
+        first
+    }
+
+    /// What names stood for is not known any more: nothing that is undone brings it back.
+    pub(super) fn forget(&mut self, kind: NameKind) {
+        for undo in self.expected.iter_mut().filter_map(Expect::undo_mut) {
+            undo.forget(kind);
+        }
     }
 
     /// Does the target run a statement, or end a transaction?

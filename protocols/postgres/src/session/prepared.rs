@@ -34,8 +34,8 @@ pub(super) struct Names {
     promised: Vec<Promise>,
     /// How often a name may have come to mean something else.
     changes: u64,
-    /// Code that can not be seen has run: what Parse prepared may be something else by now.
-    unseen: bool,
+    /// How often code that can not be seen has run: what was prepared before may be something else since.
+    hidden_runs: u64,
 }
 
 /// What a name stands for.
@@ -51,6 +51,14 @@ impl Body {
     fn new(origin: &Arc<Analysis>, statement: Arc<Statement>) -> Option<Self> {
         (origin.grade == Grade::Verified).then(|| Self { origin: Arc::clone(origin), statement })
     }
+}
+
+/// What is judged in place of what was sent.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) analysis: Arc<Analysis>,
+    /// What it takes, where it is not what was sent.
+    pub(super) charge: Option<Charge>,
 }
 
 /// A body that is kept from one message to the next.
@@ -84,7 +92,7 @@ impl Names {
             if hidden_code(statement) {
                 bodies.clear();
                 self.forget_all();
-                self.unseen = true;
+                self.hidden_runs += 1;
             }
             match &statement.prepared {
                 Some(Prepared::Prepare { name, body }) => {
@@ -122,6 +130,11 @@ impl Names {
         }
     }
 
+    /// How often code that can not be seen has run.
+    pub(super) const fn hidden_runs(&self) -> u64 {
+        self.hidden_runs
+    }
+
     /// Nothing is running: what was not answered by now never will be.
     pub(super) fn settle_rest(&mut self) {
         self.promised.clear();
@@ -142,12 +155,16 @@ impl Names {
 }
 
 impl Relay {
-    /// The analysis with every EXECUTE replaced by what it runs, as far as that is known.
-    pub(super) fn judged(&self, analysis: Arc<Analysis>) -> Arc<Analysis> {
+    /// The analysis with every EXECUTE replaced by what it runs, as far as that is known and there is room for
+    /// it: what there is no room for stays unseen.
+    pub(super) fn judged(&self, analysis: &Arc<Analysis>, limits: &Limits) -> Judged {
+        let unchanged = || Judged { analysis: Arc::clone(analysis), charge: None };
         let executes = |statement: &Statement| matches!(statement.prepared, Some(Prepared::Execute { .. }));
         if !analysis.statements.iter().any(executes) {
-            return analysis;
+            return unchanged();
         }
+        let room = limits.kept.saturating_sub(self.budget.kept());
+        let mut size = analysis.footprint();
         // What the names mean that this text has changed so far; where `only_local`, all others are unknown.
         let mut local: HashMap<Arc<str>, Option<Body>> = HashMap::new();
         let mut only_local = false;
@@ -162,7 +179,15 @@ impl Relay {
                 },
                 _ => None,
             };
-            let judged = match body.and_then(|body| Some((run(statement, &body.statement)?, body.origin))) {
+            let run = body.and_then(|body| {
+                let grown = size.saturating_add(body.statement.footprint());
+                if grown > room {
+                    return None;
+                }
+                size = grown;
+                Some((run(statement, &body.statement)?, body.origin))
+            });
+            let judged = match run {
                 Some((run, origin)) => {
                     if !origins.iter().any(|known| Arc::ptr_eq(known, &origin)) {
                         origins.push(origin);
@@ -177,7 +202,7 @@ impl Relay {
             }
             match &judged.prepared {
                 Some(Prepared::Prepare { name, body }) => {
-                    local.insert(Arc::clone(name), Body::new(&analysis, Arc::clone(body)));
+                    local.insert(Arc::clone(name), Body::new(analysis, Arc::clone(body)));
                 }
                 Some(Prepared::Deallocate { name: Some(name) }) => {
                     local.insert(Arc::clone(name), None);
@@ -191,21 +216,27 @@ impl Relay {
             statements.push(judged);
         }
         if origins.is_empty() {
-            return analysis;
+            return unchanged();
         }
         // What this text itself prepares is in it already.
-        origins.retain(|origin| !Arc::ptr_eq(origin, &analysis));
-        Arc::new(shown_with(&analysis, &origins, statements))
+        origins.retain(|origin| !Arc::ptr_eq(origin, analysis));
+        let analysis = Arc::new(shown_with(analysis, &origins, statements));
+        let charge = Some(self.budget.charge(analysis.footprint()));
+        Judged { analysis, charge }
     }
 
     fn prepared_under(&self, name: &str) -> Option<Body> {
         if let Some(kept) = self.names.known.get(name) {
             return Some(kept.body.clone());
         }
-        if self.names.unseen || name.is_empty() || self.pipeline.names_something() {
+        if name.is_empty() || self.pipeline.names_something() {
             return None;
         }
-        let origin = &self.statements.get(name)?.analysis;
+        let prepared = self.statements.get(name)?;
+        if prepared.known_at != self.names.hidden_runs {
+            return None;
+        }
+        let origin = &prepared.analysis;
         match &origin.statements[..] {
             [statement] => Body::new(origin, Arc::new(statement.clone())),
             _ => None,

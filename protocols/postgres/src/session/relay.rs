@@ -1,7 +1,7 @@
 //! The relay: both sides are established, and every request of the client is judged.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Instant,
 };
@@ -23,7 +23,7 @@ use super::{
     greeting::draining,
     masking::CatalogReading,
     pipeline::{Expect, Pipeline},
-    prepared::Names,
+    prepared::{Judged, Names},
 };
 use crate::{
     backend::ready_for_query::Transaction,
@@ -43,12 +43,18 @@ pub(super) struct Relay {
     pub(super) pipeline: Pipeline,
     /// Was anything of a batch forwarded since the last Sync?
     pub(super) batch_open: bool,
+    /// Was anything of it executed?
+    pub(super) batch_ran: bool,
     /// What the client sends is thrown away until its next Sync.
     pub(super) skipping: Skipping,
     pub(super) statements: HashMap<Box<str>, Prepared>,
     pub(super) portals: HashMap<Box<str>, Portal>,
     /// What they take.
     pub(super) budget: Budget,
+    /// Names that a Bind has given in this transaction. FETCH finds these portals too, by their names.
+    pub(super) bound: HashSet<Box<str>>,
+    /// Requests that were sent to run something.
+    pub(super) executed: u64,
     /// What SQL's EXECUTE runs.
     pub(super) names: Names,
     /// SQL has freed names of prepared statements that we still know.
@@ -95,14 +101,16 @@ pub(super) struct Prepared {
     pub(super) analysis: Arc<Analysis>,
     /// SHA-256 of its Parse.
     pub(super) digest: Digest,
+    /// [`Names::hidden_runs`] when it was prepared.
+    pub(super) known_at: u64,
     /// What it takes, for as long as it or a portal of it lives.
     pub(super) charge: Arc<Charge>,
 }
 
 impl Prepared {
-    pub(super) fn new(analysis: Arc<Analysis>, digest: Digest, budget: &Budget) -> Self {
+    pub(super) fn new(analysis: Arc<Analysis>, digest: Digest, known_at: u64, budget: &Budget) -> Self {
         let charge = Arc::new(budget.charge(budget::of_statement(&analysis)));
-        Self { analysis, digest, charge }
+        Self { analysis, digest, known_at, charge }
     }
 }
 
@@ -119,22 +127,52 @@ pub(super) struct Portal {
     pub(super) _statement: Arc<Charge>,
     /// It has been executed.
     pub(super) started: bool,
+    /// [`Relay::executed`] when it was bound.
+    pub(super) bound_at: u64,
+    /// [`Names::hidden_runs`] when what it runs was last known for sure: when the named one of it and its
+    /// statement was made. None: both are unnamed, and out of reach for SQL.
+    pub(super) known_at: Option<u64>,
 }
 
 /// What a name stood for before a message that the target may still skip.
 #[derive(Debug)]
 pub(super) enum Undo {
-    Nothing,
     Statement(Box<str>, Option<Prepared>),
     Portal(Box<str>, Option<Portal>),
 }
+
+/// The two spaces of names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum NameKind {
+    Statement,
+    Portal,
+}
+
+/// A name in its space.
+pub(super) type Named = (NameKind, Box<str>);
 
 impl Undo {
     /// Is it about a name, and not about the unnamed statement or portal?
     pub(super) fn is_of_a_name(&self) -> bool {
         match self {
-            Self::Nothing => false,
             Self::Statement(name, _) | Self::Portal(name, _) => !name.is_empty(),
+        }
+    }
+
+    /// What it is about, the unnamed ones too.
+    pub(super) fn named(&self) -> Named {
+        match self {
+            Self::Statement(name, _) => (NameKind::Statement, name.clone()),
+            Self::Portal(name, _) => (NameKind::Portal, name.clone()),
+        }
+    }
+
+    /// What the name stood for is not known any more.
+    pub(super) fn forget(&mut self, kind: NameKind) {
+        match (self, kind) {
+            (Self::Statement(_, old), NameKind::Statement) => *old = None,
+            (Self::Portal(_, old), NameKind::Portal) => *old = None,
+            _ => {}
         }
     }
 }
@@ -144,6 +182,8 @@ impl Undo {
 pub(super) struct Held {
     pub(super) event: EventId,
     pub(super) analysis: Arc<Analysis>,
+    /// What the analysis takes, where it is this request's own.
+    pub(super) charge: Option<Charge>,
     pub(super) request: Request,
     /// It is permitted, and the catalog is being read before it can go.
     pub(super) waiting_for_catalog: Option<Arc<MaskPlan>>,
@@ -181,10 +221,13 @@ impl Relay {
             transaction,
             pipeline: Pipeline::default(),
             batch_open: false,
+            batch_ran: false,
             skipping: Skipping::No,
             statements: HashMap::new(),
             portals: HashMap::new(),
             budget: Budget::default(),
+            bound: HashSet::new(),
+            executed: 0,
             names: Names::default(),
             names_freed: false,
             held: None,
@@ -295,16 +338,17 @@ impl Relay {
         &mut self,
         request: Request,
         phase: SqlPhase,
-        analysis: Arc<Analysis>,
+        judged: Judged,
         parameters: Vec<Parameter>,
         payload: Digest,
         desk: &mut Desk<'_>,
     ) {
         let id = self.next_event;
         self.next_event = id.next();
+        let Judged { analysis, charge } = judged;
         let sql = SqlEvent { phase, analysis: Arc::clone(&analysis), parameters };
         desk.outputs.push_back(Output::Decide(Event { id, payload, facet: Facet::Sql(sql) }));
-        self.held = Some(Held { event: id, analysis, request, waiting_for_catalog: None });
+        self.held = Some(Held { event: id, analysis, charge, request, waiting_for_catalog: None });
     }
 
     /// Is there nothing at the target whose state a refusal would have to change?
@@ -314,25 +358,39 @@ impl Relay {
 
     /// Is a transaction open, or may what is not answered yet have opened one?
     pub(super) fn holds_locks(&self) -> bool {
-        self.transaction == Transaction::Open || self.pipeline.executes()
+        // What ran in a batch is committed by its Sync.
+        self.transaction == Transaction::Open || self.batch_ran || self.pipeline.executes()
     }
 
-    pub(super) fn undo(&mut self, undo: Undo) {
-        match undo {
-            Undo::Nothing => {}
-            Undo::Statement(name, Some(old)) => {
-                self.statements.insert(name, old);
-            }
-            Undo::Statement(name, None) => {
-                self.statements.remove(&name);
-            }
-            Undo::Portal(name, Some(old)) => {
-                self.portals.insert(name, old);
-            }
-            Undo::Portal(name, None) => {
-                self.portals.remove(&name);
+    /// Takes back what the messages of a batch did to names, the last one first: the target has skipped them.
+    ///
+    /// A later message may have changed the name again, and the target may do that one: then it is not the
+    /// table that is wrong, but what that later message would have to bring back.
+    pub(super) fn undo(&mut self, undos: impl Iterator<Item = Undo>) {
+        let mut later = self.pipeline.first_changes();
+        for undo in undos {
+            let next = later.get_mut(&undo.named());
+            match (undo, next) {
+                (Undo::Statement(_, old), Some(Undo::Statement(_, before))) => *before = old,
+                (Undo::Portal(_, old), Some(Undo::Portal(_, before))) => *before = old,
+                (Undo::Statement(name, Some(old)), _) => drop(self.statements.insert(name, old)),
+                (Undo::Statement(name, None), _) => drop(self.statements.remove(&name)),
+                (Undo::Portal(name, Some(old)), _) => drop(self.portals.insert(name, old)),
+                (Undo::Portal(name, None), _) => drop(self.portals.remove(&name)),
             }
         }
+    }
+
+    /// SQL may have changed what names of prepared statements stand for.
+    pub(super) fn forget_statements(&mut self) {
+        self.statements.clear();
+        self.pipeline.forget(NameKind::Statement);
+    }
+
+    /// SQL may have changed what names of portals stand for.
+    pub(super) fn forget_portals(&mut self) {
+        self.portals.clear();
+        self.pipeline.forget(NameKind::Portal);
     }
 
     pub(super) fn flush_notices(&mut self, desk: &mut Desk<'_>) {

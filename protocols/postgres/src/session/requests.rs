@@ -22,7 +22,9 @@ use gatewright_model::{
 use super::{
     Limits,
     budget::{self, GROWTH},
-    masking::{Masks, Objection, again_objection, mode_objection, objection},
+    masking::{
+        Masks, Objection, again_objection, fetch_objection, mode_objection, objection, unsure_objection,
+    },
     pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
     prepared::beyond,
     relay::{Desk, Held, Portal, Prepared, Relay, Request, Skipping, Undo, digest_of},
@@ -123,10 +125,10 @@ impl Relay {
         match frame.tag {
             tag::QUERY => {
                 let text = desk.shared.analyser.analyse(query::decode(frame.body())?);
-                let analysis = self.judged(Arc::clone(&text));
-                let payload = digest_of(&[&frame.bytes, beyond(&text, &analysis)]);
+                let judged = self.judged(&text, &desk.shared.limits);
+                let payload = digest_of(&[&frame.bytes, beyond(&text, &judged.analysis)]);
                 let request = Request::Query { frame };
-                self.decide(request, SqlPhase::Query, analysis, Vec::new(), payload, desk);
+                self.decide(request, SqlPhase::Query, judged, Vec::new(), payload, desk);
             }
             tag::PARSE => {
                 let parse = parse::decode(frame.body())?;
@@ -135,7 +137,7 @@ impl Relay {
                     return Ok(());
                 }
                 let text = desk.shared.analyser.analyse(parse.text);
-                let analysis = self.judged(Arc::clone(&text));
+                let judged = self.judged(&text, &desk.shared.limits);
                 let (name, digest) = (Box::from(parse.name), digest_of(&[&frame.bytes]));
                 if self.statements.len() >= desk.shared.limits.prepared {
                     self.refuse_batch(too_many("prepared statements"), desk);
@@ -146,12 +148,12 @@ impl Relay {
                     self.refuse_batch(too_large(&desk.shared.limits), desk);
                     return Ok(());
                 }
-                let payload = match beyond(&text, &analysis) {
+                let payload = match beyond(&text, &judged.analysis) {
                     [] => digest,
                     beyond => digest_of(&[&frame.bytes, beyond]),
                 };
                 let request = Request::Parse { frame, name, digest, text };
-                self.decide(request, SqlPhase::Parse, analysis, Vec::new(), payload, desk);
+                self.decide(request, SqlPhase::Parse, judged, Vec::new(), payload, desk);
             }
             tag::BIND => self.bind(frame, desk)?,
             tag::EXECUTE => {
@@ -166,12 +168,12 @@ impl Relay {
                     self.refuse_batch(missing("34000", "portal", name), desk);
                     return Ok(());
                 };
-                let analysis = self.judged(Arc::clone(&portal.analysis));
-                let beyond = beyond(&portal.analysis, &analysis);
+                let judged = self.judged(&portal.analysis, &desk.shared.limits);
+                let beyond = beyond(&portal.analysis, &judged.analysis);
                 let payload = digest_of(&[portal.digest.as_bytes(), &frame.bytes, beyond]);
                 let parameters = portal.parameters.clone();
                 let request = Request::Execute { portal: Box::from(name), frame };
-                self.decide(request, SqlPhase::Execute, analysis, parameters, payload, desk);
+                self.decide(request, SqlPhase::Execute, judged, parameters, payload, desk);
             }
             tag::DESCRIBE => {
                 let expect = match name::decode(frame.body(), "Describe")? {
@@ -270,6 +272,10 @@ impl Relay {
             self.refuse_batch(too_large(&desk.shared.limits), desk);
             return Ok(());
         }
+        if !bind.portal.is_empty() && self.bound.len() >= desk.shared.limits.prepared {
+            self.refuse_batch(too_many("portals"), desk);
+            return Ok(());
+        }
         let portal = Portal {
             analysis: Arc::clone(&prepared.analysis),
             parameters: bind.parameters,
@@ -277,7 +283,16 @@ impl Relay {
             charge: self.budget.charge(more),
             _statement: Arc::clone(&prepared.charge),
             started: false,
+            bound_at: self.executed,
+            known_at: match (bind.statement, bind.portal) {
+                ("", "") => None,
+                ("", _) => Some(self.names.hidden_runs()),
+                _ => Some(prepared.known_at),
+            },
         };
+        if !bind.portal.is_empty() {
+            self.bound.insert(Box::from(bind.portal));
+        }
         let undo =
             Undo::Portal(Box::from(bind.portal), self.portals.insert(Box::from(bind.portal), portal));
         self.forward_in_batch(frame.bytes, Expect::Bind { undo }, desk);
@@ -286,6 +301,7 @@ impl Relay {
 
     fn sync(&mut self, bytes: Bytes, desk: &mut Desk<'_>) {
         self.batch_open = false;
+        self.batch_ran = false;
         match std::mem::replace(&mut self.skipping, Skipping::No) {
             Skipping::Own => desk.downstream(reply::ready_for_query(self.transaction)),
             Skipping::No | Skipping::Target => {
@@ -337,7 +353,7 @@ impl Relay {
 
     /// Sends a permitted request, or refuses it where its answer could not be masked.
     pub(super) fn release(&mut self, held: Held, plan: Option<Arc<MaskPlan>>, desk: &mut Desk<'_>) {
-        let Held { event, analysis, request, .. } = held;
+        let Held { event, analysis, charge, request, .. } = held;
         let simple = matches!(request, Request::Query { .. });
         if self.skipping != Skipping::No && !simple {
             desk.not_sent(event, "skipped");
@@ -351,18 +367,15 @@ impl Relay {
         if let Some(objection) = objection(&analysis, resolved.as_deref()) {
             return self.object(event, &objection, simple, desk);
         }
-        let masks = Masks::new(plan, resolved, &analysis);
-        if let Request::Execute { portal, .. } = &request
-            && let Some(portal) = self.portals.get_mut(portal)
-            && std::mem::replace(&mut portal.started, true)
-            && let Some(objection) = again_objection(&portal.analysis, &masks)
-        {
+        let masks = Masks::new(plan, resolved, &analysis, charge);
+        if let Some(objection) = self.name_objection(&request, &analysis, &masks) {
             return self.object(event, &objection, simple, desk);
         }
         self.note_effects(event, &analysis, desk);
         self.touched_masked |= masks.hides_reports();
         match request {
             Request::Query { frame } => {
+                self.executed += 1;
                 let effects = analysis.effects();
                 self.barrier = effects.session || effects.dynamic;
                 let frees_names = frees_all_names(&analysis);
@@ -377,12 +390,14 @@ impl Relay {
             }
             Request::Parse { frame, name, digest, text } => {
                 self.names.forget(&name);
-                let prepared = Prepared::new(text, digest, &self.budget);
+                let prepared = Prepared::new(text, digest, self.names.hidden_runs(), &self.budget);
                 let old = self.statements.insert(name.clone(), prepared);
                 let undo = Undo::Statement(name, old);
                 self.forward_in_batch(frame.bytes, Expect::Parse { event, undo }, desk);
             }
             Request::Execute { frame, portal } => {
+                self.executed += 1;
+                self.batch_ran = true;
                 if masks.wants_description() {
                     let describe = reply::describe_portal(&portal);
                     self.forward_in_batch(describe, Expect::OwnDescribe, desk);
@@ -390,6 +405,31 @@ impl Relay {
                 self.forward_in_batch(frame.bytes, Expect::Execute { event, masks }, desk);
             }
         }
+    }
+
+    /// Objects to a request that runs what a name stands for, where that may be something else by now than
+    /// what was judged, or was described.
+    fn name_objection(
+        &mut self,
+        request: &Request,
+        analysis: &Analysis,
+        masks: &Masks,
+    ) -> Option<Objection> {
+        if !matches!(request, Request::Parse { .. }) {
+            let mut fetched =
+                analysis.statements.iter().filter_map(|statement| statement.fetches.as_deref());
+            if fetched.any(|name| self.bound.contains(name)) {
+                return Some(fetch_objection());
+            }
+        }
+        let Request::Execute { portal, .. } = request else { return None };
+        let (executed, hidden_runs) = (self.executed, self.names.hidden_runs());
+        let portal = self.portals.get_mut(portal)?;
+        let again = std::mem::replace(&mut portal.started, true) || portal.bound_at != executed;
+        let by_name = || again.then(|| again_objection(&portal.analysis, masks)).flatten();
+        let surely_known = portal.known_at.is_none_or(|known_at| known_at == hidden_runs);
+        let unsure = || (!surely_known).then(|| unsure_objection(analysis, masks)).flatten();
+        by_name().or_else(unsure)
     }
 
     /// A denial has come: the held request is dropped, and the client and the target see an error there.
@@ -450,12 +490,12 @@ impl Relay {
                 // PREPARE shares its names with Parse. A name that is taken can not be prepared again, so
                 // what we know stays true until SQL frees names.
                 Some(sql::Prepared::Deallocate { .. }) => self.names_freed = true,
-                Some(sql::Prepared::Prepare { .. }) if self.names_freed => self.statements.clear(),
+                Some(sql::Prepared::Prepare { .. }) if self.names_freed => self.forget_statements(),
                 _ => {}
             }
             if statement.kind == "declare_cursor" {
                 // Shares its names with Bind.
-                self.portals.clear();
+                self.forget_portals();
             }
             if statement.effects.ddl {
                 self.catalog.outdate();

@@ -15,7 +15,7 @@ use pg_query::{
     protobuf::{self, AExpr, BoolExpr, BoolExprType, ColumnRef},
 };
 
-use super::{Visit, Walk};
+use super::{Visit, Walk, strings};
 use crate::{
     lineage::OutName,
     scope::{Range, Source},
@@ -116,13 +116,23 @@ impl Walk {
     }
 }
 
-/// `id = id`.
+/// `id = id`, `t.id = id`, `id = id::bigint`: nearly every row has what it has.
 fn compares_with_itself(condition: &NodeEnum) -> bool {
     let NodeEnum::AExpr(expr) = condition else { return false };
     let AExpr { lexpr, rexpr, .. } = &**expr;
-    let column = |side: &'_ Option<Box<protobuf::Node>>| match side.as_ref()?.node.as_ref()? {
-        NodeEnum::ColumnRef(ColumnRef { fields, .. }) => Some(fields.clone()),
-        _ => None,
+    let (Some(left), Some(right)) = (column(lexpr), column(rexpr)) else { return false };
+    let (Some((name, table)), Some((other, other_table))) = (left.split_last(), right.split_last()) else {
+        return false;
     };
-    column(lexpr).is_some_and(|left| Some(left) == column(rexpr))
+    // A name without its table may be of either.
+    name == other && (table.is_empty() || other_table.is_empty() || table == other_table)
+}
+
+/// The parts of the name, where it is a column and nothing more.
+fn column(side: &Option<Box<protobuf::Node>>) -> Option<Vec<&str>> {
+    match side.as_ref()?.node.as_ref()? {
+        NodeEnum::ColumnRef(ColumnRef { fields, .. }) => Some(strings(fields)),
+        NodeEnum::TypeCast(cast) => column(&cast.arg),
+        _ => None,
+    }
 }

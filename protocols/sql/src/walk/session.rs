@@ -150,6 +150,14 @@ pub(super) fn prepared(node: &NodeEnum) -> Option<Prepared> {
     }
 }
 
+/// The cursor that FETCH or MOVE reads.
+pub(super) fn fetches(node: &NodeEnum) -> Option<Arc<str>> {
+    match node {
+        NodeEnum::FetchStmt(fetch) => Some(Arc::from(fetch.portalname.as_str())),
+        _ => None,
+    }
+}
+
 /// The text of a constant argument.
 fn constant(node: &protobuf::Node) -> Option<&str> {
     match &node.node {

@@ -320,3 +320,21 @@ fn texts_that_multiply_are_opaque_and_cheap() {
         assert!(outputs.sum::<usize>() <= 1_664, "{}", &text[..40]);
     }
 }
+
+/// Each column of an answer knows what it is made of: a short text must not come to mean gigabytes.
+#[test]
+fn f017_what_a_text_means_is_bounded() {
+    let columns = (0..100).map(|number| format!("c{number}")).collect::<Vec<_>>().join(",");
+    let statement = format!(
+        "with q as (select concat({columns}) as x from t) select {} from q",
+        vec!["x"; 1_600].join(",")
+    );
+    let one = analyse(&statement);
+    let many = analyse(&vec![statement.as_str(); 60].join(";"));
+    for analysis in [one, many] {
+        assert!(analysis.footprint() < (4 << 20) + 80 * analysis.text.len(), "{}", analysis.footprint());
+        assert_eq!(analysis.grade, Grade::Opaque);
+    }
+    let wide = format!("select {} from t", vec![format!("concat({columns})"); 100].join(","));
+    assert_eq!(analyse(&wide).grade, Grade::Verified, "what people write is read");
+}
