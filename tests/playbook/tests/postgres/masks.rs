@@ -519,3 +519,38 @@ fn a030_the_rest_of_a_fetch_can_not_be_asked_for_under_masks() {
     let transcript = play.transcript().to_string();
     assert!(transcript.contains("pg.portal_by_name"), "{transcript}");
 }
+
+/// A function may have prepared something else under the name; an answer that is computed would not tell.
+#[test]
+fn a026_what_was_prepared_before_unseen_code_ran_is_prepared_again() {
+    let mut play = masking();
+    play.client([parse("s", "select upper(name) from orders"), sync()].concat());
+    play.permit_masked(plan());
+    play.target([message(b'1', b""), ready(b'I')].concat());
+    play.client(query("select swap()"));
+    play.permit_masked(plan());
+    play.target(
+        [row_description(&[("swap", 0, 0)]), data_row(&[""]), complete("SELECT 1"), ready(b'I')].concat(),
+    );
+    play.client([bind("", "s", &[]), execute(""), sync()].concat());
+    play.permit_masked(plan());
+    let sent = String::from_utf8_lossy(play.sent()).into_owned();
+    assert!(sent.contains("gatewright refused a statement here"), "{}", play.transcript());
+    // Whoever prepares it again may run it.
+    play.target([message(b'2', b""), error("42601", "syntax error"), ready(b'I')].concat());
+    assert!(play.transcript().to_string().contains("E(26000 "), "{}", play.transcript());
+    play.client([parse("s2", "select upper(name) from orders"), bind("", "s2", &[]), execute("")].concat());
+    play.permit_masked(plan());
+    play.permit_masked(plan());
+    assert!(play.transcript().to_string().ends_with("to target: D(P) E()\n"), "{}", play.transcript());
+}
+
+#[test]
+fn a027_a_masked_schema_keeps_its_name() {
+    refused("alter schema public rename to hidden", "mask.sink_denied");
+}
+
+#[test]
+fn a030_explain_of_what_can_not_be_seen_is_refused() {
+    refused("explain analyze execute unknown_name", "mask.catalog");
+}
