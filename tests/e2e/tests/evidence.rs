@@ -91,7 +91,7 @@ fn a098_a_changed_log_does_not_verify() {
     assert!(verify(&scene, &scene.gateway.evidence()).0, "the log itself is still whole");
 }
 
-/// Row F5, at the size that the issue names: SIGKILL at 200 random moments under load.
+/// Row F5 at its full size: SIGKILL at 200 random moments under load.
 #[test]
 fn f005_no_acknowledged_statement_lacks_its_record_after_sigkill() {
     let mut scene = Scene::open().unwrap();

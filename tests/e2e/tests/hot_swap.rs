@@ -74,7 +74,7 @@ fn f019_a_bad_policy_is_refused_and_the_old_one_stays() {
     assert_eq!(records.of("policy_refused").len(), 6, "each refusal is in the record: {}", records.text());
 }
 
-/// Row F18, at the size that the issue names: 10,000 statements while the policy is swapped 200 times.
+/// Row F18 at its full size: 10,000 statements while the policy is swapped 200 times.
 #[test]
 fn f018_no_swap_causes_an_error_and_each_record_names_one_set() {
     let scene = Scene::open().unwrap();
