@@ -40,6 +40,9 @@ pub(crate) struct Exports {
     pub(crate) evaluate: ComponentExportIndex,
 }
 
+/// How a core module begins; a component has another version in it.
+const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
 /// What is said of bytes on which the compiler gives up without a word.
 const DAMAGED: &str =
     "it is damaged or cut off: build it again, and move it into place only when it is whole";
@@ -49,6 +52,11 @@ impl Module {
         let limit = host.limits().module;
         if bytes.len() > limit {
             return Err(ModuleError::TooLarge { size: bytes.len(), limit });
+        }
+        // What is cut off is found first, in words.
+        if bytes.starts_with(CORE_MODULE) {
+            wasmtime::Module::validate(host.engine(), bytes)
+                .map_err(|_| ModuleError::Compile(DAMAGED.to_owned()))?;
         }
         // The bytes may be hostile, and a bug in a compiler must not end the gateway.
         let built = panic::catch_unwind(panic::AssertUnwindSafe(|| Plan::build(host, bytes)));

@@ -28,23 +28,8 @@ fn folder() -> TempDir {
     folder
 }
 
-const CONFIG: &str = r#"
-[evidence]
-origin = "gatewright.example/test"
-[[target]]
-name = "demo"
-protocol = "postgres"
-address = "127.0.0.1:5432"
-account = "app"
-password = { file = "app.password" }
-tls = { ca = "ca.pem" }
-[[listener]]
-name = "postgres"
-protocol = "postgres"
-listen = "127.0.0.1:6432"
-target = "demo"
-tls = { certificate = "server.pem", key = "server.key" }
-"#;
+/// The example that operators start from.
+const CONFIG: &str = include_str!("../../../docs/gatewright.toml");
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gatewright"))
@@ -154,8 +139,8 @@ fn evidence_is_verified_with_the_key_alone() {
     let folder = folder();
     let evidence = folder.path().join("evidence");
     let key = gatewright_evidence::SigningKey::generate().unwrap();
-    let verifying = key.verifying_key("gatewright.example/test").to_string();
-    let options = gatewright_evidence::LogOptions::new("gatewright.example/test");
+    let verifying = key.verifying_key("gatewright.example/main").to_string();
+    let options = gatewright_evidence::LogOptions::new("gatewright.example/main");
     let (log, _) = gatewright_evidence::Log::open(&evidence, options, key).unwrap();
     let stopped = gatewright_model::audit::Record::GatewayStopped;
     log.append(std::time::SystemTime::now(), &stopped).unwrap();

@@ -60,10 +60,9 @@ pub fn denial(denial: &Denial) -> Bytes {
     if &**code == WITHDRAWN {
         return cancelled(denial.approval.as_ref());
     }
-    let detail = match &denial.approval {
-        Some(approval) => format!("rule: {rule}; code: {code}; request: {approval}"),
-        None => format!("rule: {rule}; code: {code}"),
-    };
+    let rule = if rule.is_empty() { String::new() } else { format!("rule: {rule}; ") };
+    let request = denial.approval.as_ref().map(|approval| format!("; request: {approval}"));
+    let detail = format!("{rule}code: {code}{}", request.unwrap_or_default());
     let message = format!("blocked by policy: {reason}");
     Report { severity: "ERROR", sqlstate: "42501", message: &message, detail: &detail, hint: remedy }
         .encode()

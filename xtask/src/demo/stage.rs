@@ -23,6 +23,7 @@ const fn person(shown: &'static str, subject: &'static str, groups: &'static [&'
 
 pub(super) const ALICE: Person = person("alice (analysts)", "alice", &["analysts"]);
 pub(super) const BOB: Person = person("bob (reviewers)", "bob", &["reviewers"]);
+pub(super) const OLGA: Person = person("olga (operators)", "olga", &["operators"]);
 pub(super) const CAROL: Person = person("carol (privacy)", "carol", &["privacy"]);
 
 /// An agent that acts for alice: her rights, and its name in every record.

@@ -4,12 +4,12 @@ use std::{fs, os::unix::fs::PermissionsExt, thread, time::Duration};
 
 use gatewright_testbed::{Error, Result, gateway_program};
 
-use super::stage::{AGENT, ALICE, BOB, CAROL, Demo, Person};
+use super::stage::{AGENT, ALICE, BOB, CAROL, Demo, OLGA, Person};
 use crate::paint::{Style, paint};
 
 /// Prints what to try, and waits until the process is ended: the stage's janitor takes everything down then.
 pub(super) fn until_interrupted(demo: &Demo) -> Result<()> {
-    let people = [("alice", ALICE), ("bob", BOB), ("carol", CAROL), ("agent", AGENT)];
+    let people = [("alice", ALICE), ("bob", BOB), ("carol", CAROL), ("agent", AGENT), ("olga", OLGA)];
     for (name, person) in people {
         environment(demo, name, person)?;
     }
@@ -22,11 +22,33 @@ pub(super) fn until_interrupted(demo: &Demo) -> Result<()> {
     for (what, command) in [
         ("ask as alice, carol or her agent", format!(". {directory}/alice.env && psql")),
         ("be the reviewer of what is held", format!(". {directory}/bob.env && {program} approvals list")),
-        ("change a rule while psql is open", format!("${{EDITOR:-vi}} {}/*.toml", policies.display())),
+        (
+            "read the gateway's own log: it says whether it takes a policy, or why not",
+            format!("tail -f {directory}/gateway.log"),
+        ),
+        (
+            "change a rule while psql is open: every document has to pass its own cases",
+            format!("${{EDITOR:-vi}} {}/*.toml", policies.display()),
+        ),
+        (
+            "make a token of your own, for psql's password",
+            format!("{program} token mint --config {config} --subject dora --group analysts --ttl 1h"),
+        ),
+        (
+            "end somebody's sessions, and take back what their tokens proved",
+            format!(
+                ". {directory}/olga.env && {program} sessions list && {program} revocations add --subject dora --reason try"
+            ),
+        ),
         ("see what was decided", format!("{program} evidence show --config {config}")),
         ("verify the log", format!("{program} evidence verify --config {config}")),
-        ("look at the metrics", format!("curl http://127.0.0.1:{}/metrics", demo.gateway.admin())),
-        ("read the gateway's own log", format!("tail -f {directory}/gateway.log")),
+        (
+            "look at health and metrics",
+            format!(
+                "curl http://127.0.0.1:{port}/readyz http://127.0.0.1:{port}/metrics",
+                port = demo.gateway.admin()
+            ),
+        ),
     ] {
         println!("  {}\n    {command}", paint(Style::Dim, what));
     }

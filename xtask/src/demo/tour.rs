@@ -34,10 +34,12 @@ fn mask(demo: &mut Demo) -> Result<()> {
     let mut alice = demo.psql(ALICE)?;
     ask(demo, ALICE, &mut alice, "select name, email, card, ssn from people limit 2;", "mask")?;
     ask(demo, ALICE, &mut alice, "select p.email as contact from people as p limit 2;", "mask")?;
-    say("An expression could carry the value out under another shape. It is not guessed at:");
-    let statement = "select upper(email) || '!' as loud from people limit 1;";
+    say(
+        "An expression could carry the value out under another shape. It is not guessed at, it is refused:",
+    );
+    let statement = "select reverse(email) as harmless from people limit 1;";
     let seen = ask_whatever(demo, ALICE, &mut alice, statement)?;
-    must(!seen.to_lowercase().contains("@example.com"), "the expression shows no address")?;
+    must(seen.contains("an expression over a masked column"), "the expression is refused")?;
     let mut carol = demo.psql(CAROL)?;
     let seen = ask_whatever(demo, CAROL, &mut carol, "select name, email, card, ssn from people limit 1;")?;
     must(seen.contains("ada@example.com"), "privacy sees the address")
@@ -99,7 +101,7 @@ fn hot_swap(demo: &mut Demo) -> Result<()> {
 
     let (name, text) = rules()?;
     say(&format!(
-        "Now `policies/{name}.toml` is replaced: {}",
+        "Now `policies/{name}.toml` is replaced: {}, and without its cases, which say otherwise",
         paint(Style::Bold, "deny_kinds = [\"update\"]")
     ));
     swap(demo, &name, &with_setting(&text, "deny_kinds = [\"update\"]"))?;

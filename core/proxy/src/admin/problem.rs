@@ -31,7 +31,8 @@ impl Problem {
     }
 
     pub(super) fn not_found() -> Self {
-        let remedy = "see GET /approvals, /sessions or /revocations for what is there";
+        let remedy =
+            "see GET /healthz, /readyz, /metrics, /approvals, /sessions or /revocations for what is there";
         Self::new(StatusCode::NOT_FOUND, "admin.not_found", "there is nothing here", remedy)
     }
 

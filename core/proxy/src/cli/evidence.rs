@@ -209,12 +209,11 @@ fn row(record: &Value) -> Vec<String> {
             rule => format!("{decision}: {rule}"),
         },
     };
-    vec![
-        text(&["seq"]),
-        text(&["time"]),
-        text(&["kind"]),
-        text(&["subject", "reviewer", "operator", "client"]),
-        text(&[
+    let what = match text(&["kind"]).as_str() {
+        "outcome" => {
+            format!("of event {} in session {}", text(&["event"]), shortened(&text(&["session"]), 8))
+        }
+        _ => text(&[
             "command",
             "approval",
             "target",
@@ -225,8 +224,25 @@ fn row(record: &Value) -> Vec<String> {
             "new",
             "version",
         ]),
+    };
+    vec![
+        text(&["seq"]),
+        text(&["time"]),
+        text(&["kind"]),
+        text(&["subject", "reviewer", "operator", "client"]),
+        shortened(&what, WIDEST),
         result,
     ]
+}
+
+/// Characters of a statement that a table has room for; `--json` shows all of it.
+const WIDEST: usize = 72;
+
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
 fn key(config: &ConfigArgument, terminal: &mut Terminal) -> Result<Answer, Failure> {

@@ -373,14 +373,51 @@ fn send_run(inbox: &mut Inbox, run: &mut usize, desk: &mut Desk<'_>) {
 
 /// An error or notice of a statement with masks: its code stays, its words could quote a masked value.
 fn scrubbed(severity: &'static str, sqlstate: &str) -> Bytes {
+    let kind = condition(sqlstate).unwrap_or("an error");
     Report {
         severity,
         sqlstate,
-        message: "the server's message is hidden because the statement reads masked data",
-        detail: "",
-        hint: "the code tells what kind of error it is",
+        message: &format!("{kind} (SQLSTATE {sqlstate})"),
+        detail: "the server's own words are hidden: they could quote values that a policy masks",
+        hint: "",
     }
     .encode()
+}
+
+/// What a code says, without a word of the server's (manual, appendix A).
+fn condition(sqlstate: &str) -> Option<&'static str> {
+    Some(match sqlstate {
+        "00000" => "a notice",
+        "01000" => "a warning",
+        "22001" => "a value is too long",
+        "22003" => "a number is out of range",
+        "22007" | "22008" => "a date or time is not valid",
+        "22012" => "division by zero",
+        "22P02" => "a value has not the form of its type",
+        "23502" => "a value must not be null",
+        "23503" => "a foreign key is violated",
+        "23505" => "a value is there already and must be unique",
+        "23514" => "a check constraint is violated",
+        "25P02" => "current transaction is aborted, commands ignored until end of transaction block",
+        "26000" => "there is no such prepared statement",
+        "34000" => "there is no such cursor or portal",
+        "40001" => "the transaction could not be serialised: try again",
+        "40P01" => "a deadlock was found",
+        "42501" => "permission denied",
+        "42601" => "a syntax error",
+        "42702" => "a column is ambiguous",
+        "42703" => "a column does not exist",
+        "42704" => "an object does not exist",
+        "42710" | "42P07" => "it exists already",
+        "42803" => "a grouping error",
+        "42804" => "types do not match",
+        "42883" => "a function or operator does not exist",
+        "42P01" => "a relation does not exist",
+        "53300" => "too many connections",
+        "57014" => "the statement was cancelled",
+        "57P01" => "the server is shutting down",
+        _ => return None,
+    })
 }
 
 fn unasked(tag: u8) -> ProtocolError {

@@ -215,6 +215,7 @@ impl Objection {
         let detail = format!("code: {}", self.code);
         let sqlstate = match self.code {
             "mask.catalog" => "58000",
+            "pg.failed_transaction" => "25P02",
             // Drivers that keep statements prepare them again.
             "pg.name_unsure" => "26000",
             _ => "42501",
@@ -240,6 +241,16 @@ pub(super) fn mode_objection(analysis: &Analysis) -> Option<Objection> {
         message: "the gateway reads SQL in UTF-8 and with standard_conforming_strings on".to_owned(),
         hint: "leave client_encoding and standard_conforming_strings as they are",
     })
+}
+
+/// What the server says to everything but the end of a transaction that has failed.
+pub(super) fn failed_objection() -> Objection {
+    Objection {
+        code: "pg.failed_transaction",
+        message: "current transaction is aborted, commands ignored until end of transaction block"
+            .to_owned(),
+        hint: "",
+    }
 }
 
 /// Objects to FETCH and MOVE from a portal that a Bind has made: they run it, and it was never judged as that.
@@ -404,7 +415,10 @@ const SINK_HINT: &str = "leave the masked relation out, or change it without nam
 /// PostgreSQL keeps samples of every column here (threats A35).
 fn holds_statistics(relation: &Relation) -> bool {
     let name = &*relation.name;
-    name.starts_with("pg_stats") || name.starts_with("pg_statistic") || name.starts_with("pg_largeobject")
+    // What extended statistics are about is in `pg_statistic_ext`, which psql's `\d` reads; their values are not.
+    let definitions = name == "pg_statistic_ext";
+    !definitions
+        && ["pg_stats", "pg_statistic", "pg_largeobject"].iter().any(|start| name.starts_with(start))
 }
 
 /// Changes of a definition that move no value to another place or name.

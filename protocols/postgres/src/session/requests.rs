@@ -23,13 +23,15 @@ use super::{
     Limits,
     budget::{self, GROWTH},
     masking::{
-        Masks, Objection, again_objection, fetch_objection, mode_objection, objection, unsure_objection,
+        Masks, Objection, again_objection, failed_objection, fetch_objection, mode_objection, objection,
+        unsure_objection,
     },
     pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
     prepared::beyond,
     relay::{Desk, Held, Portal, Prepared, Relay, Request, Skipping, Undo, digest_of},
 };
 use crate::{
+    backend::ready_for_query::Transaction,
     frame::{Frame, HEADER, Inbox},
     frontend::{
         bind, execute,
@@ -334,6 +336,10 @@ impl Relay {
             self.object(held.event, &objection, simple, desk);
             return Ok(());
         }
+        if self.is_ignored(&held) {
+            self.object(held.event, &failed_objection(), true, desk);
+            return Ok(());
+        }
         let plan = permit.consume().filter(|plan| !plan.is_empty());
         match plan {
             Some(plan) if self.needs_catalog(&held.analysis, &plan, desk) => {
@@ -343,6 +349,16 @@ impl Relay {
             plan => self.release(held, plan, desk),
         }
         Ok(())
+    }
+
+    /// Will the target ignore this, because its transaction has failed? Then the catalog can not be read either.
+    fn is_ignored(&self, held: &Held) -> bool {
+        self.transaction == Transaction::Failed
+            && self.pipeline.is_empty()
+            && matches!(held.request, Request::Query { .. })
+            && touches_data(&held.analysis)
+            && held.analysis.grade != Grade::Opaque
+            && !held.analysis.effects().transaction
     }
 
     /// Must the catalog be read before this statement can go? One that touches no data needs none, so that
