@@ -254,7 +254,7 @@ fn a093_what_is_no_policy_is_refused_with_a_reason() {
     let refused = |bytes: &[u8]| host.module(bytes).unwrap_err();
     assert!(matches!(refused(b""), ModuleError::NotWasm));
     assert!(matches!(refused(b"\x7fELF\x02\x01\x01\0"), ModuleError::NotWasm));
-    assert!(matches!(refused(b"\0asm\x01\0\0\0\xff"), ModuleError::Encode(_)));
+    assert!(matches!(refused(b"\0asm\x01\0\0\0\xff"), ModuleError::Compile(_)));
     assert!(matches!(refused(b"\0asm\x0d\0\x01\0\xff"), ModuleError::Compile(_)));
     let empty = wat::parse_str("(component)").unwrap();
     assert!(matches!(refused(&empty), ModuleError::Export(_)));

@@ -75,11 +75,11 @@ fn f037_check_reports_errors_for_people_and_programs() {
     fs::write(folder.path().join("gatewright.toml"), CONFIG.replace("ca.pem", "no.pem")).unwrap();
     let output = run(folder.path(), &["check"]);
     assert_eq!(code(&output), 1);
-    assert!(err(&output).contains("gatewright.toml:10:14"), "{}", err(&output));
+    assert!(err(&output).contains("gatewright.toml:17:14"), "{}", err(&output));
     let output = run(folder.path(), &["check", "--json"]);
     assert_eq!(code(&output), 1);
     let report: Value = serde_json::from_str(&out(&output)).unwrap();
-    assert_eq!(report["problems"][0]["line"], 10);
+    assert_eq!(report["problems"][0]["line"], 17);
 }
 
 #[test]

@@ -336,13 +336,13 @@ impl Relay {
             self.object(held.event, &objection, simple, desk);
             return Ok(());
         }
-        if self.is_ignored(&held) {
-            self.object(held.event, &failed_objection(), true, desk);
-            return Ok(());
-        }
         let plan = permit.consume().filter(|plan| !plan.is_empty());
         match plan {
             Some(plan) if self.needs_catalog(&held.analysis, &plan, desk) => {
+                if self.is_ignored(&held) {
+                    self.object(held.event, &failed_objection(), true, desk);
+                    return Ok(());
+                }
                 self.read_catalog(desk);
                 self.held = Some(Held { waiting_for_catalog: Some(plan), ..held });
             }
@@ -356,7 +356,6 @@ impl Relay {
         self.transaction == Transaction::Failed
             && self.pipeline.is_empty()
             && matches!(held.request, Request::Query { .. })
-            && touches_data(&held.analysis)
             && held.analysis.grade != Grade::Opaque
             && !held.analysis.effects().transaction
     }
