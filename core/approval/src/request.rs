@@ -188,7 +188,7 @@ impl Request {
             session: session.id,
             event: event.id,
             kind: event.kind(),
-            text: visible(event.full_text()),
+            text: visible(&event.full_text()),
             parameters: event.parameters().map(|parameter| visible(&parameter)).collect(),
             payload: event.payload,
             rule: Arc::clone(&escalation.rule),

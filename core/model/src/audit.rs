@@ -250,9 +250,10 @@ impl Serialize for DecisionRecord<'_> {
         map.serialize_entry("account", &*session.account)?;
         map.serialize_entry("type", event.kind())?;
         map.serialize_entry("grade", event.grade().as_str())?;
-        let Facet::Sql(sql) = &event.facet;
-        map.serialize_entry("effects", &sql.analysis.effects())?;
-        map.serialize_entry("command", event.summary())?;
+        if let Facet::Sql(sql) = &event.facet {
+            map.serialize_entry("effects", &sql.analysis.effects())?;
+        }
+        map.serialize_entry("command", &event.summary())?;
         map.serialize_entry("payload", &event.payload)?;
         map.serialize_entry("decision", evaluation.decision.as_str())?;
         match &evaluation.decision {

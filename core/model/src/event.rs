@@ -1,9 +1,10 @@
 //! A request as data: what a policy judges.
 
-use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::SystemTime};
 
 use crate::{
     digest::Digest,
+    http::HttpEvent,
     id::{EventId, SessionId},
     principal::Principal,
     sql::{Grade, SqlEvent},
@@ -26,6 +27,8 @@ pub struct Event {
 pub enum Facet {
     /// PostgreSQL.
     Sql(SqlEvent),
+    /// HTTP.
+    Http(HttpEvent),
 }
 
 impl Event {
@@ -33,6 +36,15 @@ impl Event {
     pub const fn kind(&self) -> &'static str {
         match &self.facet {
             Facet::Sql(sql) => sql.phase.as_str(),
+            Facet::Http(_) => HttpEvent::KIND,
+        }
+    }
+
+    /// Why the grade is not `verified`: for people, without values from the request.
+    pub fn grade_reason(&self) -> Option<&Arc<str>> {
+        match &self.facet {
+            Facet::Sql(sql) => sql.analysis.grade_reason.as_ref(),
+            Facet::Http(_) => None,
         }
     }
 
@@ -40,28 +52,33 @@ impl Event {
     pub fn grade(&self) -> Grade {
         match &self.facet {
             Facet::Sql(sql) => sql.analysis.grade,
+            Facet::Http(http) => http.grade(),
         }
     }
 
     /// The request in one line that is safe to record: no literal, no parameter.
-    pub fn summary(&self) -> &str {
+    pub fn summary(&self) -> Cow<'_, str> {
         match &self.facet {
-            Facet::Sql(sql) => &sql.analysis.normalised,
+            Facet::Sql(sql) => Cow::Borrowed(&sql.analysis.normalised),
+            Facet::Http(http) => Cow::Owned(http.request.summary()),
         }
     }
 
     /// The request as a reviewer must see it: complete, exactly what will run.
-    pub fn full_text(&self) -> &str {
+    pub fn full_text(&self) -> Cow<'_, str> {
         match &self.facet {
-            Facet::Sql(sql) => &sql.analysis.text,
+            Facet::Sql(sql) => Cow::Borrowed(&sql.analysis.text),
+            Facet::Http(http) => Cow::Owned(http.request.full_text()),
         }
     }
 
     /// The values that belong to [`Event::full_text`], as literals of the protocol's language.
     pub fn parameters(&self) -> impl Iterator<Item = String> + '_ {
-        match &self.facet {
-            Facet::Sql(sql) => sql.parameters.iter().map(ToString::to_string),
-        }
+        let values = match &self.facet {
+            Facet::Sql(sql) => sql.parameters.as_slice(),
+            Facet::Http(_) => &[],
+        };
+        values.iter().map(ToString::to_string)
     }
 
     /// Must its record be on disk before it is forwarded (promise P1)?
@@ -70,6 +87,7 @@ impl Event {
             Facet::Sql(sql) => {
                 sql.analysis.grade != Grade::Verified || sql.analysis.effects().leaves_a_trace()
             }
+            Facet::Http(http) => !http.request.is_safe(),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod decision;
 pub mod digest;
 pub mod event;
 pub mod hidden;
+pub mod http;
 pub mod id;
 pub mod mask;
 pub mod permit;

@@ -39,8 +39,7 @@ impl Unjudged {
                 ("policy.no_match", "ask the operator of the gateway for a policy that covers it")
             }
             Self::Grade(grade) => {
-                let Facet::Sql(sql) = &event.facet;
-                let why = sql.analysis.grade_reason.as_deref().unwrap_or("its grade says so");
+                let why = event.grade_reason().map_or("its grade says so", |reason| reason);
                 reason = format!("the statement could not be judged safely: {why}").into();
                 let code = if grade == Grade::Disputed { "sql.disputed" } else { "sql.unparsed" };
                 (code, "write it in a plainer form")
@@ -179,6 +178,7 @@ fn full_rule(policy: &Policy, rule: &str) -> Arc<str> {
 fn denied(event: &Event) -> &'static str {
     match event.facet {
         Facet::Sql(_) => "sql.denied",
+        Facet::Http(_) => "http.denied",
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use gatewright_model::{
-    event::{Event, SessionContext},
+    event::{Event, Facet, SessionContext},
     sql::{SqlEvent, Statement},
 };
 use wasmtime::ResourceLimiter;
@@ -126,8 +126,10 @@ impl Guest {
     }
 
     pub(crate) fn sql(&self) -> Result<&SqlEvent, Stop> {
-        let gatewright_model::event::Facet::Sql(sql) = &self.event()?.facet;
-        Ok(sql)
+        match &self.event()?.facet {
+            Facet::Sql(sql) => Ok(sql),
+            Facet::Http(_) => Err(no_facet()),
+        }
     }
 
     /// The text of the statement, and with it the values of its literals.
@@ -146,6 +148,10 @@ pub(crate) fn item<T>(items: &[T], index: u32) -> Result<&T, Stop> {
     items
         .get(index as usize)
         .ok_or_else(|| Stop::Invalid(format!("asked for part {index} of {}", items.len())))
+}
+
+fn no_facet() -> Stop {
+    Stop::Invalid("asked about a facet that this event does not have".to_owned())
 }
 
 fn no_event() -> Stop {

@@ -192,7 +192,8 @@ const KNOWN_BYTES: usize = 2 << 20;
 
 impl Answers {
     fn get(&self, event: &Event) -> Option<&Evaluation> {
-        let Facet::Sql(sql) = &event.facet;
+        // Requests of other protocols differ in more than what could be named by an address.
+        let Facet::Sql(sql) = &event.facet else { return None };
         let known = |subject| self.known.get(&(subject, sql.phase));
         meaning(&sql.analysis)
             .and_then(known)
@@ -201,7 +202,7 @@ impl Answers {
     }
 
     fn put(&mut self, event: &Event, text_seen: bool, evaluation: &Evaluation) {
-        let Facet::Sql(sql) = &event.facet;
+        let Facet::Sql(sql) = &event.facet else { return };
         let failed = evaluation.diagnostics.iter().any(|diagnostic| diagnostic.failure.is_some());
         let bytes = sql.analysis.footprint();
         if !self.reusable || failed || bytes > KNOWN_BYTES / 8 {

@@ -316,7 +316,7 @@ impl Play {
     fn collect(&mut self) {
         while let Some(output) = self.session.poll_output() {
             if let Output::Decide(event) = &output {
-                let Facet::Sql(sql) = &event.facet;
+                let Facet::Sql(sql) = &event.facet else { unreachable!("the session asks about SQL") };
                 self.held = Some(event.id);
                 self.decided = sql.analysis.text.to_string();
                 let statements = sql.analysis.statements.iter();

@@ -26,14 +26,14 @@ fn link_event(interface: &mut Interface) -> wasmtime::Result<()> {
     interface.resource::<SessionHandle>("session")?;
     interface.get::<H, _>("[method]event.kind", |guest| Ok(guest.event()?.kind()))?;
     interface.get::<H, _>("[method]event.grade", |guest| Ok(guest.event()?.grade().as_str()))?;
-    interface.get::<H, _>("[method]event.grade-reason", |guest| match &guest.event()?.facet {
-        Facet::Sql(sql) => Ok(sql.analysis.grade_reason.clone()),
-    })?;
+    interface
+        .get::<H, _>("[method]event.grade-reason", |guest| Ok(guest.event()?.grade_reason().cloned()))?;
     interface.get::<H, _>("[method]event.now", now)?;
     interface.get::<H, _>("[method]event.principal", |_| Ok(Resource::<PrincipalHandle>::new_own(0)))?;
     interface.get::<H, _>("[method]event.session", |_| Ok(Resource::<SessionHandle>::new_own(0)))?;
     interface.get::<H, _>("[method]event.sql", |guest| match &guest.event()?.facet {
         Facet::Sql(_) => Ok(Some(Resource::<SqlHandle>::new_own(0))),
+        Facet::Http(_) => Ok(None),
     })
 }
 

@@ -1,0 +1,103 @@
+//! What an HTTP request means, in one canonical form: judged, hashed, shown to reviewers and sent.
+//!
+//! A request that could be read in two ways never becomes an event: it is answered with 400 before. So what is here
+//! is what the target will read, byte for byte after its encoding for the wire.
+
+use std::sync::Arc;
+
+use crate::sql::Grade;
+
+/// One request.
+#[derive(Debug, Clone)]
+pub struct HttpEvent {
+    /// Method, address and headers.
+    pub request: Arc<HttpRequest>,
+    /// What is known of the body.
+    pub body: HttpBody,
+}
+
+/// Method, address and headers of a request, in canonical form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// The method, as sent: `GET`, `POST`, ... Case counts (RFC 9110 section 9.1).
+    pub method: Arc<str>,
+    /// `http` or `https`, as the client reached the gateway.
+    pub scheme: &'static str,
+    /// The host that the client named, in lower case, with its port where it named one.
+    pub authority: Arc<str>,
+    /// The path: percent-encoded only where it must be, without dot segments, empty segments, encoded slashes. Starts
+    /// with `/`.
+    pub path: Arc<str>,
+    /// The query as pairs in their order, decoded. A key without `=` has an empty value.
+    pub query: Vec<(Arc<str>, Arc<str>)>,
+    /// The query as it is sent, without `?`. Empty: there is none.
+    pub query_text: Arc<str>,
+    /// Headers as they are sent to the target, without what the gateway adds: names in lower case, in their order. Neither
+    /// credentials nor hop-by-hop headers are here.
+    pub headers: Vec<(Arc<str>, Arc<str>)>,
+    /// The route of the configuration that it took.
+    pub route: Arc<str>,
+    /// What the route's pattern bound, by name.
+    pub route_parameters: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl HttpRequest {
+    /// The first header of this name (in lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| **own == *name).map(|(_, value)| &**value)
+    }
+
+    /// The first value of a query parameter.
+    pub fn query_value(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(own, _)| **own == *name).map(|(_, value)| &**value)
+    }
+
+    /// The media type of the body, without its parameters, in lower case: `application/json`.
+    pub fn media_type(&self) -> Option<String> {
+        let value = self.header("content-type")?;
+        Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+    }
+
+    /// May it change anything at the target, as HTTP sees it (RFC 9110 section 9.2.1)?
+    pub fn is_safe(&self) -> bool {
+        matches!(&*self.method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
+    }
+
+    /// Method, authority and path: what is safe to record. A query often holds secrets, so there is none.
+    pub fn summary(&self) -> String {
+        format!("{} {}{}", self.method, self.authority, self.path)
+    }
+
+    /// The head as a reviewer must see it: everything that is sent.
+    pub fn full_text(&self) -> String {
+        let Self { method, authority, path, query_text, headers, .. } = self;
+        let question = if query_text.is_empty() { "" } else { "?" };
+        let mut text = format!("{method} {}://{authority}{path}{question}{query_text}", self.scheme);
+        for (name, value) in headers {
+            text.push_str(&format!("\n{name}: {value}"));
+        }
+        text
+    }
+}
+
+/// What is known of a body when its request is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpBody {
+    /// There is none.
+    Empty,
+    /// It is streamed after the decision, and was not looked into. A policy that must know what is in it can not.
+    Streamed {
+        /// Its length in bytes, where the client said so.
+        length: Option<u64>,
+    },
+}
+
+impl HttpEvent {
+    /// The event kind that policies ask for and records carry.
+    pub const KIND: &'static str = "http.request";
+
+    /// How well it was understood: what is here was understood, and a body that is streamed is not claimed to be.
+    pub const fn grade(&self) -> Grade {
+        Grade::Verified
+    }
+}
