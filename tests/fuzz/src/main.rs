@@ -9,6 +9,7 @@
 // A program for a terminal talks to its terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod http;
 mod mutate;
 mod postgres;
 mod sql;
@@ -36,7 +37,7 @@ struct Target {
     check: fn(&[u8]),
 }
 
-const TARGETS: &[Target] = &[postgres::TARGET, sql::TARGET];
+const TARGETS: &[Target] = &[http::TARGET, postgres::TARGET, sql::TARGET];
 
 /// The longest input that is made, in bytes.
 const LONGEST: usize = 4096;

@@ -21,6 +21,7 @@ const INSIDE: &[(&str, &[&str])] = &[
     ("gatewright-evidence", &["gatewright-model"]),
     ("gatewright-sql", &["gatewright-model"]),
     ("gatewright-postgres", &["gatewright-model", "gatewright-masking", "gatewright-sql"]),
+    ("gatewright-http", &["gatewright-model"]),
     (
         "gatewright",
         &[
@@ -32,6 +33,7 @@ const INSIDE: &[(&str, &[&str])] = &[
             "gatewright-evidence",
             "gatewright-sql",
             "gatewright-postgres",
+            "gatewright-http",
         ],
     ),
     ("gatewright-testbed", &[]),
@@ -51,7 +53,13 @@ const OBSERVERS: &[&str] = &[
 /// Crates of others that a crate must not reach, directly or through another, and why.
 const OUTSIDE: &[(&[&str], &[&str], &str)] = &[
     (
-        &["gatewright-model", "gatewright-masking", "gatewright-sql", "gatewright-postgres"],
+        &[
+            "gatewright-model",
+            "gatewright-masking",
+            "gatewright-sql",
+            "gatewright-postgres",
+            "gatewright-http",
+        ],
         &["tokio", "wasmtime", "hyper", "rustls", "tokio-rustls", "socket2", "mio"],
         "a protocol is a value that takes bytes and gives bytes: sockets, tasks and policies live elsewhere",
     ),

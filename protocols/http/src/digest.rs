@@ -1,0 +1,86 @@
+//! The digest that an approval is bound to.
+//!
+//! SHA-256 over these fields in this order, each preceded by its length in bytes as 8 bytes, big-endian, so that no two
+//! requests have the same bytes:
+//!
+//! 1. `gatewright http.request 1`
+//! 2. method, scheme, authority, path, query as it is sent
+//! 3. for each header: its name, its value
+//! 4. `body`, then `empty`, or `streamed` and the decimal length or `unknown`
+//!
+//! What the gateway adds (the target's credential, `X-Forwarded-For`) is not in it: it is not the client's, and an
+//! approval must not end because a password was changed. Nor are the bytes of a body that is streamed: the digest says
+//! that there is one, and how long it is. Whoever approves such a request approves any body of that length.
+
+use gatewright_model::{
+    digest::Digest,
+    http::{HttpBody, HttpRequest},
+};
+use sha2::{Digest as _, Sha256};
+
+/// The digest of a request.
+pub(crate) fn of(request: &HttpRequest, body: &HttpBody) -> Digest {
+    let HttpRequest { method, scheme, authority, path, query_text, headers, .. } = request;
+    let mut hash = Sha256::new();
+    let mut field = |text: &str| {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    };
+    field("gatewright http.request 1");
+    for part in [&**method, scheme, authority, path, query_text] {
+        field(part);
+    }
+    for (name, value) in headers {
+        field(name);
+        field(value);
+    }
+    field("body");
+    match body {
+        HttpBody::Empty => field("empty"),
+        HttpBody::Streamed { length } => {
+            field("streamed");
+            field(&length.map_or_else(|| "unknown".to_owned(), |length| length.to_string()));
+        }
+    }
+    Digest::new(hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn request(path: &str, headers: &[(&str, &str)]) -> HttpRequest {
+        HttpRequest {
+            method: Arc::from("GET"),
+            scheme: "https",
+            authority: Arc::from("api.example"),
+            path: Arc::from(path),
+            query: Vec::new(),
+            query_text: Arc::from(""),
+            headers: headers.iter().map(|(name, value)| (Arc::from(*name), Arc::from(*value))).collect(),
+            route: Arc::from("all"),
+            route_parameters: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn everything_that_is_sent_counts_and_nothing_runs_together() {
+        let digests = [
+            of(&request("/a", &[]), &HttpBody::Empty),
+            of(&request("/b", &[]), &HttpBody::Empty),
+            of(&request("/a", &[("x", "yz")]), &HttpBody::Empty),
+            of(&request("/a", &[("xy", "z")]), &HttpBody::Empty),
+            of(&request("/a", &[("x", "y"), ("x", "z")]), &HttpBody::Empty),
+            of(&request("/a", &[("x", "z"), ("x", "y")]), &HttpBody::Empty),
+            of(&request("/a", &[("body", "empty")]), &HttpBody::Empty),
+            of(&request("/a", &[]), &HttpBody::Streamed { length: None }),
+            of(&request("/a", &[]), &HttpBody::Streamed { length: Some(5) }),
+        ];
+        for (at, one) in digests.iter().enumerate() {
+            assert!(digests.iter().skip(at + 1).all(|other| other != one), "{at}");
+        }
+        assert_eq!(digests[0], of(&request("/a", &[]), &HttpBody::Empty));
+    }
+}

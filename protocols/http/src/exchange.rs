@@ -1,0 +1,361 @@
+//! One request and its answer, as a session without I/O.
+//!
+//! ```text
+//! Reading  --head-->  Proving  --Authenticated-->  Waiting  --Permitted-->  Connecting  --Connected-->  Relaying  -->  Over
+//!    | 400, 501          | 401, 404                   | 403                     | 502                      | 408, 413, 502, 504
+//! ```
+//!
+//! The decision comes before the connection: for HTTP nothing of the target is needed to judge, and what is refused
+//! costs the target nothing. So the driver has to be able to judge as soon as it has said `Authenticated`; the route,
+//! by which it knows the target, is in the event and in the attributes of `Connect`.
+//!
+//! # What the driver owes
+//!
+//! - An exchange ends with `Close` of both sides, as every session does. A side whose message this exchange has not ended
+//!   with [`Unit::End`] (or a head with [`Body::None`]) was cut: its peer must see that. A side whose own message was not
+//!   ended when it is closed (a body that nobody read) belongs to a connection that is not used again (threats A64).
+//! - `wants_input` is back-pressure. Of the client nothing is wanted between the head and the permit, so no byte of a body
+//!   is asked for (`100 Continue`) or kept before the decision. The driver looks at what waits on the other side, as for
+//!   every protocol.
+//! - `Closed` is for what the wire did not end well. A message that ended is an `End`, and no `Closed` follows it.
+//! - `Connected` means that the connection is one on which the account's secret may be sent: encrypted, where the target wants that.
+
+mod answer;
+mod relay;
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use gatewright_model::{
+    event::{Event, Facet},
+    http::HttpEvent,
+    id::{ApprovalId, EventId, SessionId},
+    permit::Permit,
+    session::{
+        Account, ConnectRequest, Credential, Input, Outcome, OutcomeResult, Output, ProtocolError,
+        Rejection, Session, Side,
+    },
+};
+use http::{HeaderName, Method, StatusCode, request};
+
+use self::relay::Relay;
+use crate::{
+    digest,
+    headers::{HeaderRules, Presented, TokenHeader},
+    problem::Problem,
+    refusal::Refusal,
+    request::{Checked, Judged, Scheme, read},
+    route::Routes,
+    unit::{Body, Unit},
+};
+
+/// What all exchanges of one listener share.
+#[derive(Debug)]
+pub struct Shared {
+    routes: Routes,
+    rules: HeaderRules,
+    limits: Limits,
+}
+
+/// Bounds of one exchange.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Largest body of a request, in bytes. It is streamed: this bounds what a target is sent, not memory.
+    pub body: u64,
+    /// How long client and target may both be silent before the answer begins. After that, streams may rest.
+    pub silence: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body: 1 << 30, silence: Duration::from_secs(60) }
+    }
+}
+
+/// What the caller knows of one exchange before it begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Seed {
+    /// The session that it belongs to: a client is told `SESSION/EVENT`, and the evidence has both.
+    pub session: SessionId,
+    /// The number of its event.
+    pub event: EventId,
+    /// Address of the client.
+    pub client: SocketAddr,
+    /// How the client reached the gateway.
+    pub scheme: Scheme,
+}
+
+/// One request and its answer. See the module's documentation.
+#[derive(Debug)]
+pub struct Exchange {
+    shared: Arc<Shared>,
+    seed: Seed,
+    phase: Phase,
+    /// The answer to HEAD is a head, whatever it says.
+    head_only: bool,
+    /// A reviewer was asked.
+    approval: Option<ApprovalId>,
+    outputs: VecDeque<Output<Unit>>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Reading,
+    Proving(Box<Checked>),
+    Waiting(Box<Judged>),
+    /// Entered only by using up a permit.
+    Connecting(Box<Judged>),
+    Relaying(Relay),
+    Over,
+}
+
+impl Shared {
+    /// What a listener needs. `reserved` are header names that the operator wants no client to set, beside those that
+    /// the gateway knows and those that its routes add.
+    pub fn new(
+        routes: Routes,
+        token: TokenHeader,
+        reserved: impl IntoIterator<Item = HeaderName>,
+        limits: Limits,
+    ) -> Self {
+        let own: Vec<HeaderName> =
+            routes.iter().flat_map(|route| route.injection.names()).chain(reserved).collect();
+        Self { rules: HeaderRules::new(token, own), routes, limits }
+    }
+}
+
+impl Exchange {
+    /// An exchange whose request has not come yet.
+    pub fn new(shared: Arc<Shared>, seed: Seed) -> Self {
+        Self {
+            shared,
+            seed,
+            phase: Phase::Reading,
+            head_only: false,
+            approval: None,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    fn step(&mut self, now: Instant, input: Input<Unit>) -> Result<(), ProtocolError> {
+        match (std::mem::replace(&mut self.phase, Phase::Over), input) {
+            (Phase::Over, _) => {}
+            (Phase::Relaying(relay), input) => return self.relay(relay, now, input),
+            (phase, Input::Terminate(rejection)) => {
+                self.withhold(&phase, rejection.code);
+                self.answer(termination(&rejection));
+            }
+            (phase, Input::Closed { side: Side::Downstream }) => {
+                self.withhold(&phase, "net.client_closed");
+                self.close();
+            }
+            (Phase::Reading, Input::Data { side: Side::Downstream, unit: Unit::Request(parts, body) }) => {
+                return self.read(&parts, body);
+            }
+            // A part that the order of parts does not have, before a permit: nothing of it may be kept.
+            (phase, Input::Data { side, .. }) => {
+                self.withhold(&phase, OUT_OF_ORDER.code);
+                return self.fail(OUT_OF_ORDER, side);
+            }
+            (Phase::Proving(checked), Input::Authenticated(_)) => self.judge(*checked),
+            (Phase::Waiting(judged), Input::Permitted(permit)) => self.connect(judged, permit),
+            (Phase::Waiting(judged), Input::Held { approval, .. }) => {
+                self.approval = Some(approval);
+                self.phase = Phase::Waiting(judged);
+            }
+            (Phase::Waiting(_), Input::Denied(mut denial)) if denial.event == self.seed.event => {
+                denial.approval = denial.approval.or_else(|| self.approval.take());
+                self.answer(Problem::denied(&denial));
+            }
+            (Phase::Connecting(judged), Input::Connected(account)) => self.forward(*judged, now, &account),
+            (phase, Input::Rejected(rejection)) => {
+                self.withhold(&phase, rejection.code);
+                self.answer(Problem::rejected(&rejection));
+            }
+            (phase, Input::Unreachable) => {
+                self.withhold(&phase, UNREACHABLE.code);
+                self.answer(UNREACHABLE.into());
+            }
+            (phase, _) => self.phase = phase,
+        }
+        Ok(())
+    }
+
+    /// The head has come.
+    fn read(&mut self, parts: &request::Parts, body: Body) -> Result<(), ProtocolError> {
+        self.head_only = parts.method == Method::HEAD;
+        let mut checked = match read(parts, body, &self.shared.rules, self.seed.scheme) {
+            Ok(checked) => checked,
+            Err(refusal) => return self.fail(refusal, Side::Downstream),
+        };
+        match std::mem::replace(&mut checked.token, Presented::Nothing) {
+            Presented::Nothing => {
+                self.answer(Problem::unauthenticated("auth.missing", "the request carries no token"));
+            }
+            Presented::Malformed => {
+                self.answer(Problem::unauthenticated(
+                    "auth.malformed",
+                    "the credential is no bearer token",
+                ));
+            }
+            Presented::Bearer(token) => {
+                self.phase = Phase::Proving(Box::new(checked));
+                self.outputs.push_back(Output::Authenticate(Credential::Bearer(token)));
+            }
+        }
+        Ok(())
+    }
+
+    /// It is known who asks. Only now a client learns what there is, and what not.
+    fn judge(&mut self, checked: Checked) {
+        let Some(judged) = checked.route(&self.shared.routes) else {
+            let problem = Problem::new(StatusCode::NOT_FOUND, "http.no_route", "no route leads there");
+            return self.answer(problem);
+        };
+        // Whatever is announced as too long is not judged, and no reviewer is asked.
+        if judged.length.is_some_and(|length| length > self.shared.limits.body) {
+            return self.answer(TOO_LARGE.into());
+        }
+        let Judged { request, body, .. } = &judged;
+        self.outputs.push_back(Output::Decide(Event {
+            id: self.seed.event,
+            payload: digest::of(request, body),
+            facet: Facet::Http(HttpEvent { request: Arc::clone(request), body: body.clone() }),
+        }));
+        self.phase = Phase::Waiting(Box::new(judged));
+    }
+
+    /// A permit is used up; for another event it is none.
+    fn connect(&mut self, judged: Box<Judged>, permit: Permit) {
+        if permit.event() != self.seed.event {
+            self.phase = Phase::Waiting(judged);
+            return;
+        }
+        if permit.consume().is_some_and(|masks| !masks.is_empty()) {
+            // A mask that can not be kept is a refusal before anything is sent.
+            self.refused("http.mask_unsupported");
+            let problem = Problem::new(
+                StatusCode::FORBIDDEN,
+                "http.mask_unsupported",
+                "a policy hides parts of this answer, and the gateway can not do that to a body yet",
+            );
+            return self.answer(problem.remedy("ask the owner of the policy"));
+        }
+        let route = Arc::clone(&judged.route.name);
+        self.phase = Phase::Connecting(judged);
+        let attributes = vec![("route", route)];
+        self.outputs.push_back(Output::Connect(ConnectRequest::Session { account: None, attributes }));
+    }
+
+    /// Sends the head that was judged, and what the gateway adds.
+    fn forward(&mut self, judged: Judged, now: Instant, account: &Account) {
+        let (request, route) = (Arc::clone(&judged.request), Arc::clone(&judged.route));
+        let relay = Relay::new(&judged.body, judged.length, self.shared.limits, now);
+        let body = if relay.is_uploading() { Body::Follows } else { Body::None };
+        let mut parts = judged.into_parts();
+        if let Err(refusal) = route.injection.apply(&mut parts.headers, &request, self.seed.client, account)
+        {
+            self.refused(refusal.code);
+            return self.answer(refusal.into());
+        }
+        self.send(Side::Upstream, Unit::Request(Box::new(parts), body));
+        self.outputs.push_back(Output::Wake(now + self.shared.limits.silence));
+        self.phase = Phase::Relaying(relay);
+    }
+
+    /// A message that is refused for its form.
+    fn fail(&mut self, refusal: Refusal, fault: Side) -> Result<(), ProtocolError> {
+        self.answer(refusal.into());
+        Err(refusal.into_error(fault))
+    }
+
+    /// Tells the client of a problem in place of an answer, and ends. Whatever was sent to the target is cut.
+    fn answer(&mut self, problem: Problem) {
+        let Seed { session, event, .. } = self.seed;
+        let (parts, body) = problem.request(format!("{session}/{event}")).into_answer();
+        if self.head_only {
+            self.send(Side::Downstream, Unit::Response(Box::new(parts), Body::None));
+        } else {
+            self.send(Side::Downstream, Unit::Response(Box::new(parts), Body::Follows));
+            self.send(Side::Downstream, Unit::Data(body));
+            self.send(Side::Downstream, Unit::End);
+        }
+        self.close();
+    }
+
+    /// A phase is left before anything was sent: what was permitted by then has not run.
+    fn withhold(&mut self, left: &Phase, code: &str) {
+        if matches!(left, Phase::Connecting(_)) {
+            self.refused(code);
+        }
+    }
+
+    /// Says of an event that was recorded as allowed that nothing of it was sent.
+    fn refused(&mut self, code: &str) {
+        let result = OutcomeResult::Refused;
+        self.finish(Outcome { result, code: Some(Arc::from(code)), ..Outcome::default() });
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        self.outputs.push_back(Output::Finished { event: self.seed.event, outcome });
+    }
+
+    fn send(&mut self, side: Side, unit: Unit) {
+        self.outputs.push_back(Output::Send { side, unit });
+    }
+
+    fn close(&mut self) {
+        self.phase = Phase::Over;
+        self.outputs.push_back(Output::Close { side: Side::Upstream });
+        self.outputs.push_back(Output::Close { side: Side::Downstream });
+    }
+}
+
+impl Session for Exchange {
+    type Unit = Unit;
+
+    fn handle_input(&mut self, now: Instant, input: Input<Unit>) -> Result<(), ProtocolError> {
+        self.step(now, input)
+    }
+
+    fn poll_output(&mut self) -> Option<Output<Unit>> {
+        self.outputs.pop_front()
+    }
+
+    /// HTTP has nothing that a request keeps from others before it is sent.
+    fn holds_locks(&self) -> bool {
+        false
+    }
+
+    fn wants_input(&self, side: Side) -> bool {
+        match (&self.phase, side) {
+            (Phase::Reading, Side::Downstream) | (Phase::Relaying(_), Side::Upstream) => true,
+            (Phase::Relaying(relay), Side::Downstream) => relay.is_uploading(),
+            _ => false,
+        }
+    }
+}
+
+/// What a client is told when somebody outside ends its exchange.
+fn termination(rejection: &Rejection) -> Problem {
+    if rejection.code.starts_with("auth.") {
+        return Problem::rejected(rejection);
+    }
+    let problem =
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, rejection.code, Arc::clone(&rejection.message));
+    problem.remedy(Arc::clone(&rejection.remedy))
+}
+
+const UNREACHABLE: Refusal = Refusal::bad_answer("upstream.unreachable", "the target can not be reached");
+
+const TOO_LARGE: Refusal = Refusal {
+    status: StatusCode::PAYLOAD_TOO_LARGE,
+    code: "http.body_limit",
+    detail: "the body is larger than the gateway forwards",
+};
+
+const OUT_OF_ORDER: Refusal = Refusal::bad("http.framing", "a part of a message came out of its order");

@@ -1,0 +1,107 @@
+//! The head of an answer: what of it the client sees.
+//!
+//! An answer is data, not an order: a redirect is passed on and never followed, a switch of protocols that nobody asked
+//! for is an error, and interim answers are dropped, because nothing in them was judged (threats A74, A78).
+
+use http::{
+    HeaderMap, HeaderName, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    response,
+};
+
+use crate::{headers::plain_number, refusal::Refusal, unit::Body};
+
+/// An answer's head.
+#[derive(Debug)]
+pub(super) enum Head {
+    /// 1xx: another one follows.
+    Interim,
+    /// What the client gets, and the length that the body must have, where it is known.
+    Final { parts: Box<response::Parts>, length: Option<u64> },
+}
+
+/// Reads the head of an answer.
+///
+/// # Errors
+///
+/// 502 `upstream.upgrade`, `upstream.status` or `upstream.framing`.
+pub(super) fn read(given: response::Parts, body: Body) -> Result<Head, Refusal> {
+    match given.status.as_u16() {
+        101 => {
+            return Err(Refusal::bad_answer(
+                "upstream.upgrade",
+                "the target switched protocols, and was not asked to",
+            ));
+        }
+        100..=199 => return Ok(Head::Interim),
+        200..=599 => {}
+        _ => return Err(Refusal::bad_answer("upstream.status", "the target's status is none of HTTP's")),
+    }
+    let length = length(&given, body)?;
+    // Made anew: what the wire noted beside the head (its version, its extensions) is about the other connection.
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    parts.status = given.status;
+    parts.headers = given.headers;
+    remove_hop_by_hop(&mut parts.headers);
+    Ok(Head::Final { parts: Box::new(parts), length })
+}
+
+/// How long the body is. A body that has no end of its own is refused: if it is over when the connection is, nobody can
+/// tell a whole answer from half of one.
+fn length(parts: &response::Parts, body: Body) -> Result<Option<u64>, Refusal> {
+    let refuse = |detail| Err(Refusal::bad_answer("upstream.framing", detail));
+    let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
+    let length = match (lengths.next(), lengths.next()) {
+        (_, Some(_)) => return refuse("the target's answer has two lengths"),
+        (Some(value), None) => match plain_number(value.as_bytes()) {
+            Some(length) => Some(length),
+            None => return refuse("the length of the target's answer is no number"),
+        },
+        (None, None) => None,
+    };
+    let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+    if chunked && length.is_some() {
+        return refuse("the target's answer has a length and a transfer coding");
+    }
+    let bodiless =
+        body == Body::None || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if !bodiless && !chunked && length.is_none() && parts.version < Version::HTTP_2 {
+        return refuse(
+            "the target's answer ends with its connection: it could be cut without anybody noticing",
+        );
+    }
+    Ok(length.filter(|_| !bodiless))
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named {
+        // Where the body ends is said by nothing else.
+        if name != CONTENT_LENGTH {
+            headers.remove(name);
+        }
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(*name);
+    }
+}
+
+/// RFC 9110 section 7.6.1, what is older, and what would lead a client around the gateway (`Alt-Svc`, RFC 7838).
+const HOP_BY_HOP: &[&str] = &[
+    "connection",
+    "proxy-connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "alt-svc",
+];

@@ -1,0 +1,253 @@
+//! What of a client's headers reaches the target.
+//!
+//! A header is one of five things, and which one is decided by its name *as the most careless server reads it*: CGI,
+//! WSGI and PHP turn every character that is no letter or digit into `_`, so `X_User`, `X-User` and `X.User` are one
+//! name there (threats A67). A header that is spelled differently and would be taken for one of the first four is refused.
+//!
+//! | kind | what becomes of it |
+//! | --- | --- |
+//! | credential | taken out: `Authorization`, `Proxy-Authorization`, the header that the operator chose for tokens |
+//! | identity | taken out: who the client is, by whom it came, where it wanted to go. Proxies add these, so does the gateway |
+//! | override | refused: they make another request of the one that was judged |
+//! | hop-by-hop, framing | taken out; the wire is the gateway's own |
+//! | everything else | sent, in its order; some only once |
+//!
+//! `Connection` can name further headers to take out (RFC 9110 section 7.6.1). A client could have the gateway take
+//! out what a target relies on, so a name there that is not hop-by-hop by itself is refused (threats A68).
+
+mod framing;
+mod names;
+
+use std::{collections::HashMap, sync::Arc};
+
+use gatewright_model::secret::Secret;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Version,
+    header::{AUTHORIZATION, COOKIE},
+};
+
+pub(crate) use self::framing::plain_number;
+use self::names::{Kind, NAMES, OVERRIDES, PREFIXES};
+use crate::refusal::Refusal;
+
+/// Headers at most, duplicates counted.
+pub const MOST: usize = 100;
+
+/// Names and values of all headers together at most, in bytes.
+pub const LARGEST: usize = 32 << 10;
+
+/// Which header carries the client's token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenHeader {
+    /// `Authorization: Bearer TOKEN` (RFC 6750 section 2.1).
+    Authorization,
+    /// `NAME: TOKEN`, for clients whose `Authorization` is not free. `Authorization` is taken out nevertheless.
+    Named(HeaderName),
+}
+
+/// What becomes of each header. Made once for each listener.
+#[derive(Debug)]
+pub struct HeaderRules {
+    token: TokenHeader,
+    kinds: HashMap<Box<str>, Kind>,
+}
+
+/// What is left of a client's headers.
+#[derive(Debug)]
+pub struct Kept {
+    /// What is sent.
+    pub headers: HeaderMap,
+    /// The same, for the event.
+    pub listed: Vec<(Arc<str>, Arc<str>)>,
+    /// What the client presented.
+    pub token: Presented,
+    /// The length that it declared for its body.
+    pub length: Option<u64>,
+}
+
+/// The credential of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Presented {
+    /// There is none.
+    Nothing,
+    /// There is one of another kind, or it is none.
+    Malformed,
+    /// A bearer token.
+    Bearer(Secret),
+}
+
+impl HeaderRules {
+    /// Rules for a listener. `own` are names that only the gateway may use: those that it adds itself, and those that
+    /// the operator wants to be sure of.
+    pub fn new(token: TokenHeader, own: impl IntoIterator<Item = HeaderName>) -> Self {
+        let mut kinds: HashMap<Box<str>, Kind> =
+            NAMES.iter().map(|(name, kind)| (Box::from(*name), *kind)).collect();
+        for name in own {
+            // What is more than an identity already stays that.
+            kinds.entry(plain(name.as_str()).into()).and_modify(Kind::reserve).or_insert(Kind::Identity);
+        }
+        if let TokenHeader::Named(name) = &token {
+            kinds.insert(plain(name.as_str()).into(), Kind::Credential);
+        }
+        Self { token, kinds }
+    }
+
+    /// Reads the headers of a request.
+    ///
+    /// # Errors
+    ///
+    /// 400 `http.header`, `http.hopbyhop`, `http.framing` or `http.h2`; 501 `http.upgrade`.
+    pub fn read(&self, headers: &HeaderMap, version: Version) -> Result<Kept, Refusal> {
+        if headers.len() > MOST {
+            return refuse("there are more than 100 headers");
+        }
+        let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if size > LARGEST {
+            return refuse("the headers are larger than 32 KiB");
+        }
+        framing::check_connection(headers, version)?;
+        let length = framing::length(headers, version)?;
+        let mut kept = Kept {
+            headers: HeaderMap::with_capacity(headers.len()),
+            listed: Vec::with_capacity(headers.len()),
+            token: self.token(headers)?,
+            length,
+        };
+        for name in headers.keys() {
+            self.keep(name, headers, version, &mut kept)?;
+        }
+        Ok(kept)
+    }
+
+    fn keep(
+        &self,
+        name: &HeaderName,
+        all: &HeaderMap,
+        version: Version,
+        kept: &mut Kept,
+    ) -> Result<(), Refusal> {
+        let kind = self.kind(name, all)?;
+        let mut count = 0;
+        for value in all.get_all(name) {
+            count += 1;
+            text(value)?;
+        }
+        match kind {
+            Kind::Override => {
+                return refuse(
+                    "a header would make another request of this one: say it in method and path",
+                );
+            }
+            Kind::Once | Kind::Credential if count > 1 => {
+                return refuse("a header that has one value is there more than once");
+            }
+            // RFC 9113 section 8.2.3: HTTP/2 splits a cookie, and who passes it to HTTP/1.1 joins it again.
+            Kind::Any if *name == COOKIE && count > 1 => {
+                if version < Version::HTTP_2 {
+                    return refuse("there is more than one Cookie header");
+                }
+                let whole: Vec<&str> =
+                    all.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+                let Ok(whole) = HeaderValue::from_str(&whole.join("; ")) else { return refuse(NOT_TEXT) };
+                kept.push(name, &whole)?;
+            }
+            Kind::Once | Kind::Any => {
+                for value in all.get_all(name) {
+                    kept.push(name, value)?;
+                }
+            }
+            Kind::Credential | Kind::Identity | Kind::Wire => {}
+        }
+        Ok(())
+    }
+
+    /// What a header is, by its name as a careless reader sees it.
+    fn kind(&self, name: &HeaderName, all: &HeaderMap) -> Result<Kind, Refusal> {
+        let spelled = name.as_str();
+        if is_plain(spelled) {
+            return Ok(self.kind_of(spelled));
+        }
+        let plain = plain(spelled);
+        let twin = || all.keys().any(|other| other != name && self::plain(other.as_str()) == plain);
+        if self.kind_of(&plain) != Kind::Any || plain == COOKIE.as_str() || twin() {
+            return refuse(
+                "a header's name could be taken for another one: write it with letters, digits and `-`",
+            );
+        }
+        Ok(Kind::Any)
+    }
+
+    fn kind_of(&self, plain: &str) -> Kind {
+        if let Some(kind) = self.kinds.get(plain) {
+            return *kind;
+        }
+        let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| plain.starts_with(prefix));
+        if begins(PREFIXES) {
+            Kind::Identity
+        } else if begins(OVERRIDES) {
+            Kind::Override
+        } else {
+            Kind::Any
+        }
+    }
+
+    fn token(&self, headers: &HeaderMap) -> Result<Presented, Refusal> {
+        let (name, bare) = match &self.token {
+            TokenHeader::Authorization => (&AUTHORIZATION, false),
+            TokenHeader::Named(name) => (name, true),
+        };
+        let Some(value) = headers.get(name) else { return Ok(Presented::Nothing) };
+        let value = text(value)?;
+        let token = if bare { Some(value) } else { bearer(value) };
+        Ok(match token {
+            Some(token) if is_token(token) => Presented::Bearer(Secret::new(token)),
+            _ => Presented::Malformed,
+        })
+    }
+}
+
+impl Kept {
+    fn push(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), Refusal> {
+        self.listed.push((Arc::from(name.as_str()), Arc::from(text(value)?)));
+        self.headers.append(name, value.clone());
+        Ok(())
+    }
+}
+
+/// A value that every reader reads alike: visible ASCII, blanks and tabs inside (RFC 9110 section 5.5 without `obs-text`).
+fn text(value: &HeaderValue) -> Result<&str, Refusal> {
+    let Ok(text) = value.to_str() else { return refuse(NOT_TEXT) };
+    if text.starts_with([' ', '\t']) || text.ends_with([' ', '\t']) {
+        return refuse("a header's value begins or ends with a blank");
+    }
+    Ok(text)
+}
+
+/// The token behind `Bearer`, whose case does not count (RFC 9110 section 11.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}
+
+/// `b64token` of RFC 6750 section 2.1.
+fn is_token(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    let good =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    !body.is_empty() && body.bytes().all(good)
+}
+
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// A name (in lower case already) as a reader sees it that knows letters and digits only.
+fn plain(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect()
+}
+
+fn refuse<T>(detail: &'static str) -> Result<T, Refusal> {
+    Err(Refusal::bad("http.header", detail))
+}
+
+const NOT_TEXT: &str = "a header's value has characters that are not visible ASCII";

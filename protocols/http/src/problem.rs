@@ -1,0 +1,167 @@
+//! What a client is told when there is no answer of the target: `application/problem+json` (RFC 9457).
+//!
+//! An agent reads `code`, `remedy` and `approval` and knows what to do next; a person reads `detail`. The type is
+//! `about:blank`, so the title is the status; `code` tells problems apart.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gatewright_model::{id::ApprovalId, permit::Denial, session::Rejection};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE},
+    response,
+};
+use serde::Serialize;
+
+use crate::refusal::Refusal;
+
+/// A problem, ready to be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    /// What went wrong, in a sentence.
+    detail: Arc<str>,
+    /// A stable code, like `http.path`.
+    code: Arc<str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    rule: Arc<str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    remedy: Arc<str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    request: Arc<str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<ApprovalId>,
+    /// A credential was presented, and it was not good.
+    #[serde(skip)]
+    rejected: bool,
+}
+
+impl Problem {
+    /// A problem with a status (400 to 599), a stable code and a sentence.
+    pub fn new(status: StatusCode, code: impl Into<Arc<str>>, detail: impl Into<Arc<str>>) -> Self {
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: code.into(),
+            rule: Arc::from(""),
+            remedy: Arc::from(""),
+            request: Arc::from(""),
+            approval: None,
+            rejected: false,
+        }
+    }
+
+    /// With what the client can do about it.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<Arc<str>>) -> Self {
+        self.remedy = remedy.into();
+        self
+    }
+
+    /// With the name under which the evidence knows the request.
+    #[must_use]
+    pub fn request(mut self, request: impl Into<Arc<str>>) -> Self {
+        self.request = request.into();
+        self
+    }
+
+    /// 401: no credential, or none that is a token.
+    pub fn unauthenticated(code: &'static str, detail: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, detail)
+            .remedy("send a token: `Authorization: Bearer TOKEN`")
+    }
+
+    /// 401: the credential was not good.
+    pub fn rejected(rejection: &Rejection) -> Self {
+        let problem = Self::new(StatusCode::UNAUTHORIZED, rejection.code, Arc::clone(&rejection.message));
+        Self { rejected: true, ..problem.remedy(Arc::clone(&rejection.remedy)) }
+    }
+
+    /// 403: a decision.
+    pub fn denied(denial: &Denial) -> Self {
+        let block = &denial.block;
+        Self {
+            rule: Arc::clone(&block.rule),
+            remedy: Arc::clone(&block.remedy),
+            approval: denial.approval.clone(),
+            ..Self::new(StatusCode::FORBIDDEN, Arc::clone(&block.code), Arc::clone(&block.reason))
+        }
+    }
+
+    /// The head and the body of the answer.
+    pub fn into_answer(self) -> (response::Parts, Bytes) {
+        // Strings and a number: serialising them does not fail.
+        let body = Bytes::from(serde_json::to_vec(&self).unwrap_or_default());
+        let (mut parts, ()) = http::Response::new(()).into_parts();
+        parts.status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = &mut parts.headers;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        // What was refused now may be allowed in a moment.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if parts.status == StatusCode::UNAUTHORIZED {
+            let challenge = if self.rejected { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        (parts, body)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.status, refusal.code, refusal.detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use gatewright_model::{decision::Block, id::EventId};
+
+    use super::*;
+
+    fn text(problem: Problem) -> String {
+        let (parts, body) = problem.into_answer();
+        let challenge = parts.headers.get(WWW_AUTHENTICATE).map(|value| format!("{value:?} "));
+        format!("{} {}{}", parts.status, challenge.unwrap_or_default(), String::from_utf8_lossy(&body))
+    }
+
+    #[test]
+    fn a_denial_says_why_and_what_to_do() {
+        let block = Block {
+            code: Arc::from("http.denied"),
+            rule: Arc::from("no-deletes/method"),
+            reason: Arc::from("says \"no\"\r\n\u{1b}[2J"),
+            remedy: Arc::from("ask"),
+        };
+        let approval = Some(ApprovalId::from_random([7; 10]));
+        let denial = Denial { event: EventId::FIRST, block, approval };
+        expect![[r#"403 Forbidden {"type":"about:blank","title":"Forbidden","status":403,"detail":"says \"no\"\r\n\u001b[2J","code":"http.denied","rule":"no-deletes/method","remedy":"ask","request":"s/1","approval":"0w3ge1r70w3ge1r7"}"#]]
+            .assert_eq(&text(Problem::denied(&denial).request("s/1")));
+    }
+
+    #[test]
+    fn a_challenge_tells_a_bad_token_from_none() {
+        let rejection = Rejection {
+            code: "auth.jwt_expired",
+            message: Arc::from("the token has expired"),
+            remedy: Arc::from("get a new one"),
+        };
+        assert!(text(Problem::rejected(&rejection)).contains(r#"Bearer error=\"invalid_token\""#));
+        let missing = text(Problem::unauthenticated("auth.missing", "there is no token"));
+        assert!(missing.starts_with("401 Unauthorized \"Bearer\" "), "{missing}");
+    }
+
+    #[test]
+    fn what_is_empty_is_left_out() {
+        let busy = Problem::new(StatusCode::TOO_MANY_REQUESTS, "gateway.busy", "too many requests at once");
+        expect![[r#"429 Too Many Requests {"type":"about:blank","title":"Too Many Requests","status":429,"detail":"too many requests at once","code":"gateway.busy"}"#]]
+            .assert_eq(&text(busy));
+    }
+}

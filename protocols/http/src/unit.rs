@@ -1,0 +1,36 @@
+//! What travels between the wire and an exchange: parts of two messages.
+//!
+//! The order on each side is: one head, then, where a body follows, `Data*`, perhaps `Trailers`, `End`. A head that
+//! says [`Body::None`] is the whole message.
+//!
+//! `End` is a statement: *this message is complete*. The driver hands one in only when the wire proved it (the last
+//! chunk, the declared length, `END_STREAM`), and sends a clean end only where it was given one. A side that is
+//! closed without it is a message that was cut, and its peer must see that: a connection that is closed without the
+//! last chunk, a stream that is reset (threats A74, fault F2).
+
+use bytes::Bytes;
+use http::{HeaderMap, request, response};
+
+/// A part of a message. See the module's documentation for their order.
+#[derive(Debug)]
+pub enum Unit {
+    /// The head of the request.
+    Request(Box<request::Parts>, Body),
+    /// The head of an answer, interim ones (1xx) included.
+    Response(Box<response::Parts>, Body),
+    /// A piece of the body, as it was sent or is to be sent: content coding included, transfer coding not.
+    Data(Bytes),
+    /// The trailer section. None is forwarded, in either direction (threats A74).
+    Trailers(HeaderMap),
+    /// The body is complete.
+    End,
+}
+
+/// Does anything follow a head?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// Nothing: the head is the message.
+    None,
+    /// Pieces, and an end.
+    Follows,
+}

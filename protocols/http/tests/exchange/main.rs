@@ -1,0 +1,12 @@
+//! Scripted exchanges, without a network.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a script that does what can not be done is a broken test"
+)]
+
+mod answers;
+mod attacks;
+mod life;
+mod stage;
