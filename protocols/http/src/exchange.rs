@@ -180,6 +180,7 @@ impl Exchange {
                 self.withhold(&phase, UNREACHABLE.code);
                 self.answer(UNREACHABLE.into());
             }
+            // Drain among them: an exchange ends by itself, and the driver begins no other one.
             (phase, _) => self.phase = phase,
         }
         Ok(())
@@ -192,21 +193,17 @@ impl Exchange {
             Ok(checked) => checked,
             Err(refusal) => return self.fail(refusal, Side::Downstream),
         };
-        match std::mem::replace(&mut checked.token, Presented::Nothing) {
-            Presented::Nothing => {
-                self.answer(Problem::unauthenticated("auth.missing", "the request carries no token"));
-            }
-            Presented::Malformed => {
-                self.answer(Problem::unauthenticated(
-                    "auth.malformed",
-                    "the credential is no bearer token",
-                ));
-            }
+        let (code, detail) = match std::mem::replace(&mut checked.token, Presented::Nothing) {
             Presented::Bearer(token) => {
                 self.phase = Phase::Proving(Box::new(checked));
                 self.outputs.push_back(Output::Authenticate(Credential::Bearer(token)));
+                return Ok(());
             }
-        }
+            Presented::Nothing => ("auth.missing", "the request carries no token"),
+            Presented::Malformed => ("auth.malformed", "the credential is no bearer token"),
+        };
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, code, detail);
+        self.answer(problem.remedy(self.shared.rules.how()));
         Ok(())
     }
 

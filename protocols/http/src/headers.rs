@@ -10,7 +10,7 @@
 //! | identity | taken out: who the client is, by whom it came, where it wanted to go. Proxies add these, so does the gateway |
 //! | override | refused: they make another request of the one that was judged |
 //! | hop-by-hop, framing | taken out; the wire is the gateway's own |
-//! | everything else | sent, in its order; some only once |
+//! | everything else | sent, in its order; where there are several lines, as one; some only once |
 //!
 //! `Connection` can name further headers to take out (RFC 9110 section 7.6.1). A client could have the gateway take
 //! out what a target relies on, so a name there that is not hop-by-hop by itself is refused (threats A68).
@@ -92,6 +92,14 @@ impl HeaderRules {
         Self { token, kinds }
     }
 
+    /// How a client presents its token.
+    pub(crate) fn how(&self) -> String {
+        match &self.token {
+            TokenHeader::Authorization => "send a token: `Authorization: Bearer TOKEN`".to_owned(),
+            TokenHeader::Named(name) => format!("send a token: `{name}: TOKEN`"),
+        }
+    }
+
     /// Reads the headers of a request.
     ///
     /// # Errors
@@ -141,16 +149,10 @@ impl HeaderRules {
             Kind::Once | Kind::Credential if count > 1 => {
                 return refuse("a header that has one value is there more than once");
             }
-            // RFC 9113 section 8.2.3: HTTP/2 splits a cookie, and who passes it to HTTP/1.1 joins it again.
-            Kind::Any if *name == COOKIE && count > 1 => {
-                if version < Version::HTTP_2 {
-                    return refuse("there is more than one Cookie header");
-                }
-                let whole: Vec<&str> =
-                    all.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-                let Ok(whole) = HeaderValue::from_str(&whole.join("; ")) else { return refuse(NOT_TEXT) };
-                kept.push(name, &whole)?;
+            Kind::Any if *name == COOKIE && count > 1 && version < Version::HTTP_2 => {
+                return refuse("there is more than one Cookie header");
             }
+            Kind::Any if count > 1 => kept.push(name, &joined(name, all)?)?,
             Kind::Once | Kind::Any => {
                 for value in all.get_all(name) {
                     kept.push(name, value)?;
@@ -212,6 +214,15 @@ impl Kept {
         self.headers.append(name, value.clone());
         Ok(())
     }
+}
+
+/// Several lines of one header as one (RFC 9110 section 5.3), so that no server takes the first where another takes the
+/// last. HTTP/2 splits cookies, and whoever passes them on joins them again (RFC 9113 section 8.2.3).
+fn joined(name: &HeaderName, all: &HeaderMap) -> Result<HeaderValue, Refusal> {
+    let lines = all.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    let whole = lines.join(if *name == COOKIE { "; " } else { ", " });
+    HeaderValue::try_from(whole).or_else(|_| refuse(NOT_TEXT))
 }
 
 /// A value that every reader reads alike: visible ASCII, blanks and tabs inside (RFC 9110 section 5.5 without `obs-text`).

@@ -71,12 +71,6 @@ impl Problem {
         self
     }
 
-    /// 401: no credential, or none that is a token.
-    pub fn unauthenticated(code: &'static str, detail: &'static str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, code, detail)
-            .remedy("send a token: `Authorization: Bearer TOKEN`")
-    }
-
     /// 401: the credential was not good.
     pub fn rejected(rejection: &Rejection) -> Self {
         let problem = Self::new(StatusCode::UNAUTHORIZED, rejection.code, Arc::clone(&rejection.message));
@@ -154,7 +148,7 @@ mod tests {
             remedy: Arc::from("get a new one"),
         };
         assert!(text(Problem::rejected(&rejection)).contains(r#"Bearer error=\"invalid_token\""#));
-        let missing = text(Problem::unauthenticated("auth.missing", "there is no token"));
+        let missing = text(Problem::new(StatusCode::UNAUTHORIZED, "auth.missing", "there is no token"));
         assert!(missing.starts_with("401 Unauthorized \"Bearer\" "), "{missing}");
     }
 

@@ -8,11 +8,12 @@
 //! closed without it is a message that was cut, and its peer must see that: a connection that is closed without the
 //! last chunk, a stream that is reset (threats A74, fault F2).
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{HeaderMap, request, response};
 
 /// A part of a message. See the module's documentation for their order.
-#[derive(Debug)]
 pub enum Unit {
     /// The head of the request.
     Request(Box<request::Parts>, Body),
@@ -33,4 +34,36 @@ pub enum Body {
     None,
     /// Pieces, and an end.
     Follows,
+}
+
+/// Nothing of a head but its method or status, and of a body its size: a token stands in a head (promise P7).
+impl fmt::Debug for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(parts, body) => {
+                f.debug_tuple("Request").field(&parts.method).field(body).finish()
+            }
+            Self::Response(parts, body) => {
+                f.debug_tuple("Response").field(&parts.status).field(body).finish()
+            }
+            Self::Data(data) => f.debug_tuple("Data").field(&data.len()).finish(),
+            Self::Trailers(trailers) => f.debug_tuple("Trailers").field(&trailers.len()).finish(),
+            Self::End => f.write_str("End"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_shows_nothing_that_it_carries() {
+        let request =
+            http::Request::get("/x?key=hunter2").header("authorization", "Bearer hunter2").body(());
+        let (parts, ()) = request.unwrap().into_parts();
+        let shown = format!("{:?}", Unit::Request(Box::new(parts), Body::None));
+        assert_eq!(shown, "Request(GET, None)");
+        assert_eq!(format!("{:?}", Unit::Data(Bytes::from_static(b"hunter2"))), "Data(7)");
+    }
 }

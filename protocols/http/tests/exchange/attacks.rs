@@ -280,6 +280,15 @@ fn a067_values_and_numbers_that_readers_take_differently_are_refused() {
 }
 
 #[test]
+fn a067_several_lines_of_a_header_are_judged_and_sent_as_one() {
+    let sent = sent(&["x-role: reader", "accept: a", "X-Role: admin", "x-role: ", "x-none: ", "x-none: "]);
+    assert!(
+        sent.starts_with("GET /v1/items; x-role: reader, admin; accept: a; x-none: ; host: "),
+        "{sent}"
+    );
+}
+
+#[test]
 fn a067_cookies_that_http_2_has_split_are_joined() {
     let mut play = play();
     let headers = [HOST, "cookie: a=1", "cookie: b=2", "te: trailers"];
@@ -324,7 +333,7 @@ fn a069_what_is_judged_is_what_is_sent() {
     let pairs = request.headers.iter().map(|(name, value)| format!("; {name}: {value}"));
     let judged = format!("GET {}?{}{}; host", request.path, request.query_text, pairs.collect::<String>());
     assert!(play.sent[0].starts_with(&judged), "{judged}\n{}", play.sent[0]);
-    assert_eq!(judged, "GET /v1/a%20b?q=%22&q=2&Q=; accept: a; accept: b; x-one: 1; user-agent: u; host");
+    assert_eq!(judged, "GET /v1/a%20b?q=%22&q=2&Q=; accept: a, b; x-one: 1; user-agent: u; host");
 }
 
 #[test]

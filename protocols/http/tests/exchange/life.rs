@@ -201,6 +201,10 @@ fn a_token_may_come_in_another_header_and_authorization_stays_here_then_too() {
           to target: GET /open; x-more: 1; host: a
     "#]],
     );
+    let key = TokenHeader::Named(HeaderName::from_static("x-key"));
+    let mut none = Play::new(shared_with(key, Limits::default()));
+    none.client("GET /open HTTP/1.1\nhost: a\nauthorization: Bearer tok", Body::None);
+    assert!(none.transcript().contains("send a token: `x-key: TOKEN`"), "{}", none.transcript());
 }
 
 #[test]

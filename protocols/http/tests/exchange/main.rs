@@ -9,4 +9,5 @@
 mod answers;
 mod attacks;
 mod life;
+mod schedule;
 mod stage;
