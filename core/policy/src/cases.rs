@@ -1,5 +1,5 @@
-//! The cases of a document: SQL text in, expected decision out, run through the real analyser and the
-//! compiled module whenever the document is loaded.
+//! The cases of a document: a request in, expected decision out, run through the real reader of its protocol
+//! and the compiled module whenever the document is loaded.
 
 use std::{
     sync::Arc,
@@ -9,6 +9,7 @@ use std::{
 use gatewright_model::{
     decision::{Decision, Evaluation},
     event::{Event, SessionContext},
+    http::HttpBody,
     id::SessionId,
     principal::Principal,
 };
@@ -24,14 +25,50 @@ use crate::{
 
 /// The request of a document's test case, as its author wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CaseRequest {
+pub enum CaseRequest {
+    /// `sql = ...`
+    Sql(SqlCase),
+    /// `http = ...`
+    Http(HttpCase),
+}
+
+/// A statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlCase {
     /// The statement's text.
-    pub sql: String,
+    pub text: String,
     /// Values to bind: the case is then a Parse and an Execute, else a simple query.
     pub parameters: Option<Vec<String>>,
 }
 
-/// Turns a case's text into the events that a real client's messages would give.
+/// An HTTP request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpCase {
+    /// The method.
+    pub method: String,
+    /// Scheme, authority, path and query.
+    pub url: String,
+    /// Headers as they are sent to the target, in no order that counts.
+    pub headers: Vec<(String, String)>,
+    /// What is known of the body.
+    pub body: HttpBody,
+    /// The route that it takes: a document knows none of the configuration.
+    pub route: String,
+    /// What the route's pattern binds.
+    pub route_parameters: Vec<(String, String)>,
+}
+
+impl CaseRequest {
+    /// The protocol of the session in which it is asked.
+    const fn protocol(&self) -> &'static str {
+        match self {
+            Self::Sql(_) => "postgres",
+            Self::Http(_) => "http",
+        }
+    }
+}
+
+/// Turns a case's request into the events that a real client's messages would give.
 ///
 /// The proxy implements it with the protocol crates; this crate must not know a protocol.
 pub trait CaseReader: Send + Sync {
@@ -213,8 +250,7 @@ fn session(policy: &Policy, case: &Case) -> SessionContext {
     };
     SessionContext {
         id: SessionId::from_random([0; 16]),
-        // The only protocol whose requests a case can write.
-        protocol: "postgres",
+        protocol: case.request.protocol(),
         listener: name(&case.listener, &matching.listeners, "case"),
         target: name(&case.target, &matching.targets, "case"),
         account: case.account.as_deref().unwrap_or("case").into(),

@@ -23,6 +23,8 @@
 //! name = "delete without where is blocked"
 //! sql = "delete from people"
 //! parameters = ["7"]                   # optional: the statement is prepared and run with these
+//! # or, in place of these two:
+//! # http = { method = "DELETE", url = "https://api.example/people/7?x=1", headers = { accept = "application/json" }, body_length = 0 }
 //! principal = { subject = "alice", groups = ["analysts"], kind = "human", actors = [] }
 //! target = "crm-1"                     # optional, as are listener and account
 //! expect = "block"                     # allow | block | mask | escalate | no_match
@@ -33,6 +35,7 @@
 //! `protect` whose document lists the grade in `allow_grades` lifts that block where it matches: it says
 //! "I judge these too", and its module gets to see them, as does every other policy that matches.
 
+mod case;
 mod fields;
 mod parse;
 

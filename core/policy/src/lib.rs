@@ -40,7 +40,7 @@ mod swap;
 mod watch;
 
 pub use crate::{
-    cases::{CaseReader, CaseReport, CaseRequest},
+    cases::{CaseReader, CaseReport, CaseRequest, HttpCase, SqlCase},
     contract::{CONTRACT_DIGEST, CONTRACT_VERSION},
     document::{Expect, Isolation},
     host::{Host, HostError},

@@ -18,7 +18,7 @@ use gatewright_sql::{Analyser, AnalyserLimits};
 
 use crate::{
     admin::{self, AdminState, EvidenceStatus, ListenerStatus, Status, StatusProvider},
-    case_reader::SqlCaseReader,
+    case_reader::ProtocolCaseReader,
     config::Config,
     enforce::Enforcement,
     identity_fetch,
@@ -44,7 +44,7 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     report(&recovery);
     let analyser = Arc::new(Analyser::new(AnalyserLimits::default()));
     let host = Host::new(Limits::default())?;
-    let cases: Arc<dyn CaseReader> = Arc::new(SqlCaseReader::new(Arc::clone(&analyser)));
+    let cases: Arc<dyn CaseReader> = Arc::new(ProtocolCaseReader::new(Arc::clone(&analyser)));
     let set = load(&config.policies, &host, &*cases)?;
     let policies = Policies::new(set);
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));

@@ -92,6 +92,32 @@ impl<'t, 'i> Fields<'t, 'i> {
         }
     }
 
+    /// The value of a key that is a table of texts. A list of texts is that many pairs of the same name.
+    pub(super) fn pairs(
+        &mut self,
+        source: &mut Source,
+        key: &'static str,
+    ) -> Option<Vec<(String, String)>> {
+        let found = self.any(source, key)?;
+        let Some(table) = found.value.as_table() else {
+            return self.wrong(source, key, found.line, "a table of texts, like { name = \"value\" }");
+        };
+        let mut pairs = Vec::new();
+        for (name, value) in table {
+            let texts: Option<Vec<_>> = match value.get_ref() {
+                DeValue::String(text) => Some(vec![&**text]),
+                DeValue::Array(items) => items.iter().map(|item| item.get_ref().as_str()).collect(),
+                _ => None,
+            };
+            let Some(texts) = texts else {
+                let line = source.line(value.span().start);
+                return self.wrong(source, key, line, "texts in quotes as its values");
+            };
+            pairs.extend(texts.into_iter().map(|text| (name.get_ref().to_string(), text.to_owned())));
+        }
+        Some(pairs)
+    }
+
     pub(super) fn table(
         &mut self,
         source: &mut Source,
@@ -125,6 +151,11 @@ impl<'t, 'i> Fields<'t, 'i> {
     ) -> Option<Vec<T>> {
         let found = self.texts(source, key)?;
         Some(found.value.iter().filter_map(|text| one_of(source, key, found.line, text, words)).collect())
+    }
+
+    /// Is the key there, whatever its value?
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
     }
 
     fn know(&mut self, key: &'static str) {

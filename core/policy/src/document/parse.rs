@@ -7,15 +7,16 @@ use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Case, Document, Expect, Glob, Isolation, Matching,
+    Document, Glob, Isolation, Matching,
+    case::cases,
     fields::{Fields, Source},
 };
-use crate::{cases::CaseRequest, problem::LoadProblem};
+use crate::problem::LoadProblem;
 
 const MODES: [(&str, Mode); 2] = [("protect", Mode::Protect), ("monitor", Mode::Monitor)];
 const GRADES: [(&str, Grade); 2] = [("disputed", Grade::Disputed), ("opaque", Grade::Opaque)];
 const ISOLATIONS: [(&str, Isolation); 2] = [("session", Isolation::Session), ("event", Isolation::Event)];
-const KINDS: [(&str, PrincipalKind); 3] =
+pub(super) const KINDS: [(&str, PrincipalKind); 3] =
     [("human", PrincipalKind::Human), ("agent", PrincipalKind::Agent), ("service", PrincipalKind::Service)];
 
 /// Reads a document.
@@ -122,80 +123,6 @@ fn matching(source: &mut Source, mut fields: Fields) -> Matching {
     matching
 }
 
-fn cases(source: &mut Source, fields: &mut Fields) -> Vec<Case> {
-    let Some(found) = fields.any(source, "case") else { return Vec::new() };
-    let Some(items) = found.value.as_array() else {
-        source.report(found.line, "`case` has the wrong type", "write `[[case]]` before each case");
-        return Vec::new();
-    };
-    let mut cases = Vec::new();
-    for item in items {
-        let line = source.line(item.span().start);
-        match item.get_ref().as_table() {
-            Some(table) => cases.extend(case(source, Fields::new(table, "[[case]]: ", line))),
-            None => source.report(line, "`case` has the wrong type", "write `[[case]]` before each case"),
-        }
-    }
-    cases
-}
-
-fn case(source: &mut Source, mut fields: Fields) -> Option<Case> {
-    let words = Expect::ALL.map(|expect| (expect.as_str(), expect));
-    let name = fields.required_text(source, "name");
-    let sql = fields.required_text(source, "sql");
-    let parameters = fields.texts(source, "parameters").map(|found| found.value);
-    let principal =
-        fields.table(source, "principal", "principal: ").map(|fields| principal(source, fields));
-    let (subject, groups, kind, actors) = principal.unwrap_or_else(default_principal);
-    let listener = fields.text(source, "listener").map(|found| found.value);
-    let target = fields.text(source, "target").map(|found| found.value);
-    let account = fields.text(source, "account").map(|found| found.value);
-    let line = fields.line;
-    let expect = match fields.any(source, "expect") {
-        Some(_) => fields.word(source, "expect", &words),
-        None => {
-            source.report(line, "[[case]]: `expect` is missing", "add `expect = \"block\"`");
-            None
-        }
-    };
-    let rule = fields.text(source, "rule").map(|found| found.value);
-    fields.finish(source);
-    let request = CaseRequest { sql: sql?.value, parameters };
-    let (name, expect) = (name?.value, expect?);
-    Some(Case {
-        line,
-        name,
-        request,
-        subject,
-        groups,
-        kind,
-        actors,
-        listener,
-        target,
-        account,
-        expect,
-        rule,
-    })
-}
-
-type PrincipalFields = (String, Vec<String>, PrincipalKind, Vec<String>);
-
-fn principal(source: &mut Source, mut fields: Fields) -> PrincipalFields {
-    let (subject, groups, kind, actors) = default_principal();
-    let read = (
-        fields.text(source, "subject").map_or(subject, |found| found.value),
-        fields.texts(source, "groups").map_or(groups, |found| found.value),
-        fields.word(source, "kind", &KINDS).unwrap_or(kind),
-        fields.texts(source, "actors").map_or(actors, |found| found.value),
-    );
-    fields.finish(source);
-    read
-}
-
-fn default_principal() -> PrincipalFields {
-    ("case".to_owned(), Vec::new(), PrincipalKind::Human, Vec::new())
-}
-
 /// Settings as JSON. Times become text: JSON has none.
 fn json_table(table: &DeTable) -> Value {
     Value::Object(
@@ -271,7 +198,7 @@ mod tests {
                 p.toml:7: [match]: an empty `groups` fits nothing; write `groups = ["*"]` for any, or leave `groups` out
                 p.toml:8: `principal_kinds` can not be `robot`; use one of `human`, `agent`, `service`
                 p.toml:9: [match]: `user` is not a known key; use one of `listeners`, `targets`, `protocols`, `groups`, `principal_kinds`
-                p.toml:10: [[case]]: `sql` is missing; add `sql = "..."`
+                p.toml:10: [[case]]: the request is missing; add `sql = "..."` or `http = { method = "GET", url = "https://..." }`
                 p.toml:13: principal: `group` is not a known key; use one of `subject`, `groups`, `kind`, `actors`
                 p.toml:12: `expect` can not be `deny`; use one of `allow`, `block`, `mask`, `escalate`, `no_match`
                 p.toml:1: `nam` is not a known key; use one of `name`, `module`, `sha256`, `mode`, `allow_grades`, `isolation`, `match`, `settings`, `case`

@@ -16,6 +16,7 @@ use gatewright_model::{
     decision::{Decision, Evaluation},
     digest::Digest,
     event::{Event, Facet, SessionContext},
+    http::{HttpBody, HttpEvent, HttpRequest},
     id::{EventId, SessionId},
     principal::{Principal, PrincipalKind},
     sql::{Access, Analysis, Effects, Grade, Parameter, Relation, SqlEvent, SqlPhase, Statement},
@@ -158,16 +159,41 @@ pub fn query(text: &str) -> Arc<Event> {
     event_of(SqlPhase::Query, &analysis(text))
 }
 
+/// A request to `https://api.example` without query, headers and body.
+pub fn http(method: &str, path: &str) -> Arc<Event> {
+    http_event(head(method, path), HttpBody::Empty)
+}
+
+pub fn head(method: &str, path: &str) -> HttpRequest {
+    HttpRequest {
+        method: method.into(),
+        scheme: "https",
+        authority: "api.example".into(),
+        path: path.into(),
+        query: Vec::new(),
+        query_text: "".into(),
+        headers: Vec::new(),
+        route: "".into(),
+        route_parameters: Vec::new(),
+    }
+}
+
+pub fn http_event(request: HttpRequest, body: HttpBody) -> Arc<Event> {
+    let facet = Facet::Http(HttpEvent { request: Arc::new(request), body });
+    Arc::new(Event { id: EventId::FIRST, payload: Digest::new([7; 32]), facet })
+}
+
 /// Reads the statements above.
 pub struct Reader;
 
 impl CaseReader for Reader {
     fn read(&self, request: &CaseRequest) -> Result<Vec<Event>, String> {
+        let CaseRequest::Sql(sql) = request else { return Err("these tests have SQL only".to_owned()) };
         let event = |phase, parameters| {
-            let facet = Facet::Sql(SqlEvent { phase, analysis: analysis(&request.sql), parameters });
+            let facet = Facet::Sql(SqlEvent { phase, analysis: analysis(&sql.text), parameters });
             Event { id: EventId::FIRST, payload: Digest::new([7; 32]), facet }
         };
-        Ok(match &request.parameters {
+        Ok(match &sql.parameters {
             None => vec![event(SqlPhase::Query, Vec::new())],
             Some(texts) => {
                 let bound = texts.iter().map(|text| Parameter::Text(text.as_str().into())).collect();

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Answer, ConfigArgument, Failure, Terminal, count, policy};
 use crate::{
-    case_reader::SqlCaseReader,
+    case_reader::ProtocolCaseReader,
     config::{Config, Listener, TargetTls},
     keys::Keys,
     revocations,
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> Result<Answ
         }
     };
     let keys = Keys::check(&config.state).map_err(|error| error.to_string());
-    let set = PolicySet::load(&config.policies, &policy::host()?, &SqlCaseReader::default());
+    let set = PolicySet::load(&config.policies, &policy::host()?, &ProtocolCaseReader::default());
     let revoked =
         revocations::load(&config.state).map(|list| list.len()).map_err(|error| error.to_string());
     let good = keys.is_ok() && set.is_ok() && revoked.is_ok();

@@ -13,7 +13,7 @@ use gatewright_policy::{
 use serde_json::json;
 
 use super::{Answer, Failure, Terminal, count, terminal::visible};
-use crate::case_reader::SqlCaseReader;
+use crate::case_reader::ProtocolCaseReader;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -129,7 +129,7 @@ fn build(folder: &Path, terminal: &mut Terminal) -> Result<Answer, Failure> {
 }
 
 fn test(path: &Path, json: bool, terminal: &mut Terminal) -> Result<Answer, Failure> {
-    let reports = match author::test(path, &host()?, &SqlCaseReader::default()) {
+    let reports = match author::test(path, &host()?, &ProtocolCaseReader::default()) {
         Ok(reports) => reports,
         Err(problems) => {
             if json {
@@ -229,7 +229,7 @@ fn inspect(file: &Path, json: bool, terminal: &mut Terminal) -> Result<Answer, F
 }
 
 fn check(folder: &Path, json: bool, terminal: &mut Terminal) -> Result<Answer, Failure> {
-    match author::check(folder, &host()?, &SqlCaseReader::default()) {
+    match author::check(folder, &host()?, &ProtocolCaseReader::default()) {
         Ok(set) => {
             if json {
                 terminal.json(&set_json(&set))?;

@@ -1,0 +1,265 @@
+//! The cases of a document: what is sent, by whom, and what is expected of it.
+
+use gatewright_model::{http::HttpBody, principal::PrincipalKind};
+use toml::de::DeValue;
+
+use super::{
+    Case, Expect,
+    fields::{Fields, Source},
+    parse::KINDS,
+};
+use crate::cases::{CaseRequest, HttpCase, SqlCase};
+
+pub(super) fn cases(source: &mut Source, fields: &mut Fields) -> Vec<Case> {
+    let Some(found) = fields.any(source, "case") else { return Vec::new() };
+    let Some(items) = found.value.as_array() else {
+        source.report(found.line, "`case` has the wrong type", "write `[[case]]` before each case");
+        return Vec::new();
+    };
+    let mut cases = Vec::new();
+    for item in items {
+        let line = source.line(item.span().start);
+        match item.get_ref().as_table() {
+            Some(table) => cases.extend(case(source, Fields::new(table, "[[case]]: ", line))),
+            None => source.report(line, "`case` has the wrong type", "write `[[case]]` before each case"),
+        }
+    }
+    cases
+}
+
+fn case(source: &mut Source, mut fields: Fields) -> Option<Case> {
+    let words = Expect::ALL.map(|expect| (expect.as_str(), expect));
+    let name = fields.required_text(source, "name");
+    let request = request(source, &mut fields);
+    let principal =
+        fields.table(source, "principal", "principal: ").map(|fields| principal(source, fields));
+    let (subject, groups, kind, actors) = principal.unwrap_or_else(default_principal);
+    let listener = fields.text(source, "listener").map(|found| found.value);
+    let target = fields.text(source, "target").map(|found| found.value);
+    let account = fields.text(source, "account").map(|found| found.value);
+    let line = fields.line;
+    let expect = match fields.any(source, "expect") {
+        Some(_) => fields.word(source, "expect", &words),
+        None => {
+            source.report(line, "[[case]]: `expect` is missing", "add `expect = \"block\"`");
+            None
+        }
+    };
+    let rule = fields.text(source, "rule").map(|found| found.value);
+    fields.finish(source);
+    let (name, request, expect) = (name?.value, request?, expect?);
+    Some(Case {
+        line,
+        name,
+        request,
+        subject,
+        groups,
+        kind,
+        actors,
+        listener,
+        target,
+        account,
+        expect,
+        rule,
+    })
+}
+
+/// What the case sends: one key for each protocol, and one of them.
+fn request(source: &mut Source, fields: &mut Fields) -> Option<CaseRequest> {
+    let line = fields.line;
+    let sql = fields.text(source, "sql");
+    let parameters = fields.texts(source, "parameters");
+    let has_http = fields.any(source, "http").is_some();
+    let http = fields.table(source, "http", "http: ").and_then(|fields| http(source, fields));
+    match (sql, has_http) {
+        (Some(sql), false) => {
+            let parameters = parameters.map(|found| found.value);
+            Some(CaseRequest::Sql(SqlCase { text: sql.value, parameters }))
+        }
+        (None, true) => {
+            if let Some(found) = parameters {
+                source.report(
+                    found.line,
+                    "[[case]]: `parameters` belong to `sql`",
+                    "write the query into `url`",
+                );
+            }
+            http.map(CaseRequest::Http)
+        }
+        (Some(_), true) => {
+            source.report(line, "[[case]]: `sql` and `http` are two requests", "write two cases");
+            None
+        }
+        (None, false) => {
+            // A `sql` of the wrong type was reported as that.
+            if !fields.has("sql") {
+                let remedy = "add `sql = \"...\"` or `http = { method = \"GET\", url = \"https://...\" }`";
+                source.report(line, "[[case]]: the request is missing", remedy);
+            }
+            None
+        }
+    }
+}
+
+fn http(source: &mut Source, mut fields: Fields) -> Option<HttpCase> {
+    let method = fields.required_text(source, "method");
+    let url = fields.required_text(source, "url");
+    let headers = fields.pairs(source, "headers").unwrap_or_default();
+    let body = body(source, &mut fields);
+    let route = fields.text(source, "route").map(|found| found.value).unwrap_or_default();
+    let route_parameters = fields.pairs(source, "route_parameters").unwrap_or_default();
+    fields.finish(source);
+    Some(HttpCase { method: method?.value, url: url?.value, headers, body: body?, route, route_parameters })
+}
+
+fn body(source: &mut Source, fields: &mut Fields) -> Option<HttpBody> {
+    let Some(found) = fields.any(source, "body_length") else { return Some(HttpBody::Empty) };
+    let length = match found.value {
+        DeValue::String(text) if **text == *"unknown" => return Some(HttpBody::Streamed { length: None }),
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+        _ => None,
+    };
+    match length {
+        Some(0) => Some(HttpBody::Empty),
+        Some(length) => Some(HttpBody::Streamed { length: Some(length) }),
+        None => {
+            let remedy = "write the number of bytes, or \"unknown\" where the client does not say it";
+            source.report(found.line, "http: `body_length` is not a length", remedy);
+            None
+        }
+    }
+}
+
+type PrincipalFields = (String, Vec<String>, PrincipalKind, Vec<String>);
+
+fn principal(source: &mut Source, mut fields: Fields) -> PrincipalFields {
+    let (subject, groups, kind, actors) = default_principal();
+    let read = (
+        fields.text(source, "subject").map_or(subject, |found| found.value),
+        fields.texts(source, "groups").map_or(groups, |found| found.value),
+        fields.word(source, "kind", &KINDS).unwrap_or(kind),
+        fields.texts(source, "actors").map_or(actors, |found| found.value),
+    );
+    fields.finish(source);
+    read
+}
+
+fn default_principal() -> PrincipalFields {
+    ("case".to_owned(), Vec::new(), PrincipalKind::Human, Vec::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use expect_test::{Expect, expect};
+
+    use crate::document::parse;
+
+    #[track_caller]
+    fn check(case: &str, expected: Expect) {
+        let text = format!(
+            "name = \"a\"\nmodule = \"a.wasm\"\n[[case]]\nname = \"c\"\nexpect = \"allow\"\n{case}\n"
+        );
+        let read = match parse(Path::new("p.toml"), &text) {
+            Ok(document) => {
+                document.cases.iter().map(|case| format!("{:?}\n", case.request)).collect::<String>()
+            }
+            Err(problems) => problems.iter().map(|problem| format!("{problem}\n")).collect(),
+        };
+        expected.assert_eq(&read);
+    }
+
+    #[test]
+    fn a_request_is_one_of_the_protocols() {
+        check(
+            r#"sql = "select 1""#,
+            expect![[r#"
+            Sql(SqlCase { text: "select 1", parameters: None })
+        "#]],
+        );
+        check(
+            r#"http = { method = "GET", url = "https://api.example/" }"#,
+            expect![[r#"
+            Http(HttpCase { method: "GET", url: "https://api.example/", headers: [], body: Empty, route: "", route_parameters: [] })
+        "#]],
+        );
+        check(
+            r#"http = { method = "PUT", url = "https://api.example/", body_length = 0x10, headers = { a = ["1", "2"], b = "3" }, route = "people", route_parameters = { id = "7" } }"#,
+            expect![[r#"
+                Http(HttpCase { method: "PUT", url: "https://api.example/", headers: [("a", "1"), ("a", "2"), ("b", "3")], body: Streamed { length: Some(16) }, route: "people", route_parameters: [("id", "7")] })
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_length_is_a_number_or_unknown() {
+        check(
+            r#"http = { method = "PUT", url = "u", body_length = "unknown" }"#,
+            expect![[r#"
+            Http(HttpCase { method: "PUT", url: "u", headers: [], body: Streamed { length: None }, route: "", route_parameters: [] })
+        "#]],
+        );
+        check(
+            r#"http = { method = "PUT", url = "u", body_length = 0 }"#,
+            expect![[r#"
+            Http(HttpCase { method: "PUT", url: "u", headers: [], body: Empty, route: "", route_parameters: [] })
+        "#]],
+        );
+        check(
+            r#"http = { method = "PUT", url = "u", body_length = -1 }"#,
+            expect![[r#"
+            p.toml:6: http: `body_length` is not a length; write the number of bytes, or "unknown" where the client does not say it
+        "#]],
+        );
+        check(
+            r#"http = { method = "PUT", url = "u", body_length = "7" }"#,
+            expect![[r#"
+            p.toml:6: http: `body_length` is not a length; write the number of bytes, or "unknown" where the client does not say it
+        "#]],
+        );
+    }
+
+    #[test]
+    fn what_is_no_request_says_why() {
+        check(
+            "",
+            expect![[r#"
+            p.toml:3: [[case]]: the request is missing; add `sql = "..."` or `http = { method = "GET", url = "https://..." }`
+        "#]],
+        );
+        check(
+            "sql = 7",
+            expect![[r#"
+            p.toml:6: [[case]]: `sql` has the wrong type; write text in quotes
+        "#]],
+        );
+        check(
+            "http = \"GET /\"",
+            expect![[r#"
+            p.toml:6: [[case]]: `http` has the wrong type; write a table
+        "#]],
+        );
+        check(
+            "sql = \"select 1\"\nhttp = { method = \"GET\", url = \"u\" }",
+            expect![[r#"
+            p.toml:3: [[case]]: `sql` and `http` are two requests; write two cases
+        "#]],
+        );
+        check(
+            "parameters = [\"7\"]\nhttp = { method = \"GET\", url = \"u\" }",
+            expect![[r#"
+            p.toml:6: [[case]]: `parameters` belong to `sql`; write the query into `url`
+        "#]],
+        );
+        check(
+            r#"http = { methods = "GET", headers = { a = 7 } }"#,
+            expect![[r#"
+            p.toml:6: http: `method` is missing; add `method = "..."`
+            p.toml:6: http: `url` is missing; add `url = "..."`
+            p.toml:6: http: `headers` has the wrong type; write texts in quotes as its values
+            p.toml:6: http: `methods` is not a known key; use one of `method`, `url`, `headers`, `body_length`, `route`, `route_parameters`
+        "#]],
+        );
+    }
+}
