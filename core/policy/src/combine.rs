@@ -68,6 +68,11 @@ pub(crate) fn combine(event: &Event, set: SetVersion, answers: Vec<Answer>) -> E
                 reason: reason.into(),
                 remedy: remedy.into(),
             }),
+            Ok(Draft::Mask { columns, detectors }) if !can_mask(event) => {
+                let rules = columns.iter().map(|column| &column.rule);
+                let rule = rules.chain(detectors.iter().map(|detector| &detector.rule)).next();
+                blocks.push(unmaskable(policy, rule.map_or("", |rule| rule)));
+            }
             Ok(Draft::Mask { columns, detectors }) => masks.merge(MaskPlan {
                 columns: columns
                     .into_iter()
@@ -173,6 +178,25 @@ fn failed(policy: &Policy, failure: &Failure) -> Block {
 
 fn full_rule(policy: &Policy, rule: &str) -> Arc<str> {
     format!("{}/{rule}", policy.name).into()
+}
+
+/// Can the answer to it be masked? A mask that nobody applies would let through what a policy wants hidden.
+fn can_mask(event: &Event) -> bool {
+    match event.facet {
+        Facet::Sql(_) => true,
+        Facet::Http(_) => false,
+    }
+}
+
+fn unmaskable(policy: &Policy, rule: &str) -> Block {
+    Block {
+        code: "mask.unsupported".into(),
+        rule: full_rule(policy, rule),
+        reason:
+            "a policy wants parts of the answer hidden, which can not be done for requests of this kind"
+                .into(),
+        remedy: "ask the operator of the gateway for a policy that allows or blocks it".into(),
+    }
 }
 
 fn denied(event: &Event) -> &'static str {

@@ -9,6 +9,7 @@
 //! or none.
 
 mod event;
+mod http;
 mod manifest;
 mod sql;
 pub(crate) mod verdict;
@@ -25,15 +26,16 @@ use crate::guest::{Guest, Stop};
 /// The package that modules may import, and nothing else.
 pub(crate) const PACKAGE: &str = "gatewright:policy/";
 
-/// The interface that modules export.
-pub(crate) const MODULE: &str = "gatewright:policy/module@1.0.0";
+/// The interface that modules export. One that was built for an earlier 1.x exports it under that version, and
+/// wasmtime finds it there: names that differ in what semantic versioning calls compatible are one name.
+pub(crate) const MODULE: &str = "gatewright:policy/module@1.1.0";
 
 /// SHA-256 over the contract's WIT files in the order of their names, each as name, 0, contents, 0. Whoever changes the contract changes
 /// this, and writes into `plugin-sdk/wit/CHANGES.md` what it means for modules that exist.
-pub const CONTRACT_DIGEST: &str = "12d3da706a7610eeff61e04950a010b0636aa2f97a14a72acdb50825ea296479";
+pub const CONTRACT_DIGEST: &str = "fe3a77567fdfbd43656ec150a2786569bab870324ed95d77fdc573872def68a5";
 
 /// Version of the contract.
-pub const CONTRACT_VERSION: &str = "1.0.0";
+pub const CONTRACT_VERSION: &str = "1.1.0";
 
 pub(crate) use event::EventHandle;
 pub(crate) use manifest::ManifestHandle;
@@ -41,10 +43,11 @@ pub(crate) use verdict::VerdictHandle;
 
 /// Links the whole contract.
 pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    sql::link(&mut Interface::open(linker, "gatewright:policy/sql@1.0.0")?)?;
-    event::link(&mut Interface::open(linker, "gatewright:policy/event@1.0.0")?)?;
-    verdict::link(&mut Interface::open(linker, "gatewright:policy/verdict@1.0.0")?)?;
-    manifest::link(&mut Interface::open(linker, "gatewright:policy/manifest@1.0.0")?)
+    sql::link(&mut Interface::open(linker, "gatewright:policy/sql@1.1.0")?)?;
+    http::link(&mut Interface::open(linker, "gatewright:policy/http@1.1.0")?)?;
+    event::link(&mut Interface::open(linker, "gatewright:policy/event@1.1.0")?)?;
+    verdict::link(&mut Interface::open(linker, "gatewright:policy/verdict@1.1.0")?)?;
+    manifest::link(&mut Interface::open(linker, "gatewright:policy/manifest@1.1.0")?)
 }
 
 /// One interface of the contract under construction.
@@ -156,5 +159,12 @@ mod tests {
         }
         let changes = "the contract changed: update CONTRACT_DIGEST and plugin-sdk/wit/CHANGES.md";
         assert_eq!(hex::encode(hash.finalize()), CONTRACT_DIGEST, "{changes}");
+    }
+
+    #[test]
+    fn the_version_is_the_one_that_the_contract_says() {
+        let module = fs::read_to_string(wit().join("module.wit")).unwrap();
+        assert!(module.contains(&format!("package gatewright:policy@{CONTRACT_VERSION};")));
+        assert_eq!(MODULE, format!("{PACKAGE}module@{CONTRACT_VERSION}"));
     }
 }

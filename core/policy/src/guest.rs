@@ -11,6 +11,7 @@ use std::{
 
 use gatewright_model::{
     event::{Event, Facet, SessionContext},
+    http::HttpEvent,
     sql::{SqlEvent, Statement},
 };
 use wasmtime::ResourceLimiter;
@@ -129,6 +130,13 @@ impl Guest {
         match &self.event()?.facet {
             Facet::Sql(sql) => Ok(sql),
             Facet::Http(_) => Err(no_facet()),
+        }
+    }
+
+    pub(crate) fn http(&self) -> Result<&HttpEvent, Stop> {
+        match &self.event()?.facet {
+            Facet::Http(http) => Ok(http),
+            Facet::Sql(_) => Err(no_facet()),
         }
     }
 

@@ -1,9 +1,10 @@
 //! What a module says about itself, checked.
 
-use gatewright_model::sql::SqlPhase;
+use gatewright_model::{http::HttpEvent, sql::SqlPhase};
 
 /// The event kinds that this gateway has.
-const KINDS: [&str; 3] = [SqlPhase::Query.as_str(), SqlPhase::Parse.as_str(), SqlPhase::Execute.as_str()];
+const KINDS: [&str; 4] =
+    [SqlPhase::Query.as_str(), SqlPhase::Parse.as_str(), SqlPhase::Execute.as_str(), HttpEvent::KIND];
 
 /// A module's own description.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,5 +107,21 @@ mod tests {
         assert!(!covers("sql.query", "sql.query2"));
         assert!(!covers("*", "sql.query"), "a module asks for what it knows");
         assert!(!covers("s*", "sql.query"));
+    }
+
+    #[test]
+    fn every_kind_that_a_manifest_may_name_is_one_that_an_event_has() {
+        let manifest = |kind: &str| ManifestDraft {
+            name: "m".to_owned(),
+            version: "1".to_owned(),
+            kinds: vec![kind.to_owned()],
+            ..ManifestDraft::default()
+        };
+        for kind in ["sql.*", "http.*", "http.request"] {
+            assert!(manifest(kind).finish().is_ok(), "{kind}");
+        }
+        for kind in ["http", "http.", "http.response", "https.*", "ssh.*", "*"] {
+            assert!(manifest(kind).finish().is_err(), "{kind}");
+        }
     }
 }

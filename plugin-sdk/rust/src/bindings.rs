@@ -52,7 +52,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                    #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]sql"]
                         fn drop(_: i32);
@@ -85,7 +85,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.text"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -125,7 +125,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.normalised"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -165,7 +165,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.fingerprint"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -196,7 +196,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.has-effect"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -240,7 +240,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.touches"]
                             fn wit_import3(
@@ -288,7 +288,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.calls"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -317,7 +317,7 @@ pub mod gatewright {
                 pub fn statement_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.statement-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -351,7 +351,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.statement-kind"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -385,7 +385,7 @@ pub mod gatewright {
                 pub fn statement_effects(&self, statement: u32) -> u64 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.statement-effects"]
                             fn wit_import0(_: i32, _: i32) -> i64;
@@ -416,7 +416,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.has-where"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -453,7 +453,7 @@ pub mod gatewright {
                 pub fn relation_count(&self, statement: u32) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-count"]
                             fn wit_import0(_: i32, _: i32) -> i32;
@@ -493,7 +493,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-schema"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -563,7 +563,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-name"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -617,7 +617,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-access"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -655,7 +655,7 @@ pub mod gatewright {
                 pub fn column_count(&self, statement: u32) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.column-count"]
                             fn wit_import0(_: i32, _: i32) -> i32;
@@ -695,7 +695,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.column-relation"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -761,7 +761,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.column-name"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -799,7 +799,7 @@ pub mod gatewright {
                 pub fn function_count(&self, statement: u32) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-count"]
                             fn wit_import0(_: i32, _: i32) -> i32;
@@ -839,7 +839,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-schema"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -909,7 +909,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-name"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -963,7 +963,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-class"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -1001,7 +1001,7 @@ pub mod gatewright {
                 pub fn parameter_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.parameter-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -1034,7 +1034,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.parameter-kind"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1081,7 +1081,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.parameter-text"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1123,6 +1123,841 @@ pub mod gatewright {
                 }
             }
         }
+        /// HTTP.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod http {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            /// The head of a request, in the one form that is judged, shown to reviewers and sent. A request that two
+            /// readers could understand differently never gets here: the gateway answers it itself.
+            ///
+            /// The body is not here: it is streamed after the decision, and nothing is known of it but whether there is
+            /// one and how long its sender says it is.
+            ///
+            /// Parts are named by number, from 0. A number out of range traps.
+            #[derive(Debug)]
+            #[repr(transparent)]
+            pub struct Http {
+                handle: _rt::Resource<Http>,
+            }
+            impl Http {
+                #[doc(hidden)]
+                pub unsafe fn from_handle(handle: u32) -> Self {
+                    Self {
+                        handle: unsafe { _rt::Resource::from_handle(handle) },
+                    }
+                }
+                #[doc(hidden)]
+                pub fn take_handle(&self) -> u32 {
+                    _rt::Resource::take_handle(&self.handle)
+                }
+                #[doc(hidden)]
+                pub fn handle(&self) -> u32 {
+                    _rt::Resource::handle(&self.handle)
+                }
+            }
+            unsafe impl _rt::WasmResource for Http {
+                #[inline]
+                unsafe fn drop(_handle: u32) {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "[resource-drop]http"]
+                        fn drop(_: i32);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn drop(_: i32) {
+                        unreachable!()
+                    }
+                    unsafe {
+                        drop(_handle as i32);
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The method as it was sent: `GET`, `POST`. Case counts.
+                #[allow(async_fn_in_trait)]
+                pub fn method(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.method"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// `http` or `https`, as the client reached the gateway.
+                #[allow(async_fn_in_trait)]
+                pub fn scheme(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.scheme"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The host that the client named, in lower case, with its port where it named one: `api.example`,
+                /// `api.example:8443`.
+                #[allow(async_fn_in_trait)]
+                pub fn authority(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.authority"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The path, without the query. It starts with `/`, has no `.`, `..` or empty segments but for a `/` at
+                /// its end, and is percent-encoded only where it must be. Case counts.
+                #[allow(async_fn_in_trait)]
+                pub fn path(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.path"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Is the path this one, or below it? Segments are compared whole: `/api` holds `/api`, `/api/` and
+                /// `/api/x`, and not `/apix`. `/` holds everything.
+                ///
+                /// A prefix that no path can begin with is an invalid answer: one that does not start with `/`, that ends
+                /// with it (but for `/` itself), with an empty, `.` or `..` segment, with a query, or with a character
+                /// that has to be percent-encoded.
+                #[allow(async_fn_in_trait)]
+                pub fn path_under(&self, prefix: &str) -> bool {
+                    unsafe {
+                        let vec0 = prefix;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.path-under"]
+                            fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                        ) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import1(
+                            (self).handle() as i32,
+                            ptr0.cast_mut(),
+                            len0,
+                        );
+                        _rt::bool_lift(ret as u8)
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Name of the route in the gateway's configuration that the request took.
+                #[allow(async_fn_in_trait)]
+                pub fn route(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.route"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// What the route's pattern bound to this name.
+                #[allow(async_fn_in_trait)]
+                pub fn route_parameter(
+                    &self,
+                    name: &str,
+                ) -> ::core::option::Option<_rt::String> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 3 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 3
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = name;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.route-parameter"]
+                            fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import2(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import2((self).handle() as i32, ptr0.cast_mut(), len0, ptr1);
+                        let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                        let result7 = match l3 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l4 = *ptr1
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l5 = *ptr1
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len6 = l5;
+                                    let bytes6 = _rt::Vec::from_raw_parts(
+                                        l4.cast(),
+                                        len6,
+                                        len6,
+                                    );
+                                    _rt::string_lift(bytes6)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result7
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The first value of a parameter of the query, decoded. A target may read another one where there are
+                /// several: a rule that lets something through should look at all of them.
+                #[allow(async_fn_in_trait)]
+                pub fn query(&self, name: &str) -> ::core::option::Option<_rt::String> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 3 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 3
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = name;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.query"]
+                            fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import2(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import2((self).handle() as i32, ptr0.cast_mut(), len0, ptr1);
+                        let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                        let result7 = match l3 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l4 = *ptr1
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l5 = *ptr1
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len6 = l5;
+                                    let bytes6 = _rt::Vec::from_raw_parts(
+                                        l4.cast(),
+                                        len6,
+                                        len6,
+                                    );
+                                    _rt::string_lift(bytes6)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result7
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// How many parameters the query has.
+                #[allow(async_fn_in_trait)]
+                pub fn query_count(&self) -> u32 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.query-count"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        ret as u32
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The name of a parameter, decoded.
+                #[allow(async_fn_in_trait)]
+                pub fn query_key(&self, index: u32) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.query-key"]
+                            fn wit_import1(_: i32, _: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, _rt::as_i32(&index), ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The value of a parameter, decoded. Empty where it has no `=`.
+                #[allow(async_fn_in_trait)]
+                pub fn query_value(&self, index: u32) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.query-value"]
+                            fn wit_import1(_: i32, _: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, _rt::as_i32(&index), ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The first value of a header, whatever the case of the name. There may be several, as with `query`. A
+                /// name that no header can have is an invalid answer.
+                ///
+                /// Headers are those that the target gets from the client: neither credentials nor what is between two
+                /// hops only, and nothing that the gateway adds.
+                #[allow(async_fn_in_trait)]
+                pub fn header(&self, name: &str) -> ::core::option::Option<_rt::String> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 3 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 3
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = name;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.header"]
+                            fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import2(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import2((self).handle() as i32, ptr0.cast_mut(), len0, ptr1);
+                        let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                        let result7 = match l3 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l4 = *ptr1
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l5 = *ptr1
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len6 = l5;
+                                    let bytes6 = _rt::Vec::from_raw_parts(
+                                        l4.cast(),
+                                        len6,
+                                        len6,
+                                    );
+                                    _rt::string_lift(bytes6)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result7
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// How many headers there are.
+                #[allow(async_fn_in_trait)]
+                pub fn header_count(&self) -> u32 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.header-count"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        ret as u32
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The name of a header, in lower case.
+                #[allow(async_fn_in_trait)]
+                pub fn header_name(&self, index: u32) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.header-name"]
+                            fn wit_import1(_: i32, _: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, _rt::as_i32(&index), ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The value of a header.
+                #[allow(async_fn_in_trait)]
+                pub fn header_value(&self, index: u32) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.header-value"]
+                            fn wit_import1(_: i32, _: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, _rt::as_i32(&index), ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The media type of the body, in lower case and without parameters: `application/json`. It is what the
+                /// client says.
+                #[allow(async_fn_in_trait)]
+                pub fn media_type(&self) -> ::core::option::Option<_rt::String> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 3 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 3
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.media-type"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result6 = match l2 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l3 = *ptr0
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l4 = *ptr0
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len5 = l4;
+                                    let bytes5 = _rt::Vec::from_raw_parts(
+                                        l3.cast(),
+                                        len5,
+                                        len5,
+                                    );
+                                    _rt::string_lift(bytes5)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result6
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Is there a body?
+                #[allow(async_fn_in_trait)]
+                pub fn has_body(&self) -> bool {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.has-body"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        _rt::bool_lift(ret as u8)
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The length of the body in bytes: 0 where there is none. None: there is one, and its sender does not say
+                /// how long it will be.
+                #[allow(async_fn_in_trait)]
+                pub fn body_length(&self) -> ::core::option::Option<u64> {
+                    unsafe {
+                        #[repr(align(8))]
+                        struct RetArea([::core::mem::MaybeUninit<u8>; 16]);
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 16],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.body-length"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result4 = match l2 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l3 = *ptr0.add(8).cast::<i64>();
+                                    l3 as u64
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result4
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Is the method one that asks for no change, as HTTP defines it (RFC 9110 section 9.2.1)? A target may
+                /// not keep to that.
+                #[allow(async_fn_in_trait)]
+                pub fn is_safe(&self) -> bool {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.is-safe"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        _rt::bool_lift(ret as u8)
+                    }
+                }
+            }
+        }
         /// What is judged, and who asks.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod event {
@@ -1131,6 +1966,7 @@ pub mod gatewright {
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
             pub type Sql = super::super::super::gatewright::policy::sql::Sql;
+            pub type Http = super::super::super::gatewright::policy::http::Http;
             /// One request. Its protocol's part is a facet: exactly one of the protocol getters gives a value, and
             /// a module that meets an event without a facet it knows should block.
             #[derive(Debug)]
@@ -1158,7 +1994,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                    #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]event"]
                         fn drop(_: i32);
@@ -1198,7 +2034,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                    #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]principal"]
                         fn drop(_: i32);
@@ -1238,7 +2074,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                    #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]session"]
                         fn drop(_: i32);
@@ -1254,7 +2090,7 @@ pub mod gatewright {
             }
             impl Event {
                 #[allow(unused_unsafe, clippy::all)]
-                /// What kind of request this is: `sql.query`, `sql.parse`, `sql.execute`.
+                /// What kind of request this is: `sql.query`, `sql.parse`, `sql.execute`, `http.request`.
                 #[allow(async_fn_in_trait)]
                 pub fn kind(&self) -> _rt::String {
                     unsafe {
@@ -1271,7 +2107,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.kind"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1313,7 +2149,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.grade"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1353,7 +2189,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.grade-reason"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1397,7 +2233,7 @@ pub mod gatewright {
                 pub fn now(&self) -> u64 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.now"]
                             fn wit_import0(_: i32) -> i64;
@@ -1418,7 +2254,7 @@ pub mod gatewright {
                 pub fn principal(&self) -> Principal {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.principal"]
                             fn wit_import0(_: i32) -> i32;
@@ -1439,7 +2275,7 @@ pub mod gatewright {
                 pub fn session(&self) -> Session {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.session"]
                             fn wit_import0(_: i32) -> i32;
@@ -1466,7 +2302,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.sql"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1483,6 +2319,47 @@ pub mod gatewright {
                                 let e = {
                                     let l3 = *ptr0.add(4).cast::<i32>();
                                     super::super::super::gatewright::policy::sql::Sql::from_handle(
+                                        l3 as u32,
+                                    )
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result4
+                    }
+                }
+            }
+            impl Event {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The HTTP facet. Since 1.1.0.
+                #[allow(async_fn_in_trait)]
+                pub fn http(&self) -> ::core::option::Option<Http> {
+                    unsafe {
+                        #[repr(align(4))]
+                        struct RetArea([::core::mem::MaybeUninit<u8>; 8]);
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 8],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]event.http"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result4 = match l2 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l3 = *ptr0.add(4).cast::<i32>();
+                                    super::super::super::gatewright::policy::http::Http::from_handle(
                                         l3 as u32,
                                     )
                                 };
@@ -1513,7 +2390,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.subject"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1553,7 +2430,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.issuer"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1593,7 +2470,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.kind"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1624,7 +2501,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.in-group"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -1653,7 +2530,7 @@ pub mod gatewright {
                 pub fn group_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.group-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -1686,7 +2563,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.group"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1714,7 +2591,7 @@ pub mod gatewright {
                 pub fn actor_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.actor-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -1747,7 +2624,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.actor"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1778,7 +2655,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.involves"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -1822,7 +2699,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.claim"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -1866,7 +2743,7 @@ pub mod gatewright {
             }
             impl Session {
                 #[allow(unused_unsafe, clippy::all)]
-                /// `postgres`.
+                /// `postgres`, `http`.
                 #[allow(async_fn_in_trait)]
                 pub fn protocol(&self) -> _rt::String {
                     unsafe {
@@ -1883,7 +2760,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.protocol"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1923,7 +2800,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.listener"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1963,7 +2840,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.target"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2003,7 +2880,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.account"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2049,7 +2926,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.attribute"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -2110,7 +2987,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.client-address"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2171,7 +3048,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/verdict@1.0.0")]
+                    #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]verdict"]
                         fn drop(_: i32);
@@ -2192,7 +3069,7 @@ pub mod gatewright {
                 pub fn allow() -> Verdict {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.allow"]
                             fn wit_import0() -> i32;
@@ -2222,7 +3099,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.block"]
                             fn wit_import3(
@@ -2259,12 +3136,13 @@ pub mod gatewright {
             }
             impl Verdict {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Forward it and hide parts of the answer: add at least one column or detector.
+                /// Forward it and hide parts of the answer: add at least one column or detector. The answer to an event
+                /// whose answer this gateway can not mask yet (`http.request`) is a block, `mask.unsupported`.
                 #[allow(async_fn_in_trait)]
                 pub fn mask() -> Verdict {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.mask"]
                             fn wit_import0() -> i32;
@@ -2291,7 +3169,7 @@ pub mod gatewright {
                         let ptr1 = vec1.as_ptr().cast::<u8>();
                         let len1 = vec1.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.escalate"]
                             fn wit_import2(
@@ -2350,7 +3228,7 @@ pub mod gatewright {
                         let ptr4 = vec4.as_ptr().cast::<u8>();
                         let len4 = vec4.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.add-column"]
                             fn wit_import5(
@@ -2420,7 +3298,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.add-detector"]
                             fn wit_import3(
@@ -2468,7 +3346,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.add-reviewers"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -2488,7 +3366,7 @@ pub mod gatewright {
                 pub fn set_quorum(&self, quorum: u32) -> () {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.set-quorum"]
                             fn wit_import0(_: i32, _: i32);
@@ -2508,7 +3386,7 @@ pub mod gatewright {
                 pub fn set_ttl(&self, seconds: u64) -> () {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.set-ttl"]
                             fn wit_import0(_: i32, _: i64);
@@ -2555,7 +3433,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/manifest@1.0.0")]
+                    #[link(wasm_import_module = "gatewright:policy/manifest@1.1.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]manifest"]
                         fn drop(_: i32);
@@ -2583,7 +3461,7 @@ pub mod gatewright {
                         let ptr1 = vec1.as_ptr().cast::<u8>();
                         let len1 = vec1.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[constructor]manifest"]
                             fn wit_import2(
@@ -2614,8 +3492,8 @@ pub mod gatewright {
             }
             impl Manifest {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Asks for events of this kind: `sql.query`, `sql.parse`, `sql.execute`, or all kinds of a
-                /// protocol: `sql.*`. A module that asks for nothing is refused, as is a kind that the host does
+                /// Asks for events of this kind: `sql.query`, `sql.parse`, `sql.execute`, `http.request`, or all kinds of
+                /// a protocol: `sql.*`, `http.*`. A module that asks for nothing is refused, as is a kind that the host does
                 /// not have.
                 #[allow(async_fn_in_trait)]
                 pub fn add_kind(&self, kind: &str) -> () {
@@ -2624,7 +3502,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]manifest.add-kind"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -2653,7 +3531,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]manifest.add-input"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -2677,7 +3555,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.0.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.1.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]manifest.set-settings-schema"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -2812,27 +3690,27 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[macro_export]
-                macro_rules! __export_gatewright_policy_module_1_0_0_cabi {
+                macro_rules! __export_gatewright_policy_module_1_1_0_cabi {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
-                        "gatewright:policy/module@1.0.0#describe")] unsafe extern "C" fn
+                        "gatewright:policy/module@1.1.0#describe")] unsafe extern "C" fn
                         export_describe() -> i32 { unsafe { $($path_to_types)*::
                         _export_describe_cabi::<$ty > () } } #[unsafe (export_name =
-                        "gatewright:policy/module@1.0.0#configure")] unsafe extern "C" fn
+                        "gatewright:policy/module@1.1.0#configure")] unsafe extern "C" fn
                         export_configure(arg0 : * mut u8, arg1 : usize,) -> * mut u8 {
                         unsafe { $($path_to_types)*:: _export_configure_cabi::<$ty >
                         (arg0, arg1) } } #[unsafe (export_name =
-                        "cabi_post_gatewright:policy/module@1.0.0#configure")] unsafe
+                        "cabi_post_gatewright:policy/module@1.1.0#configure")] unsafe
                         extern "C" fn _post_return_configure(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_configure::<$ty > (arg0) } }
                         #[unsafe (export_name =
-                        "gatewright:policy/module@1.0.0#evaluate")] unsafe extern "C" fn
+                        "gatewright:policy/module@1.1.0#evaluate")] unsafe extern "C" fn
                         export_evaluate(arg0 : i32,) -> i32 { unsafe {
                         $($path_to_types)*:: _export_evaluate_cabi::<$ty > (arg0) } } };
                     };
                 }
                 #[doc(hidden)]
-                pub use __export_gatewright_policy_module_1_0_0_cabi;
+                pub use __export_gatewright_policy_module_1_1_0_cabi;
                 #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
                 #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
                 struct _RetArea(
@@ -3076,16 +3954,16 @@ macro_rules! __export_policy_impl {
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
-        exports::gatewright::policy::module::__export_gatewright_policy_module_1_0_0_cabi!($ty
+        exports::gatewright::policy::module::__export_gatewright_policy_module_1_1_0_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::gatewright::policy::module);
         const _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe
         (link_section =
-        "component-type:wit-bindgen:0.63.0:gatewright:policy@1.0.0:policy:imports and exports")]
+        "component-type:wit-bindgen:0.63.0:gatewright:policy@1.1.0:policy:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3290] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4027] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xdd\x18\x01A\x02\x01\
-A\x0e\x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbe\x1e\x01A\x02\x01\
+A\x11\x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method\
 ]sql.text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.f\
 ingerprint\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.ha\
 s-effect\x01\x03\x01@\x04\x04self\x01\x06schemas\x08relations\x06accesss\0\x7f\x04\
@@ -3107,51 +3985,66 @@ self\x01\x09statementy\x08functiony\0\x0c\x04\0\x1b[method]sql.function-schema\x
 ction-name\x01\x12\x04\0\x1a[method]sql.function-class\x01\x12\x04\0\x1b[method]\
 sql.parameter-count\x01\x06\x01@\x02\x04self\x01\x09parametery\0s\x04\0\x1a[meth\
 od]sql.parameter-kind\x01\x13\x01@\x02\x04self\x01\x09parametery\0\x0c\x04\0\x1a\
-[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.0.0\x05\0\x02\
-\x03\0\0\x03sql\x01B2\x02\x03\x02\x01\x01\x04\0\x03sql\x03\0\0\x04\0\x05event\x03\
-\x01\x04\0\x09principal\x03\x01\x04\0\x07session\x03\x01\x01h\x02\x01@\x01\x04se\
-lf\x05\0s\x04\0\x12[method]event.kind\x01\x06\x04\0\x13[method]event.grade\x01\x06\
-\x01ks\x01@\x01\x04self\x05\0\x07\x04\0\x1a[method]event.grade-reason\x01\x08\x01\
-@\x01\x04self\x05\0w\x04\0\x11[method]event.now\x01\x09\x01i\x03\x01@\x01\x04sel\
-f\x05\0\x0a\x04\0\x17[method]event.principal\x01\x0b\x01i\x04\x01@\x01\x04self\x05\
-\0\x0c\x04\0\x15[method]event.session\x01\x0d\x01i\x01\x01k\x0e\x01@\x01\x04self\
-\x05\0\x0f\x04\0\x11[method]event.sql\x01\x10\x01h\x03\x01@\x01\x04self\x11\0s\x04\
-\0\x19[method]principal.subject\x01\x12\x04\0\x18[method]principal.issuer\x01\x12\
-\x04\0\x16[method]principal.kind\x01\x12\x01@\x02\x04self\x11\x05groups\0\x7f\x04\
-\0\x1a[method]principal.in-group\x01\x13\x01@\x01\x04self\x11\0y\x04\0\x1d[metho\
-d]principal.group-count\x01\x14\x01@\x02\x04self\x11\x05indexy\0s\x04\0\x17[meth\
-od]principal.group\x01\x15\x04\0\x1d[method]principal.actor-count\x01\x14\x04\0\x17\
-[method]principal.actor\x01\x15\x01@\x02\x04self\x11\x07subjects\0\x7f\x04\0\x1a\
-[method]principal.involves\x01\x16\x01@\x02\x04self\x11\x04names\0\x07\x04\0\x17\
-[method]principal.claim\x01\x17\x01h\x04\x01@\x01\x04self\x18\0s\x04\0\x18[metho\
-d]session.protocol\x01\x19\x04\0\x18[method]session.listener\x01\x19\x04\0\x16[m\
-ethod]session.target\x01\x19\x04\0\x17[method]session.account\x01\x19\x01@\x02\x04\
-self\x18\x04names\0\x07\x04\0\x19[method]session.attribute\x01\x1a\x04\0\x1e[met\
-hod]session.client-address\x01\x19\x03\0\x1dgatewright:policy/event@1.0.0\x05\x02\
-\x01B\x14\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\0\x01\x04\0\x15[static]verdict.\
-allow\x01\x02\x01@\x03\x04rules\x06reasons\x06remedys\0\x01\x04\0\x15[static]ver\
-dict.block\x01\x03\x04\0\x14[static]verdict.mask\x01\x02\x01@\x02\x04rules\x06re\
-asons\0\x01\x04\0\x18[static]verdict.escalate\x01\x04\x01h\0\x01@\x06\x04self\x05\
-\x06schemas\x08relations\x06columns\x06methods\x04rules\x01\0\x04\0\x1a[method]v\
-erdict.add-column\x01\x06\x01@\x04\x04self\x05\x08detectors\x06methods\x04rules\x01\
-\0\x04\0\x1c[method]verdict.add-detector\x01\x07\x01@\x02\x04self\x05\x05groups\x01\
-\0\x04\0\x1d[method]verdict.add-reviewers\x01\x08\x01@\x02\x04self\x05\x06quorum\
-y\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x09\x01@\x02\x04self\x05\x07seco\
-ndsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0a\x03\0\x1fgatewright:policy/v\
-erdict@1.0.0\x05\x03\x01B\x0b\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\
-\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\x02\x01h\0\x01@\x02\x04sel\
-f\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\x04\x01@\x02\x04self\
-\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\x05\x01@\x02\x04sel\
-f\x03\x06schemas\x01\0\x04\0$[method]manifest.set-settings-schema\x01\x06\x03\0\x20\
-gatewright:policy/manifest@1.0.0\x05\x04\x02\x03\0\x01\x05event\x02\x03\0\x02\x07\
-verdict\x02\x03\0\x03\x08manifest\x01B\x10\x02\x03\x02\x01\x05\x04\0\x05event\x03\
-\0\0\x02\x03\x02\x01\x06\x04\0\x07verdict\x03\0\x02\x02\x03\x02\x01\x07\x04\0\x08\
-manifest\x03\0\x04\x01i\x05\x01@\0\0\x06\x04\0\x08describe\x01\x07\x01j\0\x01s\x01\
-@\x01\x08settingss\0\x08\x04\0\x09configure\x01\x09\x01h\x01\x01i\x03\x01@\x01\x05\
-event\x0a\0\x0b\x04\0\x08evaluate\x01\x0c\x04\0\x1egatewright:policy/module@1.0.\
-0\x05\x08\x04\0\x1egatewright:policy/policy@1.0.0\x04\0\x0b\x0c\x01\0\x06policy\x03\
-\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
-bindgen-rust\x060.63.0";
+[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.1.0\x05\0\x01\
+B\x1f\x04\0\x04http\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x13[method]http\
+.method\x01\x02\x04\0\x13[method]http.scheme\x01\x02\x04\0\x16[method]http.autho\
+rity\x01\x02\x04\0\x11[method]http.path\x01\x02\x01@\x02\x04self\x01\x06prefixs\0\
+\x7f\x04\0\x17[method]http.path-under\x01\x03\x04\0\x12[method]http.route\x01\x02\
+\x01ks\x01@\x02\x04self\x01\x04names\0\x04\x04\0\x1c[method]http.route-parameter\
+\x01\x05\x04\0\x12[method]http.query\x01\x05\x01@\x01\x04self\x01\0y\x04\0\x18[m\
+ethod]http.query-count\x01\x06\x01@\x02\x04self\x01\x05indexy\0s\x04\0\x16[metho\
+d]http.query-key\x01\x07\x04\0\x18[method]http.query-value\x01\x07\x04\0\x13[met\
+hod]http.header\x01\x05\x04\0\x19[method]http.header-count\x01\x06\x04\0\x18[met\
+hod]http.header-name\x01\x07\x04\0\x19[method]http.header-value\x01\x07\x01@\x01\
+\x04self\x01\0\x04\x04\0\x17[method]http.media-type\x01\x08\x01@\x01\x04self\x01\
+\0\x7f\x04\0\x15[method]http.has-body\x01\x09\x01kw\x01@\x01\x04self\x01\0\x0a\x04\
+\0\x18[method]http.body-length\x01\x0b\x04\0\x14[method]http.is-safe\x01\x09\x03\
+\0\x1cgatewright:policy/http@1.1.0\x05\x01\x02\x03\0\0\x03sql\x02\x03\0\x01\x04h\
+ttp\x01B8\x02\x03\x02\x01\x02\x04\0\x03sql\x03\0\0\x02\x03\x02\x01\x03\x04\0\x04\
+http\x03\0\x02\x04\0\x05event\x03\x01\x04\0\x09principal\x03\x01\x04\0\x07sessio\
+n\x03\x01\x01h\x04\x01@\x01\x04self\x07\0s\x04\0\x12[method]event.kind\x01\x08\x04\
+\0\x13[method]event.grade\x01\x08\x01ks\x01@\x01\x04self\x07\0\x09\x04\0\x1a[met\
+hod]event.grade-reason\x01\x0a\x01@\x01\x04self\x07\0w\x04\0\x11[method]event.no\
+w\x01\x0b\x01i\x05\x01@\x01\x04self\x07\0\x0c\x04\0\x17[method]event.principal\x01\
+\x0d\x01i\x06\x01@\x01\x04self\x07\0\x0e\x04\0\x15[method]event.session\x01\x0f\x01\
+i\x01\x01k\x10\x01@\x01\x04self\x07\0\x11\x04\0\x11[method]event.sql\x01\x12\x01\
+i\x03\x01k\x13\x01@\x01\x04self\x07\0\x14\x04\0\x12[method]event.http\x01\x15\x01\
+h\x05\x01@\x01\x04self\x16\0s\x04\0\x19[method]principal.subject\x01\x17\x04\0\x18\
+[method]principal.issuer\x01\x17\x04\0\x16[method]principal.kind\x01\x17\x01@\x02\
+\x04self\x16\x05groups\0\x7f\x04\0\x1a[method]principal.in-group\x01\x18\x01@\x01\
+\x04self\x16\0y\x04\0\x1d[method]principal.group-count\x01\x19\x01@\x02\x04self\x16\
+\x05indexy\0s\x04\0\x17[method]principal.group\x01\x1a\x04\0\x1d[method]principa\
+l.actor-count\x01\x19\x04\0\x17[method]principal.actor\x01\x1a\x01@\x02\x04self\x16\
+\x07subjects\0\x7f\x04\0\x1a[method]principal.involves\x01\x1b\x01@\x02\x04self\x16\
+\x04names\0\x09\x04\0\x17[method]principal.claim\x01\x1c\x01h\x06\x01@\x01\x04se\
+lf\x1d\0s\x04\0\x18[method]session.protocol\x01\x1e\x04\0\x18[method]session.lis\
+tener\x01\x1e\x04\0\x16[method]session.target\x01\x1e\x04\0\x17[method]session.a\
+ccount\x01\x1e\x01@\x02\x04self\x1d\x04names\0\x09\x04\0\x19[method]session.attr\
+ibute\x01\x1f\x04\0\x1e[method]session.client-address\x01\x1e\x03\0\x1dgatewrigh\
+t:policy/event@1.1.0\x05\x04\x01B\x14\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\0\x01\
+\x04\0\x15[static]verdict.allow\x01\x02\x01@\x03\x04rules\x06reasons\x06remedys\0\
+\x01\x04\0\x15[static]verdict.block\x01\x03\x04\0\x14[static]verdict.mask\x01\x02\
+\x01@\x02\x04rules\x06reasons\0\x01\x04\0\x18[static]verdict.escalate\x01\x04\x01\
+h\0\x01@\x06\x04self\x05\x06schemas\x08relations\x06columns\x06methods\x04rules\x01\
+\0\x04\0\x1a[method]verdict.add-column\x01\x06\x01@\x04\x04self\x05\x08detectors\
+\x06methods\x04rules\x01\0\x04\0\x1c[method]verdict.add-detector\x01\x07\x01@\x02\
+\x04self\x05\x05groups\x01\0\x04\0\x1d[method]verdict.add-reviewers\x01\x08\x01@\
+\x02\x04self\x05\x06quorumy\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x09\x01\
+@\x02\x04self\x05\x07secondsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0a\x03\
+\0\x1fgatewright:policy/verdict@1.1.0\x05\x05\x01B\x0b\x04\0\x08manifest\x03\x01\
+\x01i\0\x01@\x02\x04names\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\x02\
+\x01h\0\x01@\x02\x04self\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\
+\x04\x01@\x02\x04self\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\
+\x05\x01@\x02\x04self\x03\x06schemas\x01\0\x04\0$[method]manifest.set-settings-s\
+chema\x01\x06\x03\0\x20gatewright:policy/manifest@1.1.0\x05\x06\x02\x03\0\x02\x05\
+event\x02\x03\0\x03\x07verdict\x02\x03\0\x04\x08manifest\x01B\x10\x02\x03\x02\x01\
+\x07\x04\0\x05event\x03\0\0\x02\x03\x02\x01\x08\x04\0\x07verdict\x03\0\x02\x02\x03\
+\x02\x01\x09\x04\0\x08manifest\x03\0\x04\x01i\x05\x01@\0\0\x06\x04\0\x08describe\
+\x01\x07\x01j\0\x01s\x01@\x01\x08settingss\0\x08\x04\0\x09configure\x01\x09\x01h\
+\x01\x01i\x03\x01@\x01\x05event\x0a\0\x0b\x04\0\x08evaluate\x01\x0c\x04\0\x1egat\
+ewright:policy/module@1.1.0\x05\x0a\x04\0\x1egatewright:policy/policy@1.1.0\x04\0\
+\x0b\x0c\x01\0\x06policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-\
+component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
         };
     };
 }
@@ -3160,13 +4053,13 @@ pub use __export_policy_impl as export;
 #[rustfmt::skip]
 #[cfg(target_arch = "wasm32")]
 #[unsafe(
-    link_section = "component-type:wit-bindgen:0.63.0:gatewright:policy@1.0.0:policy-with-all-of-its-exports-removed:encoded world"
+    link_section = "component-type:wit-bindgen:0.63.0:gatewright:policy@1.1.0:policy-with-all-of-its-exports-removed:encoded world"
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3142] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa9\x17\x01A\x02\x01\
-A\x09\x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3879] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8a\x1d\x01A\x02\x01\
+A\x0c\x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method\
 ]sql.text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.f\
 ingerprint\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.ha\
 s-effect\x01\x03\x01@\x04\x04self\x01\x06schemas\x08relations\x06accesss\0\x7f\x04\
@@ -3188,46 +4081,61 @@ self\x01\x09statementy\x08functiony\0\x0c\x04\0\x1b[method]sql.function-schema\x
 ction-name\x01\x12\x04\0\x1a[method]sql.function-class\x01\x12\x04\0\x1b[method]\
 sql.parameter-count\x01\x06\x01@\x02\x04self\x01\x09parametery\0s\x04\0\x1a[meth\
 od]sql.parameter-kind\x01\x13\x01@\x02\x04self\x01\x09parametery\0\x0c\x04\0\x1a\
-[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.0.0\x05\0\x02\
-\x03\0\0\x03sql\x01B2\x02\x03\x02\x01\x01\x04\0\x03sql\x03\0\0\x04\0\x05event\x03\
-\x01\x04\0\x09principal\x03\x01\x04\0\x07session\x03\x01\x01h\x02\x01@\x01\x04se\
-lf\x05\0s\x04\0\x12[method]event.kind\x01\x06\x04\0\x13[method]event.grade\x01\x06\
-\x01ks\x01@\x01\x04self\x05\0\x07\x04\0\x1a[method]event.grade-reason\x01\x08\x01\
-@\x01\x04self\x05\0w\x04\0\x11[method]event.now\x01\x09\x01i\x03\x01@\x01\x04sel\
-f\x05\0\x0a\x04\0\x17[method]event.principal\x01\x0b\x01i\x04\x01@\x01\x04self\x05\
-\0\x0c\x04\0\x15[method]event.session\x01\x0d\x01i\x01\x01k\x0e\x01@\x01\x04self\
-\x05\0\x0f\x04\0\x11[method]event.sql\x01\x10\x01h\x03\x01@\x01\x04self\x11\0s\x04\
-\0\x19[method]principal.subject\x01\x12\x04\0\x18[method]principal.issuer\x01\x12\
-\x04\0\x16[method]principal.kind\x01\x12\x01@\x02\x04self\x11\x05groups\0\x7f\x04\
-\0\x1a[method]principal.in-group\x01\x13\x01@\x01\x04self\x11\0y\x04\0\x1d[metho\
-d]principal.group-count\x01\x14\x01@\x02\x04self\x11\x05indexy\0s\x04\0\x17[meth\
-od]principal.group\x01\x15\x04\0\x1d[method]principal.actor-count\x01\x14\x04\0\x17\
-[method]principal.actor\x01\x15\x01@\x02\x04self\x11\x07subjects\0\x7f\x04\0\x1a\
-[method]principal.involves\x01\x16\x01@\x02\x04self\x11\x04names\0\x07\x04\0\x17\
-[method]principal.claim\x01\x17\x01h\x04\x01@\x01\x04self\x18\0s\x04\0\x18[metho\
-d]session.protocol\x01\x19\x04\0\x18[method]session.listener\x01\x19\x04\0\x16[m\
-ethod]session.target\x01\x19\x04\0\x17[method]session.account\x01\x19\x01@\x02\x04\
-self\x18\x04names\0\x07\x04\0\x19[method]session.attribute\x01\x1a\x04\0\x1e[met\
-hod]session.client-address\x01\x19\x03\0\x1dgatewright:policy/event@1.0.0\x05\x02\
-\x01B\x14\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\0\x01\x04\0\x15[static]verdict.\
-allow\x01\x02\x01@\x03\x04rules\x06reasons\x06remedys\0\x01\x04\0\x15[static]ver\
-dict.block\x01\x03\x04\0\x14[static]verdict.mask\x01\x02\x01@\x02\x04rules\x06re\
-asons\0\x01\x04\0\x18[static]verdict.escalate\x01\x04\x01h\0\x01@\x06\x04self\x05\
-\x06schemas\x08relations\x06columns\x06methods\x04rules\x01\0\x04\0\x1a[method]v\
-erdict.add-column\x01\x06\x01@\x04\x04self\x05\x08detectors\x06methods\x04rules\x01\
-\0\x04\0\x1c[method]verdict.add-detector\x01\x07\x01@\x02\x04self\x05\x05groups\x01\
-\0\x04\0\x1d[method]verdict.add-reviewers\x01\x08\x01@\x02\x04self\x05\x06quorum\
-y\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x09\x01@\x02\x04self\x05\x07seco\
-ndsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0a\x03\0\x1fgatewright:policy/v\
-erdict@1.0.0\x05\x03\x01B\x0b\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\
-\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\x02\x01h\0\x01@\x02\x04sel\
-f\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\x04\x01@\x02\x04self\
-\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\x05\x01@\x02\x04sel\
-f\x03\x06schemas\x01\0\x04\0$[method]manifest.set-settings-schema\x01\x06\x03\0\x20\
-gatewright:policy/manifest@1.0.0\x05\x04\x04\0>gatewright:policy/policy-with-all\
--of-its-exports-removed@1.0.0\x04\0\x0b,\x01\0&policy-with-all-of-its-exports-re\
-moved\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.\
-0\x10wit-bindgen-rust\x060.63.0";
+[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.1.0\x05\0\x01\
+B\x1f\x04\0\x04http\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x13[method]http\
+.method\x01\x02\x04\0\x13[method]http.scheme\x01\x02\x04\0\x16[method]http.autho\
+rity\x01\x02\x04\0\x11[method]http.path\x01\x02\x01@\x02\x04self\x01\x06prefixs\0\
+\x7f\x04\0\x17[method]http.path-under\x01\x03\x04\0\x12[method]http.route\x01\x02\
+\x01ks\x01@\x02\x04self\x01\x04names\0\x04\x04\0\x1c[method]http.route-parameter\
+\x01\x05\x04\0\x12[method]http.query\x01\x05\x01@\x01\x04self\x01\0y\x04\0\x18[m\
+ethod]http.query-count\x01\x06\x01@\x02\x04self\x01\x05indexy\0s\x04\0\x16[metho\
+d]http.query-key\x01\x07\x04\0\x18[method]http.query-value\x01\x07\x04\0\x13[met\
+hod]http.header\x01\x05\x04\0\x19[method]http.header-count\x01\x06\x04\0\x18[met\
+hod]http.header-name\x01\x07\x04\0\x19[method]http.header-value\x01\x07\x01@\x01\
+\x04self\x01\0\x04\x04\0\x17[method]http.media-type\x01\x08\x01@\x01\x04self\x01\
+\0\x7f\x04\0\x15[method]http.has-body\x01\x09\x01kw\x01@\x01\x04self\x01\0\x0a\x04\
+\0\x18[method]http.body-length\x01\x0b\x04\0\x14[method]http.is-safe\x01\x09\x03\
+\0\x1cgatewright:policy/http@1.1.0\x05\x01\x02\x03\0\0\x03sql\x02\x03\0\x01\x04h\
+ttp\x01B8\x02\x03\x02\x01\x02\x04\0\x03sql\x03\0\0\x02\x03\x02\x01\x03\x04\0\x04\
+http\x03\0\x02\x04\0\x05event\x03\x01\x04\0\x09principal\x03\x01\x04\0\x07sessio\
+n\x03\x01\x01h\x04\x01@\x01\x04self\x07\0s\x04\0\x12[method]event.kind\x01\x08\x04\
+\0\x13[method]event.grade\x01\x08\x01ks\x01@\x01\x04self\x07\0\x09\x04\0\x1a[met\
+hod]event.grade-reason\x01\x0a\x01@\x01\x04self\x07\0w\x04\0\x11[method]event.no\
+w\x01\x0b\x01i\x05\x01@\x01\x04self\x07\0\x0c\x04\0\x17[method]event.principal\x01\
+\x0d\x01i\x06\x01@\x01\x04self\x07\0\x0e\x04\0\x15[method]event.session\x01\x0f\x01\
+i\x01\x01k\x10\x01@\x01\x04self\x07\0\x11\x04\0\x11[method]event.sql\x01\x12\x01\
+i\x03\x01k\x13\x01@\x01\x04self\x07\0\x14\x04\0\x12[method]event.http\x01\x15\x01\
+h\x05\x01@\x01\x04self\x16\0s\x04\0\x19[method]principal.subject\x01\x17\x04\0\x18\
+[method]principal.issuer\x01\x17\x04\0\x16[method]principal.kind\x01\x17\x01@\x02\
+\x04self\x16\x05groups\0\x7f\x04\0\x1a[method]principal.in-group\x01\x18\x01@\x01\
+\x04self\x16\0y\x04\0\x1d[method]principal.group-count\x01\x19\x01@\x02\x04self\x16\
+\x05indexy\0s\x04\0\x17[method]principal.group\x01\x1a\x04\0\x1d[method]principa\
+l.actor-count\x01\x19\x04\0\x17[method]principal.actor\x01\x1a\x01@\x02\x04self\x16\
+\x07subjects\0\x7f\x04\0\x1a[method]principal.involves\x01\x1b\x01@\x02\x04self\x16\
+\x04names\0\x09\x04\0\x17[method]principal.claim\x01\x1c\x01h\x06\x01@\x01\x04se\
+lf\x1d\0s\x04\0\x18[method]session.protocol\x01\x1e\x04\0\x18[method]session.lis\
+tener\x01\x1e\x04\0\x16[method]session.target\x01\x1e\x04\0\x17[method]session.a\
+ccount\x01\x1e\x01@\x02\x04self\x1d\x04names\0\x09\x04\0\x19[method]session.attr\
+ibute\x01\x1f\x04\0\x1e[method]session.client-address\x01\x1e\x03\0\x1dgatewrigh\
+t:policy/event@1.1.0\x05\x04\x01B\x14\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\0\x01\
+\x04\0\x15[static]verdict.allow\x01\x02\x01@\x03\x04rules\x06reasons\x06remedys\0\
+\x01\x04\0\x15[static]verdict.block\x01\x03\x04\0\x14[static]verdict.mask\x01\x02\
+\x01@\x02\x04rules\x06reasons\0\x01\x04\0\x18[static]verdict.escalate\x01\x04\x01\
+h\0\x01@\x06\x04self\x05\x06schemas\x08relations\x06columns\x06methods\x04rules\x01\
+\0\x04\0\x1a[method]verdict.add-column\x01\x06\x01@\x04\x04self\x05\x08detectors\
+\x06methods\x04rules\x01\0\x04\0\x1c[method]verdict.add-detector\x01\x07\x01@\x02\
+\x04self\x05\x05groups\x01\0\x04\0\x1d[method]verdict.add-reviewers\x01\x08\x01@\
+\x02\x04self\x05\x06quorumy\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x09\x01\
+@\x02\x04self\x05\x07secondsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0a\x03\
+\0\x1fgatewright:policy/verdict@1.1.0\x05\x05\x01B\x0b\x04\0\x08manifest\x03\x01\
+\x01i\0\x01@\x02\x04names\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\x02\
+\x01h\0\x01@\x02\x04self\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\
+\x04\x01@\x02\x04self\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\
+\x05\x01@\x02\x04self\x03\x06schemas\x01\0\x04\0$[method]manifest.set-settings-s\
+chema\x01\x06\x03\0\x20gatewright:policy/manifest@1.1.0\x05\x06\x04\0>gatewright\
+:policy/policy-with-all-of-its-exports-removed@1.1.0\x04\0\x0b,\x01\0&policy-wit\
+h-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
+wit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
+    http::Http,
     raw,
     sql::Sql,
     words::{Grade, PrincipalKind},
@@ -17,7 +18,7 @@ impl<'a> Event<'a> {
         Self(raw)
     }
 
-    /// What kind of request this is: `sql.query`, `sql.parse`, `sql.execute`.
+    /// What kind of request this is: `sql.query`, `sql.parse`, `sql.execute`, `http.request`.
     pub fn kind(&self) -> String {
         self.0.kind()
     }
@@ -50,6 +51,11 @@ impl<'a> Event<'a> {
     /// The SQL facet.
     pub fn sql(&self) -> Option<Sql> {
         self.0.sql().map(Sql::new)
+    }
+
+    /// The HTTP facet.
+    pub fn http(&self) -> Option<Http> {
+        self.0.http().map(Http::new)
     }
 }
 
@@ -119,7 +125,7 @@ impl fmt::Debug for Principal {
 pub struct Session(raw::Session);
 
 impl Session {
-    /// `postgres`.
+    /// `postgres`, `http`.
     pub fn protocol(&self) -> String {
         self.0.protocol()
     }

@@ -49,6 +49,7 @@ mod event;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod host;
+pub mod http;
 pub mod settings;
 mod sql;
 #[cfg(not(target_family = "wasm"))]
@@ -62,6 +63,7 @@ mod words;
 pub mod raw {
     pub use crate::bindings::gatewright::policy::{
         event::{Event, Principal, Session},
+        http::Http,
         sql::Sql,
     };
 }
@@ -71,6 +73,7 @@ pub use testkit::raw;
 
 pub use crate::{
     event::{Event, Principal, Session},
+    http::{Body, Http},
     sql::{Column, Function, Parameter, Relation, Sql, Statement},
     verdict::{Block, ColumnMask, DetectorMask, Escalation, Mask, Method, Text, Verdict},
     words::{Access, Detector, Effect, Effects, FunctionClass, Grade, PrincipalKind},
@@ -79,7 +82,7 @@ pub use crate::{
 /// Exports a policy. Once in a crate.
 ///
 /// - `name`: the module's name: lower-case letters, digits and `-`. Its version is the crate's.
-/// - `kinds`: the event kinds it judges: `"sql.query"`, or `"sql.*"` for all of a protocol.
+/// - `kinds`: the event kinds it judges: `"sql.query"`, `"http.request"`, or `"sql.*"` for all of a protocol.
 /// - `inputs`: what its answers depend on beyond session, statement and settings: `"parameters"`,
 ///   `"clock"`. May be left out. The gateway never reuses an answer that depends on any.
 /// - `settings`: the type of its settings, see [`settings::Settings`].

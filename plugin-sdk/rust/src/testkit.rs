@@ -17,6 +17,11 @@
 //! There is no SQL parser here: the builder says what the gateway's analyser would. Cases that start from
 //! SQL text belong into the policy's document, where `gatewright policy test` runs them through the
 //! gateway's own analyser and the compiled module.
+//!
+//! An HTTP request is [`EventBuilder::http`]: what is written into it is what the policy sees, so write paths in
+//! their canonical form.
+
+mod http;
 
 use crate::{
     event::Event,
@@ -59,6 +64,17 @@ impl EventBuilder {
 
     fn of_kind(kind: &str, text: &str) -> Self {
         let sql = raw::Sql { text: text.to_owned(), ..raw::Sql::default() };
+        let session = raw::Session {
+            protocol: "postgres",
+            listener: "postgres".to_owned(),
+            target: "demo".to_owned(),
+            account: "app".to_owned(),
+            attributes: vec![("database".to_owned(), "demo".to_owned())],
+        };
+        Self::of(kind, session, raw::Facet::Sql(sql))
+    }
+
+    fn of(kind: &str, session: raw::Session, facet: raw::Facet) -> Self {
         let principal = raw::Principal {
             subject: "alice".to_owned(),
             issuer: "test".to_owned(),
@@ -67,20 +83,8 @@ impl EventBuilder {
             actors: Vec::new(),
             claims: Vec::new(),
         };
-        let session = raw::Session {
-            listener: "postgres".to_owned(),
-            target: "demo".to_owned(),
-            account: "app".to_owned(),
-            attributes: vec![("database".to_owned(), "demo".to_owned())],
-        };
-        let raw = raw::Event {
-            kind: kind.to_owned(),
-            grade: Grade::Verified,
-            now: 0,
-            principal,
-            session,
-            sql: Some(sql),
-        };
+        let raw =
+            raw::Event { kind: kind.to_owned(), grade: Grade::Verified, now: 0, principal, session, facet };
         Self { raw }
     }
 
@@ -135,17 +139,30 @@ impl EventBuilder {
     }
 
     /// One more statement.
+    ///
+    /// # Panics
+    /// Where the event is of another protocol.
     #[must_use]
     pub fn statement(mut self, statement: StatementBuilder) -> Self {
-        self.raw.sql.get_or_insert_default().statements.push(statement.raw);
+        self.sql().statements.push(statement.raw);
         self
     }
 
     /// One more bound value.
+    ///
+    /// # Panics
+    /// Where the event is of another protocol.
     #[must_use]
     pub fn parameter(mut self, parameter: Parameter) -> Self {
-        self.raw.sql.get_or_insert_default().parameters.push(parameter);
+        self.sql().parameters.push(parameter);
         self
+    }
+
+    fn sql(&mut self) -> &mut raw::Sql {
+        match &mut self.raw.facet {
+            raw::Facet::Sql(sql) => sql,
+            raw::Facet::Http(_) => panic!("statements and parameters are parts of SQL events"),
+        }
     }
 
     /// The event, to hand to the policy.
@@ -215,6 +232,7 @@ fn qualified(name: &str) -> (Option<String>, String) {
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod raw {
+    pub use super::http::raw::Http;
     use super::{Access, Effect, Effects, FunctionClass, Grade, Parameter, PrincipalKind};
 
     #[derive(Debug, Clone)]
@@ -224,7 +242,13 @@ pub mod raw {
         pub(super) now: u64,
         pub(super) principal: Principal,
         pub(super) session: Session,
-        pub(super) sql: Option<Sql>,
+        pub(super) facet: Facet,
+    }
+
+    #[derive(Debug, Clone)]
+    pub enum Facet {
+        Sql(Sql),
+        Http(Http),
     }
 
     impl Event {
@@ -253,7 +277,17 @@ pub mod raw {
         }
 
         pub(crate) fn sql(&self) -> Option<Sql> {
-            self.sql.clone()
+            match &self.facet {
+                Facet::Sql(sql) => Some(sql.clone()),
+                Facet::Http(_) => None,
+            }
+        }
+
+        pub(crate) fn http(&self) -> Option<Http> {
+            match &self.facet {
+                Facet::Http(http) => Some(http.clone()),
+                Facet::Sql(_) => None,
+            }
         }
     }
 
@@ -311,6 +345,7 @@ pub mod raw {
 
     #[derive(Debug, Clone)]
     pub struct Session {
+        pub(super) protocol: &'static str,
         pub(super) listener: String,
         pub(super) target: String,
         pub(super) account: String,
@@ -319,7 +354,7 @@ pub mod raw {
 
     impl Session {
         pub(crate) fn protocol(&self) -> String {
-            "postgres".to_owned()
+            self.protocol.to_owned()
         }
 
         pub(crate) fn listener(&self) -> String {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::UNIX_EPOCH};
 use gatewright_model::event::Facet;
 use wasmtime::component::Resource;
 
-use super::{Interface, sql::SqlHandle};
+use super::{Interface, http::HttpHandle, sql::SqlHandle};
 use crate::guest::{Guest, Stop, item};
 
 /// Type of the handle to an event.
@@ -34,6 +34,10 @@ fn link_event(interface: &mut Interface) -> wasmtime::Result<()> {
     interface.get::<H, _>("[method]event.sql", |guest| match &guest.event()?.facet {
         Facet::Sql(_) => Ok(Some(Resource::<SqlHandle>::new_own(0))),
         Facet::Http(_) => Ok(None),
+    })?;
+    interface.get::<H, _>("[method]event.http", |guest| match &guest.event()?.facet {
+        Facet::Http(_) => Ok(Some(Resource::<HttpHandle>::new_own(0))),
+        Facet::Sql(_) => Ok(None),
     })
 }
 

@@ -3,8 +3,8 @@
 #![cfg(target_family = "wasm")]
 
 use gatewright_policy_sdk::{
-    Access, ColumnMask, Detector, DetectorMask, Effect, Escalation, Event, Mask, Method, Sql, Verdict,
-    policy,
+    Access, ColumnMask, Detector, DetectorMask, Effect, Escalation, Event, Http, Mask, Method, Sql,
+    Verdict, policy,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -22,24 +22,31 @@ enum Answer {
     Session,
     Statement,
     Parts,
+    Http,
     Mask,
     Escalate,
 }
 
 policy! {
     name: "everything",
-    kinds: ["sql.query", "sql.execute"],
+    kinds: ["sql.query", "sql.execute", "http.request"],
     inputs: ["parameters", "clock"],
     settings: Settings,
     evaluate: evaluate,
 }
 
 fn evaluate(event: &Event, settings: &Settings) -> Verdict {
+    if let Answer::Http = settings.answer {
+        assert!(event.sql().is_none());
+        return said(request(event, &event.http().unwrap()));
+    }
+    assert!(event.http().is_none());
     let sql = event.sql().unwrap();
     match settings.answer {
         Answer::Session => said(session(event)),
         Answer::Statement => said(statement(event, &sql)),
         Answer::Parts => said(parts(&sql)),
+        Answer::Http => unreachable!(),
         Answer::Mask => Mask {
             columns: vec![ColumnMask {
                 schema: "public".into(),
@@ -122,4 +129,18 @@ fn parts(sql: &Sql) -> Vec<String> {
         );
     }
     words
+}
+
+fn request(event: &Event, http: &Http) -> Vec<String> {
+    let query: Vec<_> = http.query_pairs().collect();
+    let headers: Vec<_> = http.headers().collect();
+    vec![
+        format!("{} {}", event.kind(), event.session().protocol()),
+        format!("{} {} {} {}", http.method(), http.scheme(), http.authority(), http.path()),
+        format!("{} {} {}", http.is_safe(), http.path_under("/people"), http.path_under("/peopl")),
+        format!("{:?} {:?} {:?}", http.route(), http.route_parameter("id"), http.route_parameter("none")),
+        format!("{:?} {:?} {query:?}", http.query("a"), http.query("none")),
+        format!("{:?} {:?} {headers:?}", http.header("X-Tenant"), http.header("none")),
+        format!("{:?} {:?}", http.media_type(), http.body()),
+    ]
 }

@@ -7,13 +7,14 @@ use std::cell::RefCell;
 use gatewright_policy_sdk::bindings::{
     self,
     exports::gatewright::policy::module::{Event, Guest, Manifest, Verdict},
-    gatewright::policy::event::Principal,
+    gatewright::policy::{event::Principal, http::Http, sql::Sql},
 };
 
 thread_local! {
     static ATTACK: RefCell<String> = const { RefCell::new(String::new()) };
     static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     static KEPT_VERDICT: RefCell<Option<Verdict>> = const { RefCell::new(None) };
+    static KEPT_SQL: RefCell<Option<Sql>> = const { RefCell::new(None) };
     static KEPT_PRINCIPAL: RefCell<Option<Principal>> = const { RefCell::new(None) };
 }
 
@@ -23,6 +24,7 @@ impl Guest for Module {
     fn describe() -> Manifest {
         let manifest = Manifest::new("hostile", "0.1.0");
         manifest.add_kind("sql.*");
+        manifest.add_kind("http.*");
         manifest
     }
 
@@ -190,9 +192,40 @@ impl Guest for Module {
                 let subject = kept.unwrap_or_else(|| event.principal()).subject();
                 Verdict::block("kept", &subject, "")
             }
+            // Keeps the SQL facet of one event, and reads it at the next.
+            "kept-sql" => {
+                let kept = KEPT_SQL.take().or_else(|| event.sql()).unwrap();
+                let text = kept.text();
+                KEPT_SQL.set(Some(kept));
+                Verdict::block("kept", &text, "")
+            }
+            "path-under-nothing" => asked(event, |http| http.path_under("")),
+            "path-under-relative" => asked(event, |http| http.path_under("people")),
+            "path-under-dots" => asked(event, |http| http.path_under("/people/..")),
+            "header-without-name" => asked(event, |http| http.header("").is_none()),
+            "header-with-space" => asked(event, |http| http.header("x tenant").is_none()),
+            "query-out-of-range" => asked(event, |http| http.query_key(0).is_empty()),
+            "header-out-of-range" => asked(event, |http| http.header_value(u32::MAX).is_empty()),
+            "mask-column" => {
+                let mask = Verdict::mask();
+                mask.add_column("public", "people", "ssn", "hash", "column");
+                mask
+            }
+            "mask-detector" => {
+                let mask = Verdict::mask();
+                mask.add_detector("ssn", "redact", "detector");
+                mask
+            }
+            "escalate" => Verdict::escalate("held", "why"),
             _ => Verdict::block("unknown-attack", "the test names an attack that there is not", ""),
         }
     }
+}
+
+/// Allows whatever is answered: only the question can be what blocks.
+fn asked(event: &Event, question: impl Fn(&Http) -> bool) -> Verdict {
+    std::hint::black_box(question(&event.http().unwrap()));
+    Verdict::allow()
 }
 
 fn endless() -> ! {
