@@ -23,6 +23,9 @@ struct Step {
     run: fn(&mut Notes) -> Result<()>,
 }
 
+/// Folders of policy documents: each is one set.
+const POLICIES: [&str; 2] = ["policies/", "policies/examples/http/"];
+
 /// What is to be said again at the end, where it can be seen.
 #[derive(Debug, Default)]
 struct Notes {
@@ -89,14 +92,8 @@ const STEPS: &[Step] = &[
     Step {
         name: "policies",
         what: "every policy document with its cases",
-        remedy: "run `cargo run -- policy check policies/`",
-        run: |_| {
-            step(program(target_directory().join("debug/gatewright")).args([
-                "policy",
-                "check",
-                "policies/",
-            ]))
-        },
+        remedy: "run `cargo run -- policy check` on the folder",
+        run: |_| POLICIES.iter().try_for_each(|folder| check_policies(folder)),
     },
     Step {
         name: "fuzz",
@@ -231,6 +228,10 @@ fn tests(notes: &mut Notes) -> Result<()> {
     result?;
     // nextest does not run the examples in the documentation.
     step(&mut cargo(&["test", "--quiet", "--workspace", "--doc"]))
+}
+
+fn check_policies(folder: &str) -> Result<()> {
+    step(program(target_directory().join("debug/gatewright")).args(["policy", "check", folder]))
 }
 
 /// The documentation is for people who read the code: private items are in it, and may be linked to.

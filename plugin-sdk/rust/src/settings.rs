@@ -1,7 +1,15 @@
 //! Settings: a struct of the policy, filled from the `[settings]` of a document.
 
+mod answer;
+mod http;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
+
+pub use self::{
+    answer::{Quorum, RuleName, Sentence, Ttl},
+    http::{HostPattern, PathPattern},
+};
 
 /// What a policy's settings must be able to do. Derive both, and refuse unknown fields: a misspelt
 /// setting is then an error at load and not a rule that never fires.

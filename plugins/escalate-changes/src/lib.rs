@@ -7,11 +7,9 @@
 //! What runs code that can not be seen (`DO`, `CALL`, an `EXECUTE` of an unknown name) may be any of the things
 //! that are held, and is held like them.
 
-use std::time::Duration;
-
 use gatewright_policy_sdk::{
     Access, Effect, Escalation, Event, FunctionClass, Sql, Statement, Verdict, policy,
-    settings::{Pattern, RelationName},
+    settings::{Pattern, Quorum, RelationName, Ttl},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -68,59 +66,6 @@ pub struct RelationRule {
     pub access: Option<Access>,
 }
 
-/// How many reviewers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "u8")]
-pub struct Quorum(#[schemars(range(min = 1, max = 16))] u8);
-
-impl Default for Quorum {
-    fn default() -> Self {
-        Self(1)
-    }
-}
-
-impl TryFrom<u8> for Quorum {
-    type Error = String;
-
-    fn try_from(quorum: u8) -> Result<Self, String> {
-        match quorum {
-            1..=16 => Ok(Self(quorum)),
-            _ => Err("`quorum` must be from 1 to 16".to_owned()),
-        }
-    }
-}
-
-/// How long to wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(with = "String")]
-pub struct Ttl(Duration);
-
-impl Default for Ttl {
-    fn default() -> Self {
-        Self(Duration::from_secs(600))
-    }
-}
-
-impl TryFrom<String> for Ttl {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let unit =
-            |word: &str, seconds: u64| text.strip_suffix(word)?.parse::<u64>().ok()?.checked_mul(seconds);
-        let seconds = unit("s", 1)
-            .or_else(|| unit("m", 60))
-            .or_else(|| unit("h", 3600))
-            .or_else(|| unit("d", 86_400));
-        match seconds {
-            Some(seconds @ 1..=604_800) => Ok(Self(Duration::from_secs(seconds))),
-            _ => Err(format!(
-                "`{text}` is not a time from 1 second to 7 days: write `30s`, `10m`, `2h` or `1d`"
-            )),
-        }
-    }
-}
-
 /// Judges one request.
 pub fn evaluate(event: &Event, settings: &Settings) -> Verdict {
     let Some(sql) = event.sql() else {
@@ -136,8 +81,8 @@ pub fn evaluate(event: &Event, settings: &Settings) -> Verdict {
     match held {
         Some((rule, reason)) => Verdict::Escalate(Escalation {
             reviewers: settings.reviewers.iter().map(|group| group.clone().into()).collect(),
-            quorum: settings.quorum.0,
-            ttl: settings.ttl.0,
+            quorum: settings.quorum.get(),
+            ttl: settings.ttl.get(),
             ..Escalation::new(rule, reason)
         }),
         None => Verdict::Allow,
@@ -176,6 +121,8 @@ fn changing(statement: Statement, settings: &Settings) -> Option<(&'static str, 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use gatewright_policy_sdk::testkit::{self, EventBuilder, StatementBuilder};
 
     use super::*;

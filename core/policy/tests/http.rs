@@ -1,0 +1,163 @@
+//! HTTP events: what a module reads of them, what it may not ask, and what can not be done for them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
+
+mod support;
+
+use std::sync::Arc;
+
+use expect_test::expect;
+use gatewright_model::{
+    decision::{Decision, Mode},
+    event::SessionContext,
+    http::{HttpBody, HttpRequest},
+};
+use gatewright_policy::SessionPolicies;
+
+use support::*;
+
+fn rules(rest: &str) -> String {
+    document("rules", &shipped().join("http_rules.wasm"), rest)
+}
+
+#[tokio::test]
+async fn the_shipped_module_allows_blocks_and_holds() {
+    let folder = Folder::new();
+    let settings = r#"
+[settings]
+rules = [
+    { methods = ["GET"], paths = ["/people/**"], decision = "allow" },
+    { name = "change", paths = ["/people/*"], decision = "escalate", reviewers = ["dba"], quorum = 2 },
+]"#;
+    folder.write("p.toml", &rules(settings));
+    let set = folder.set(&host());
+    assert_eq!(judge(&set, &http("GET", "/people/7")).await.decision, Decision::Allow);
+    let Decision::Escalate { escalation, .. } = judge(&set, &http("DELETE", "/people/7")).await.decision
+    else {
+        panic!("not held")
+    };
+    assert_eq!((&*escalation.rule, escalation.quorum), ("rules/change", 2));
+    let evaluation = judge(&set, &http("GET", "/admin")).await;
+    assert_eq!(blocked(&evaluation), "http.denied");
+    assert_eq!(evaluation.diagnostics[0].rule.as_deref(), Some("no-rule"));
+    // It did not ask for SQL, and what nobody is asked about is blocked.
+    assert_eq!(blocked(&judge(&set, &query("select 1")).await), "policy.no_match");
+}
+
+/// Every function of the HTTP facet, called by a module through the SDK.
+#[tokio::test]
+async fn what_a_module_reads_is_what_the_request_holds() {
+    let pair = |name: &str, value: &str| (Arc::from(name), Arc::from(value));
+    let request = HttpRequest {
+        query: vec![pair("a", "1"), pair("b", ""), pair("a", "2")],
+        query_text: "a=1&b&a=2".into(),
+        headers: vec![
+            pair("content-type", "Application/JSON; charset=utf-8"),
+            pair("x-tenant", "one"),
+            pair("x-tenant", "two"),
+        ],
+        route: "people".into(),
+        route_parameters: vec![pair("id", "7")],
+        ..head("PUT", "/people/7/")
+    };
+    let folder = Folder::new();
+    folder.write("p.toml", &document("p", &everything(), "[settings]\nanswer = \"http\"\n"));
+    let set = folder.set(&host());
+    let session =
+        Arc::new(SessionContext { protocol: "http", ..SessionContext::clone(&session("alice", &[])) });
+    let said = async |request: &HttpRequest, body| {
+        let event = http_event(request.clone(), body);
+        reason(&judge_again(&mut SessionPolicies::new(), &set, &session, &event).await).to_owned()
+    };
+    let expected = expect![[
+        r#"http.request http PUT https api.example /people/7/ false true false "people" Some("7") None Some("1") None [("a", "1"), ("b", ""), ("a", "2")] Some("one") None [("content-type", "Application/JSON; charset=utf-8"), ("x-tenant", "one"), ("x-tenant", "two")] Some("application/json") Streamed { length: Some(7) }"#
+    ]];
+    expected.assert_eq(&said(&request, HttpBody::Streamed { length: Some(7) }).await);
+    let expected = expect![[
+        r#"http.request http GET https api.example / true false false "" None None None None [] None None [] None Empty"#
+    ]];
+    expected.assert_eq(&said(&head("GET", "/"), HttpBody::Empty).await);
+    let expected = expect![[
+        r#"http.request http POST https api.example / false false false "" None None None None [] None None [] None Streamed { length: None }"#
+    ]];
+    expected.assert_eq(&said(&head("POST", "/"), HttpBody::Streamed { length: None }).await);
+}
+
+#[tokio::test]
+async fn a091_questions_that_no_request_answers_block() {
+    let host = host();
+    for attack in [
+        "path-under-nothing",
+        "path-under-relative",
+        "path-under-dots",
+        "header-without-name",
+        "header-with-space",
+        "query-out-of-range",
+        "header-out-of-range",
+        "undeclared-clock",
+    ] {
+        let folder = Folder::new();
+        folder.hostile("p", attack);
+        let evaluation = judge(&folder.set(&host), &http("GET", "/people")).await;
+        assert_eq!(blocked(&evaluation), "policy.invalid", "{attack}");
+    }
+}
+
+#[tokio::test]
+async fn a092_a_facet_that_is_kept_shows_nothing_of_another_protocol() {
+    let folder = Folder::new();
+    folder.hostile("p", "kept-sql");
+    let set = folder.set(&host());
+    let (mut instances, alice) = (SessionPolicies::new(), session("alice", &[]));
+    let first = judge_again(&mut instances, &set, &alice, &query("select 1")).await;
+    assert_eq!(reason(&first), "select 1");
+    let second = judge_again(&mut instances, &set, &alice, &http("GET", "/people")).await;
+    assert_eq!(blocked(&second), "policy.invalid");
+}
+
+/// A mask that nobody applies would let through what a policy wants hidden.
+#[tokio::test]
+async fn a_mask_of_an_answer_that_can_not_be_masked_is_a_block() {
+    let host = host();
+    let folder = Folder::new();
+    for (attack, rule) in [("mask-column", "p/column"), ("mask-detector", "p/detector")] {
+        folder.hostile("p", attack);
+        let Decision::Block(block) = judge(&folder.set(&host), &http("GET", "/people")).await.decision
+        else {
+            panic!("not blocked")
+        };
+        assert_eq!((&*block.code, &*block.rule), ("mask.unsupported", rule));
+        assert!(matches!(judge(&folder.set(&host), &query("select 1")).await.decision, Decision::Mask(_)));
+    }
+    // An approval of somebody else's escalation would be no leave to show what is to be masked.
+    folder.hostile("q", "escalate");
+    let evaluation = judge(&folder.set(&host), &http("GET", "/people")).await;
+    assert_eq!(blocked(&evaluation), "mask.unsupported");
+    assert!(evaluation.diagnostics.iter().any(|diagnostic| diagnostic.decision == "escalate"));
+    // A monitor changes nothing, and says what it would have done.
+    let watching = "mode = \"monitor\"\n[settings]\nattack = \"mask-column\"\n";
+    folder.write("p.toml", &document("p", hostile(), watching)).hostile("q", "none");
+    let evaluation = judge(&folder.set(&host), &http("GET", "/people")).await;
+    assert_eq!(evaluation.decision, Decision::Allow);
+    let watched = evaluation.diagnostics.iter().find(|own| own.mode == Mode::Monitor).unwrap();
+    assert_eq!(watched.decision, "mask");
+}
+
+#[tokio::test]
+async fn every_request_is_judged_itself() {
+    let folder = Folder::new();
+    folder.hostile("p", "canary");
+    let set = folder.set(&host());
+    let (mut instances, alice) = (SessionPolicies::new(), session("alice", &[]));
+    let event = http("GET", "/people");
+    for times in 1..=3 {
+        let evaluation = judge_again(&mut instances, &set, &alice, &event).await;
+        assert_eq!(reason(&evaluation), vec!["alice"; times].join(","), "no answer is heard again");
+    }
+}
