@@ -32,7 +32,7 @@ pub(crate) const MODULE: &str = "gatewright:policy/module@1.1.0";
 
 /// SHA-256 over the contract's WIT files in the order of their names, each as name, 0, contents, 0. Whoever changes the contract changes
 /// this, and writes into `plugin-sdk/wit/CHANGES.md` what it means for modules that exist.
-pub const CONTRACT_DIGEST: &str = "fe3a77567fdfbd43656ec150a2786569bab870324ed95d77fdc573872def68a5";
+pub const CONTRACT_DIGEST: &str = "1d575b133cf807e0c7c865804744f2349b12c9298ae1285c9748b9da4dc70ed7";
 
 /// Version of the contract.
 pub const CONTRACT_VERSION: &str = "1.1.0";

@@ -1299,8 +1299,9 @@ pub mod gatewright {
             }
             impl Http {
                 #[allow(unused_unsafe, clippy::all)]
-                /// The path, without the query. It starts with `/`, has no `.`, `..` or empty segments but for a `/` at
-                /// its end, and is percent-encoded only where it must be. Case counts.
+                /// The path, without the query. It starts with `/`, and has no `.`, `..` or empty segments but for a `/` at
+                /// its end. Every byte is percent-encoded, with capitals, but those of letters, digits and
+                /// `-._~!$&'()*,=:@`. Case counts.
                 #[allow(async_fn_in_trait)]
                 pub fn path(&self) -> _rt::String {
                     unsafe {
@@ -1344,8 +1345,8 @@ pub mod gatewright {
                 /// `/api/x`, and not `/apix`. `/` holds everything.
                 ///
                 /// A prefix that no path can begin with is an invalid answer: one that does not start with `/`, that ends
-                /// with it (but for `/` itself), with an empty, `.` or `..` segment, with a query, or with a character
-                /// that has to be percent-encoded.
+                /// with it (but for `/` itself), with an empty, `.` or `..` segment, with a query, or encoded otherwise
+                /// than paths are.
                 #[allow(async_fn_in_trait)]
                 pub fn path_under(&self, prefix: &str) -> bool {
                     unsafe {

@@ -63,8 +63,8 @@ impl Http {
         authority
     }
 
-    /// The path, without the query: no `.`, `..` or empty segments but for a `/` at its end, percent-encoded only
-    /// where it must be. Case counts.
+    /// The path, without the query: no `.`, `..` or empty segments but for a `/` at its end, percent-encoded (with
+    /// capitals) but for letters, digits and `-._~!$&'()*,=:@`. Case counts.
     pub fn path(&self) -> String {
         self.0.path()
     }

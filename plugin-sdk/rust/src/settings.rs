@@ -6,6 +6,8 @@ mod http;
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use self::http::is_segment;
 pub use self::{
     answer::{Quorum, RuleName, Sentence, Ttl},
     http::{HostPattern, PathPattern},

@@ -93,13 +93,29 @@ fn is_under(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Can a canonical path begin with it? What a canonical path percent-encodes is the protocol's to say; here is
-/// only what none can hold in the clear.
+/// Can a canonical path begin with it?
 fn is_prefix(prefix: &str) -> bool {
     let Some(segments) = prefix.strip_prefix('/') else { return false };
-    let clear = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'\\');
-    segments.bytes().all(clear)
-        && (segments.is_empty() || segments.split('/').all(|segment| !matches!(segment, "" | "." | "..")))
+    segments.is_empty() || segments.split('/').all(is_segment)
+}
+
+/// Can it be a segment of a canonical path: not empty, no dot segment, and percent-encoded as the contract says?
+fn is_segment(segment: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*,=:@".contains(&byte);
+    let capital = |digit: u8| digit.is_ascii_digit() || matches!(digit, b'A'..=b'F');
+    let mut bytes = segment.bytes();
+    while let Some(byte) = bytes.next() {
+        if plain(byte) {
+            continue;
+        }
+        let (Some(high), Some(low)) = (bytes.next(), bytes.next()) else { return false };
+        let encoded = [high, low];
+        let value = std::str::from_utf8(&encoded).ok().and_then(|text| u8::from_str_radix(text, 16).ok());
+        if byte != b'%' || !capital(high) || !capital(low) || value.is_none_or(plain) {
+            return false;
+        }
+    }
+    !matches!(segment, "" | "." | "..")
 }
 
 fn no_prefix() -> Stop {
@@ -137,8 +153,11 @@ mod tests {
         }
         let wrong =
             ["", "api", "*", "/api/", "//", "/a//b", "/.", "/a/..", "/a/./b", "/a?b", "/a#b", "/a b", "/é"];
-        for prefix in wrong.into_iter().chain(["/a\\b", "/a\0", "http://api.example/"]) {
+        for prefix in wrong.into_iter().chain(["/a\\b", "/a\0", "http://api.example/", "/a;b", "/a+b"]) {
             assert!(!is_prefix(prefix), "{prefix}");
+        }
+        for prefix in ["/%c3%a9", "/%41", "/%2D", "/%", "/%2", "/%+2", "/%G0"] {
+            assert!(!is_prefix(prefix), "{prefix} is encoded otherwise than a path is");
         }
     }
 

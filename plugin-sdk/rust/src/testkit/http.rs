@@ -84,6 +84,8 @@ fn owned((name, value): (&str, &str)) -> (String, String) {
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub(super) mod raw {
+    use crate::settings::is_segment;
+
     #[derive(Debug, Clone, Default)]
     pub struct Http {
         pub(super) method: String,
@@ -121,8 +123,8 @@ pub(super) mod raw {
 
         pub(crate) fn path_under(&self, prefix: &str) -> bool {
             let segments = prefix.strip_prefix('/').expect("a prefix begins with `/`");
-            let wrong = |segment| matches!(segment, "" | "." | "..");
-            assert!(prefix == "/" || !segments.split('/').any(wrong), "no path begins with `{prefix}`");
+            let can_be = prefix == "/" || segments.split('/').all(is_segment);
+            assert!(can_be, "no path begins with `{prefix}`");
             let prefix = prefix.trim_end_matches('/');
             self.path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         }
