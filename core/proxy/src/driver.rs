@@ -14,16 +14,13 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use bytes::Bytes;
 use gatewright_approval::Settled;
 use gatewright_model::{
     audit::Record,
     event::SessionContext,
     id::SessionId,
     principal::Principal,
-    session::{
-        ConnectRequest, Credential, Input, Output, ProtocolError, Rejection, Session, Side, TlsInfo,
-    },
+    session::{ConnectRequest, Credential, Input, Output, ProtocolError, Rejection, Session, Side},
 };
 use tokio::time::{Sleep, sleep, sleep_until, timeout};
 
@@ -32,18 +29,19 @@ use crate::{
     listener::Door,
     sessions::{End, Ending, Entered},
     shutdown::DrainGuard,
-    transport::Connection,
     upstream,
+    wire::{Pipe, Unit as _, Wire},
 };
 
 /// One session and everything that it is carried out with.
-pub struct Driver {
+pub struct Driver<W: Wire> {
+    wire: W,
     door: Arc<Door>,
     id: SessionId,
     client: SocketAddr,
-    session: Box<dyn Session<Unit = Bytes>>,
-    downstream: Option<Connection>,
-    upstream: Option<Connection>,
+    session: Box<dyn Session<Unit = W::Unit>>,
+    downstream: Option<W::Downstream>,
+    upstream: Option<W::Upstream>,
     principal: Option<Arc<Principal>>,
     enforcer: Option<Enforcer>,
     held: Option<Held>,
@@ -78,8 +76,8 @@ impl Rest {
 const IDLE: Duration = Duration::from_secs(5);
 
 /// Something that happened.
-enum Happened {
-    Read(Side, Bytes),
+enum Happened<U> {
+    Read(Side, U),
     /// The peer sends no more, or can not be written to any more.
     Gone(Side),
     Woken,
@@ -103,16 +101,18 @@ const LIGHT_INPUT: usize = 32 << 10;
 /// How long a peer may take to accept the last bytes before its connection is cut.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-impl Driver {
+impl<W: Wire> Driver<W> {
     /// Makes ready to drive `session` for a client that was just accepted.
     pub fn new(
+        wire: W,
         door: Arc<Door>,
         id: SessionId,
         client: SocketAddr,
-        session: Box<dyn Session<Unit = Bytes>>,
-        downstream: Connection,
+        session: Box<dyn Session<Unit = W::Unit>>,
+        downstream: W::Downstream,
     ) -> Self {
         Self {
+            wire,
             door,
             id,
             client,
@@ -135,7 +135,7 @@ impl Driver {
     }
 
     /// Drives the session to its end. `first` is what happened before there was a driver.
-    pub async fn run(mut self, first: Option<Input<Bytes>>, mut guard: DrainGuard) {
+    pub async fn run(mut self, first: Option<Input<W::Unit>>, mut guard: DrainGuard) {
         let mut last = guard.clone();
         let drained = guard.drained();
         let ended = last.ended();
@@ -177,11 +177,11 @@ impl Driver {
         self.close_record();
     }
 
-    async fn handle(&mut self, happened: Happened) {
+    async fn handle(&mut self, happened: Happened<W::Unit>) {
         match happened {
             Happened::Read(side, unit) => {
-                self.count(side, unit.len());
-                self.unanswered = self.unanswered.saturating_add(unit.len());
+                self.count(side, unit.size());
+                self.unanswered = self.unanswered.saturating_add(unit.size());
                 self.tell(Input::Data { side, unit });
             }
             Happened::Gone(side) => {
@@ -233,11 +233,7 @@ impl Driver {
         while let Some(output) = self.session.poll_output() {
             self.unanswered = 0;
             match output {
-                Output::Send { side, unit } => {
-                    if let Some(connection) = self.connection(side) {
-                        connection.queue(unit);
-                    }
-                }
+                Output::Send { side, unit } => self.queue(side, unit),
                 Output::Decide(event) => {
                     self.events += 1;
                     // Asked before identity was proved, a session gets no answer: and that is a refusal.
@@ -259,13 +255,11 @@ impl Driver {
                 Output::Connect(request) => self.connect(request).await,
                 Output::StartTls { side } => self.start_tls(side).await,
                 Output::Close { side } => {
-                    let connection = match side {
-                        Side::Downstream => self.downstream.take(),
-                        Side::Upstream => self.upstream.take(),
+                    // A peer that does not take its last words is left.
+                    let _ = match side {
+                        Side::Downstream => timeout(LAST_WORDS, close(self.downstream.take())).await,
+                        Side::Upstream => timeout(LAST_WORDS, close(self.upstream.take())).await,
                     };
-                    if let Some(connection) = connection {
-                        let _ = timeout(LAST_WORDS, connection.close()).await;
-                    }
                 }
                 Output::Wake(at) => self.wake = Some(Box::pin(sleep_until(at.into()))),
             }
@@ -339,9 +333,9 @@ impl Driver {
             let (shared, ending) = (Arc::clone(&self.door.enforcement), Arc::clone(&self.ending));
             self.enforcer = Some(Enforcer::new(shared, context, ending));
         }
-        match upstream::connect(&target).await {
-            Ok(connection) => {
-                self.upstream = Some(connection);
+        match self.wire.connect(&target).await {
+            Ok(pipe) => {
+                self.upstream = Some(pipe);
                 self.tell(Input::Connected(upstream::account(&target)));
             }
             Err(error) => {
@@ -355,24 +349,38 @@ impl Driver {
     }
 
     async fn start_tls(&mut self, side: Side) {
+        let closed = || Ok(Err(io::ErrorKind::NotConnected.into()));
         let secured = match side {
-            Side::Downstream => match (self.downstream.take(), &self.door.listener.tls) {
-                (Some(connection), Some(tls)) => {
-                    let limit = self.door.listener.login_timeout;
-                    timeout(limit, connection.accept_tls(tls.server.config())).await
+            Side::Downstream => match self.downstream.take() {
+                Some(pipe) => {
+                    let secured = self.wire.secure_downstream(pipe);
+                    let secured = timeout(self.door.listener.login_timeout, secured).await;
+                    secured.map(|secured| {
+                        secured.map(|(pipe, tls)| {
+                            self.downstream = Some(pipe);
+                            tls
+                        })
+                    })
                 }
-                _ => Ok(Err(io::ErrorKind::NotConnected.into())),
+                None => closed(),
             },
             Side::Upstream => match self.upstream.take() {
-                Some(connection) => {
+                Some(pipe) => {
                     let target = &self.door.listener.target;
-                    timeout(target.connect_timeout, upstream::secure(connection, target)).await
+                    let secured = self.wire.secure_upstream(pipe, target);
+                    let secured = timeout(target.connect_timeout, secured).await;
+                    secured.map(|secured| {
+                        secured.map(|(pipe, tls)| {
+                            self.upstream = Some(pipe);
+                            tls
+                        })
+                    })
                 }
-                None => Ok(Err(io::ErrorKind::NotConnected.into())),
+                None => closed(),
             },
         };
         match secured.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok((connection, tls)) => self.secured(side, connection, tls),
+            Ok(tls) => self.tell(Input::Secured { side, tls }),
             Err(error) => {
                 let code = match side {
                     Side::Downstream => "net.tls_failed",
@@ -389,16 +397,8 @@ impl Driver {
         }
     }
 
-    fn secured(&mut self, side: Side, connection: Connection, tls: TlsInfo) {
-        match side {
-            Side::Downstream => self.downstream = Some(connection),
-            Side::Upstream => self.upstream = Some(connection),
-        }
-        self.tell(Input::Secured { side, tls });
-    }
-
     /// Tells the session what happened.
-    fn tell(&mut self, input: Input<Bytes>) {
+    fn tell(&mut self, input: Input<W::Unit>) {
         let now = Instant::now();
         let told = if self.unanswered > LIGHT_INPUT {
             tokio::task::block_in_place(|| self.session.handle_input(now, input))
@@ -439,7 +439,7 @@ impl Driver {
         self.tell(Input::Terminate(rejection));
     }
 
-    fn poll_happened(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
+    fn poll_happened(&mut self, context: &mut Context<'_>) -> Poll<Happened<W::Unit>> {
         // First, and not when nothing else is left to do: a client that never stops sending ends, too.
         if !self.told
             && let Some(end) = self.ending.why()
@@ -451,18 +451,15 @@ impl Driver {
             return Poll::Ready(Happened::Expired);
         }
         for side in [Side::Upstream, Side::Downstream] {
-            let Some(connection) = self.connection(side) else { continue };
-            if let Poll::Ready(Err(_)) = connection.poll_flush(context) {
+            if let Poll::Ready(Err(_)) = self.poll_flush(side, context) {
                 return Poll::Ready(Happened::Gone(side));
             }
         }
         for (side, other) in [(Side::Downstream, Side::Upstream), (Side::Upstream, Side::Downstream)] {
-            let room = self.connection(other).is_none_or(|other| other.queued() < HIGH_WATER);
-            if !room || !self.session.wants_input(side) {
+            if self.queued(other) >= HIGH_WATER || !self.session.wants_input(side) {
                 continue;
             }
-            let Some(connection) = self.connection(side) else { continue };
-            match connection.poll_read(context) {
+            match self.poll_read(side, context) {
                 Poll::Ready(Ok(Some(unit))) => return Poll::Ready(Happened::Read(side, unit)),
                 Poll::Ready(Ok(None) | Err(_)) => return Poll::Ready(Happened::Gone(side)),
                 Poll::Pending => {}
@@ -482,10 +479,35 @@ impl Driver {
         Poll::Pending
     }
 
-    fn connection(&mut self, side: Side) -> Option<&mut Connection> {
+    /// What is for a side that is gone is dropped.
+    fn queue(&mut self, side: Side, unit: W::Unit) {
+        match (side, &mut self.downstream, &mut self.upstream) {
+            (Side::Downstream, Some(pipe), _) => pipe.queue(unit),
+            (Side::Upstream, _, Some(pipe)) => pipe.queue(unit),
+            _ => {}
+        }
+    }
+
+    fn queued(&self, side: Side) -> usize {
         match side {
-            Side::Downstream => self.downstream.as_mut(),
-            Side::Upstream => self.upstream.as_mut(),
+            Side::Downstream => self.downstream.as_ref().map_or(0, Pipe::queued),
+            Side::Upstream => self.upstream.as_ref().map_or(0, Pipe::queued),
+        }
+    }
+
+    fn poll_flush(&mut self, side: Side, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match (side, &mut self.downstream, &mut self.upstream) {
+            (Side::Downstream, Some(pipe), _) => pipe.poll_flush(context),
+            (Side::Upstream, _, Some(pipe)) => pipe.poll_flush(context),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_read(&mut self, side: Side, context: &mut Context<'_>) -> Poll<io::Result<Option<W::Unit>>> {
+        match (side, &mut self.downstream, &mut self.upstream) {
+            (Side::Downstream, Some(pipe), _) => pipe.poll_read(context),
+            (Side::Upstream, _, Some(pipe)) => pipe.poll_read(context),
+            _ => Poll::Pending,
         }
     }
 
@@ -516,5 +538,11 @@ impl Driver {
         if let Err(error) = self.door.enforcement.log.append_lazily(SystemTime::now(), &record) {
             tracing::error!(%error, session = %self.id, "the end of a session could not be recorded");
         }
+    }
+}
+
+async fn close<P: Pipe>(pipe: Option<P>) {
+    if let Some(pipe) = pipe {
+        pipe.close().await;
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     metrics::ListenerMetrics,
     shutdown::{Drain, DrainGuard},
     transport::Connection,
+    wire::Sockets,
 };
 
 /// One listener with everything that its sessions share.
@@ -147,7 +148,8 @@ async fn serve(door: Arc<Door>, socket: TcpStream, client: SocketAddr, guard: Dr
         Ok((connection, first)) => {
             let session = door.session(key);
             let id = SessionId::from_random(id);
-            Driver::new(Arc::clone(&door), id, client, session, connection).run(first, guard).await;
+            let wire = Sockets(Arc::clone(&door));
+            Driver::new(wire, Arc::clone(&door), id, client, session, connection).run(first, guard).await;
         }
         Err(error) => {
             tracing::debug!(%error, %client, "a client left before it said anything");

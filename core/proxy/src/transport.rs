@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use self::{reading::ReadBuffer, stream::Stream, writing::WriteQueue};
-use crate::tls::server_end_point;
+use crate::{tls::server_end_point, wire::Pipe};
 
 /// One side's connection.
 pub struct Connection {
@@ -44,33 +44,6 @@ impl Connection {
     /// Address of the other end.
     pub fn peer(&self) -> io::Result<SocketAddr> {
         self.stream.socket().peer_addr()
-    }
-
-    /// Puts `unit` behind what is already waiting to be written.
-    pub fn queue(&mut self, unit: Bytes) {
-        self.writing.push(unit);
-    }
-
-    /// Bytes that wait to be written.
-    pub fn queued(&self) -> usize {
-        self.writing.len()
-    }
-
-    /// Writes what is queued, as far as the peer takes it. Ready when nothing is left.
-    pub fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writing.poll_write(&mut self.stream, context)
-    }
-
-    /// Reads what has arrived. `None`: the peer will send no more.
-    pub fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
-        if self.read_closed {
-            return Poll::Pending;
-        }
-        let read = self.reading.poll_read(&mut self.stream, context);
-        if let Poll::Ready(Ok(None) | Err(_)) = read {
-            self.read_closed = true;
-        }
-        read
     }
 
     /// Does the server's side of a TLS handshake, after everything queued was written.
@@ -107,13 +80,6 @@ impl Connection {
         Ok((Self::secured(Stream::Client(Box::new(tls))), info))
     }
 
-    /// Says goodbye: writes what is queued, then closes.
-    pub async fn close(mut self) {
-        if std::future::poll_fn(|context| self.poll_flush(context)).await.is_ok() {
-            self.stream.shutdown().await;
-        }
-    }
-
     fn secured(stream: Stream) -> Self {
         Self { stream, reading: ReadBuffer::default(), writing: WriteQueue::default(), read_closed: false }
     }
@@ -125,6 +91,39 @@ impl Connection {
             Stream::Server(_) | Stream::Client(_) => {
                 Err(io::Error::other("TLS was asked for on a connection that has it"))
             }
+        }
+    }
+}
+
+impl Pipe for Connection {
+    type Unit = Bytes;
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        if self.read_closed {
+            return Poll::Pending;
+        }
+        let read = self.reading.poll_read(&mut self.stream, context);
+        if let Poll::Ready(Ok(None) | Err(_)) = read {
+            self.read_closed = true;
+        }
+        read
+    }
+
+    fn queue(&mut self, unit: Bytes) {
+        self.writing.push(unit);
+    }
+
+    fn queued(&self) -> usize {
+        self.writing.len()
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writing.poll_write(&mut self.stream, context)
+    }
+
+    async fn close(mut self) {
+        if std::future::poll_fn(|context| self.poll_flush(context)).await.is_ok() {
+            self.stream.shutdown().await;
         }
     }
 }

@@ -1,0 +1,110 @@
+//! How a protocol's units travel: all that the driver knows of a wire.
+//!
+//! A unit is bytes where the session cuts frames itself, and a message where a library does
+//! ([`Session::Unit`](gatewright_model::session::Session::Unit)). The driver is the same for both.
+
+use std::{
+    io,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use gatewright_model::session::TlsInfo;
+
+use crate::{config::Target, listener::Door, transport::Connection, upstream};
+
+/// Makes the two sides of a session.
+pub trait Wire: Send + Sync {
+    /// What travels.
+    type Unit: Unit;
+    /// The client's side.
+    type Downstream: Pipe<Unit = Self::Unit>;
+    /// The target's side.
+    type Upstream: Pipe<Unit = Self::Unit>;
+
+    /// Opens a side to a target.
+    fn connect(&self, target: &Target) -> impl Future<Output = io::Result<Self::Upstream>> + Send;
+
+    /// Does a TLS handshake with the client, as the session asks where its protocol begins in the clear.
+    fn secure_downstream(
+        &self,
+        pipe: Self::Downstream,
+    ) -> impl Future<Output = io::Result<(Self::Downstream, TlsInfo)>> + Send;
+
+    /// Does a TLS handshake with the target, likewise.
+    fn secure_upstream(
+        &self,
+        pipe: Self::Upstream,
+        target: &Target,
+    ) -> impl Future<Output = io::Result<(Self::Upstream, TlsInfo)>> + Send;
+}
+
+/// What travels.
+pub trait Unit: Send {
+    /// Its length in bytes, for counters and for what may be work.
+    fn size(&self) -> usize;
+}
+
+/// One side of a session.
+pub trait Pipe: Send {
+    /// What travels.
+    type Unit;
+
+    /// Reads what has arrived. `None`: the peer will send no more.
+    ///
+    /// # Errors
+    ///
+    /// The peer is gone.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Self::Unit>>>;
+
+    /// Puts `unit` behind what is already waiting to be written.
+    fn queue(&mut self, unit: Self::Unit);
+
+    /// Bytes that wait to be written.
+    fn queued(&self) -> usize;
+
+    /// Writes what is queued, as far as the peer takes it. Ready when nothing is left.
+    ///
+    /// # Errors
+    ///
+    /// The peer is gone.
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Says goodbye: writes what is queued, then closes.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+impl Unit for Bytes {
+    fn size(&self) -> usize {
+        self.len()
+    }
+}
+
+/// Sockets, for sessions that cut frames themselves.
+pub struct Sockets(pub Arc<Door>);
+
+impl Wire for Sockets {
+    type Unit = Bytes;
+    type Downstream = Connection;
+    type Upstream = Connection;
+
+    async fn connect(&self, target: &Target) -> io::Result<Connection> {
+        upstream::connect(target).await
+    }
+
+    async fn secure_downstream(&self, pipe: Connection) -> io::Result<(Connection, TlsInfo)> {
+        match &self.0.listener.tls {
+            Some(tls) => pipe.accept_tls(tls.server.config()).await,
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    async fn secure_upstream(
+        &self,
+        pipe: Connection,
+        target: &Target,
+    ) -> io::Result<(Connection, TlsInfo)> {
+        upstream::secure(pipe, target).await
+    }
+}
