@@ -237,7 +237,9 @@ impl<W: Wire> Driver<W> {
                 Output::Decide(event) => {
                     self.events += 1;
                     // Asked before identity was proved, a session gets no answer: and that is a refusal.
-                    if let Some(enforcer) = &mut self.enforcer {
+                    if self.enter(Vec::new())
+                        && let Some(enforcer) = &mut self.enforcer
+                    {
                         let verdict = enforcer.enforce(event, self.session.holds_locks()).await;
                         if self.rest.is_none() && enforcer.is_awake() {
                             self.rest = Some(Rest::after(self.events));
@@ -298,9 +300,6 @@ impl<W: Wire> Driver<W> {
     async fn connect(&mut self, request: ConnectRequest) {
         let target = Arc::clone(&self.door.listener.target);
         if let ConnectRequest::Session { account, attributes } = request {
-            let Some(principal) = self.principal.clone() else {
-                return self.tell(Input::Unreachable);
-            };
             if account.as_ref().is_some_and(|account| *account != target.account) {
                 return self.reject(Rejection {
                     code: "auth.account_denied",
@@ -308,30 +307,9 @@ impl<W: Wire> Driver<W> {
                     remedy: Arc::from(format!("connect as `{}`", target.account)),
                 });
             }
-            let context = Arc::new(SessionContext {
-                id: self.id,
-                protocol: self.door.listener.protocol,
-                listener: Arc::clone(&self.door.listener.name),
-                target: Arc::clone(&target.name),
-                account: Arc::clone(&target.account),
-                attributes,
-                client: self.client,
-                principal,
-                opened_at: SystemTime::now(),
-            });
-            // In this order: whoever is revoked meanwhile is found among those who entered, or is in the list.
-            let sessions = &self.door.enforcement.sessions;
-            self.entered = Some(sessions.enter(&context, &self.ending));
-            if let Err(error) = self.door.verifier.check_revocations(&context.principal) {
-                return self.reject(error.rejection());
+            if !self.enter(attributes) {
+                return;
             }
-            let record = Record::SessionOpened(&context);
-            if let Err(error) = self.door.enforcement.log.append(SystemTime::now(), &record) {
-                tracing::error!(%error, "a session is refused because it could not be recorded");
-                return self.tell(Input::Unreachable);
-            }
-            let (shared, ending) = (Arc::clone(&self.door.enforcement), Arc::clone(&self.ending));
-            self.enforcer = Some(Enforcer::new(shared, context, ending));
         }
         match self.wire.connect(&target).await {
             Ok(pipe) => {
@@ -346,6 +324,45 @@ impl<W: Wire> Driver<W> {
                 self.tell(Input::Unreachable);
             }
         }
+    }
+
+    /// Begins to enforce, with the first thing that a session wants in its principal's name: the upstream
+    /// connection, where its protocol needs one to go on, or a decision. `false`: the session was told why not.
+    fn enter(&mut self, attributes: Vec<(&'static str, Arc<str>)>) -> bool {
+        if self.enforcer.is_some() {
+            return true;
+        }
+        let Some(principal) = self.principal.clone() else {
+            self.tell(Input::Unreachable);
+            return false;
+        };
+        let context = Arc::new(SessionContext {
+            id: self.id,
+            protocol: self.door.listener.protocol,
+            listener: Arc::clone(&self.door.listener.name),
+            target: Arc::clone(&self.door.listener.target.name),
+            account: Arc::clone(&self.door.listener.target.account),
+            attributes,
+            client: self.client,
+            principal,
+            opened_at: SystemTime::now(),
+        });
+        // In this order: whoever is revoked meanwhile is found among those who entered, or is in the list.
+        let sessions = &self.door.enforcement.sessions;
+        self.entered = Some(sessions.enter(&context, &self.ending));
+        if let Err(error) = self.door.verifier.check_revocations(&context.principal) {
+            self.reject(error.rejection());
+            return false;
+        }
+        let record = Record::SessionOpened(&context);
+        if let Err(error) = self.door.enforcement.log.append(SystemTime::now(), &record) {
+            tracing::error!(%error, "a session is refused because it could not be recorded");
+            self.tell(Input::Unreachable);
+            return false;
+        }
+        let (shared, ending) = (Arc::clone(&self.door.enforcement), Arc::clone(&self.ending));
+        self.enforcer = Some(Enforcer::new(shared, context, ending));
+        true
     }
 
     async fn start_tls(&mut self, side: Side) {
