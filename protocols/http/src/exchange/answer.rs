@@ -20,12 +20,12 @@ pub(super) enum Head {
     Final { parts: Box<response::Parts>, length: Option<u64> },
 }
 
-/// Reads the head of an answer.
+/// Reads the head of an answer; `head_only`: to HEAD.
 ///
 /// # Errors
 ///
 /// 502 `upstream.upgrade`, `upstream.status` or `upstream.framing`.
-pub(super) fn read(given: response::Parts, body: Body) -> Result<Head, Refusal> {
+pub(super) fn read(given: response::Parts, body: Body, head_only: bool) -> Result<Head, Refusal> {
     match given.status.as_u16() {
         101 => {
             return Err(Refusal::bad_answer(
@@ -37,7 +37,7 @@ pub(super) fn read(given: response::Parts, body: Body) -> Result<Head, Refusal> 
         200..=599 => {}
         _ => return Err(Refusal::bad_answer("upstream.status", "the target's status is none of HTTP's")),
     }
-    let length = length(&given, body)?;
+    let length = length(&given, body, head_only)?;
     // Made anew: what the wire noted beside the head (its version, its extensions) is about the other connection.
     let (mut parts, ()) = http::Response::new(()).into_parts();
     parts.status = given.status;
@@ -48,7 +48,7 @@ pub(super) fn read(given: response::Parts, body: Body) -> Result<Head, Refusal> 
 
 /// How long the body is. A body that has no end of its own is refused: if it is over when the connection is, nobody can
 /// tell a whole answer from half of one.
-fn length(parts: &response::Parts, body: Body) -> Result<Option<u64>, Refusal> {
+fn length(parts: &response::Parts, body: Body, head_only: bool) -> Result<Option<u64>, Refusal> {
     let refuse = |detail| Err(Refusal::bad_answer("upstream.framing", detail));
     let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
     let length = match (lengths.next(), lengths.next()) {
@@ -63,14 +63,22 @@ fn length(parts: &response::Parts, body: Body) -> Result<Option<u64>, Refusal> {
     if chunked && length.is_some() {
         return refuse("the target's answer has a length and a transfer coding");
     }
-    let bodiless =
-        body == Body::None || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if !bodiless && !chunked && length.is_none() && parts.version < Version::HTTP_2 {
+    // RFC 9112 section 6.3: whatever is said of its length, there is no body.
+    if head_only || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return Ok(Some(0));
+    }
+    if body == Body::None {
+        return match length {
+            None | Some(0) => Ok(Some(0)),
+            Some(_) => refuse("the target's answer announces a body, and has none"),
+        };
+    }
+    if !chunked && length.is_none() && parts.version < Version::HTTP_2 {
         return refuse(
             "the target's answer ends with its connection: it could be cut without anybody noticing",
         );
     }
-    Ok(length.filter(|_| !bodiless))
+    Ok(length)
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {

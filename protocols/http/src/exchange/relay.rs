@@ -149,20 +149,22 @@ impl Exchange {
 
     fn relay_answer(&mut self, mut relay: Relay, unit: Unit) -> Result<(), ProtocolError> {
         match (&mut relay.answer, unit) {
-            (Answer::Awaited, Unit::Response(parts, body)) => match answer::read(*parts, body) {
-                Ok(Head::Interim) => {}
-                Ok(Head::Final { parts, length }) => {
-                    let status = parts.status;
-                    self.send(Side::Downstream, Unit::Response(parts, body));
-                    if body == Body::None {
-                        self.complete(status);
-                        return Ok(());
+            (Answer::Awaited, Unit::Response(parts, body)) => {
+                match answer::read(*parts, body, self.head_only) {
+                    Ok(Head::Interim) => {}
+                    Ok(Head::Final { parts, length }) => {
+                        let status = parts.status;
+                        self.send(Side::Downstream, Unit::Response(parts, body));
+                        if body == Body::None {
+                            self.complete(status);
+                            return Ok(());
+                        }
+                        let flow = Flow { promised: length, allowed: u64::MAX };
+                        relay.answer = Answer::Streaming { status, flow };
                     }
-                    let flow = Flow { promised: length, allowed: u64::MAX };
-                    relay.answer = Answer::Streaming { status, flow };
+                    Err(refusal) => return self.broken(relay, refusal, Side::Upstream),
                 }
-                Err(refusal) => return self.broken(relay, refusal, Side::Upstream),
-            },
+            }
             (Answer::Streaming { flow, .. }, Unit::Data(data)) => {
                 if flow.take(&data).is_err() {
                     return self.broken(relay, CUT_ANSWER, Side::Upstream);

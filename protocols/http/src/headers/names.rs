@@ -141,3 +141,21 @@ pub(super) const PREFIXES: &[&str] = &[
 
 /// Beginnings of names of overrides. Impersonation (Kubernetes, `Impersonate-User`) is for the gateway to say.
 pub(super) const OVERRIDES: &[&str] = &["impersonate-"];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_name_is_there_once_and_in_its_plain_form() {
+        let names: BTreeSet<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names.len(), NAMES.len());
+        let all = names.iter().chain(PREFIXES).chain(OVERRIDES);
+        for name in all {
+            let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            assert!(name.bytes().all(plain), "{name}");
+        }
+    }
+}

@@ -180,6 +180,23 @@ fn a_target_that_breaks_the_order_is_no_answer() {
 }
 
 #[test]
+fn what_has_no_body_by_nature_gets_none() {
+    for (line, head) in
+        [("HEAD /v1/items", "200\ncontent-length: 5"), ("GET /v1/items", "304\ncontent-length: 5")]
+    {
+        let mut play = play();
+        play.forwarded(line, "", Body::None).target(head, Body::None);
+        assert!(after(&play).contains("content-length: 5\n  finished 2: ok\n"), "{}", play.transcript());
+    }
+    let mut smuggled = forwarded();
+    smuggled.target("204", Body::Follows).data(Side::Upstream, "abc");
+    assert!(!after(&smuggled).contains("to client: data"), "{}", smuggled.transcript());
+    let mut missing = forwarded();
+    missing.target("200\ncontent-length: 5", Body::None);
+    assert_eq!(missing.code(), Some("upstream.framing"));
+}
+
+#[test]
 fn nothing_happens_after_the_end() {
     let mut play = forwarded();
     play.target("200", Body::None);

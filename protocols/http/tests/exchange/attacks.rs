@@ -241,14 +241,12 @@ fn a067_their_other_spellings_are_refused() {
         "proxy_authorization",
         "content_type",
         "x!real!ip",
+        // A rule about `x-role` does not see it, and WSGI shows it as the same.
+        "x_role",
     ] {
         let header = format!("{name}: x");
         assert_eq!(refused("GET /v1/items HTTP/1.1", &[HOST, &header]), "http.header", "{name}");
     }
-    for twins in [["a_b: 1", "a-b: 2"], ["a_b: 1", "a.b: 2"]] {
-        assert_eq!(refused("GET /v1/items HTTP/1.1", &[HOST, twins[0], twins[1]]), "http.header");
-    }
-    assert!(sent(&["a_b: 1"]).contains("; a_b: 1; "));
     for header in [
         "x-http-method-override: DELETE",
         "x-original-url: /admin",
