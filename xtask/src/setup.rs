@@ -71,6 +71,18 @@ const NEEDS: &[Need] = &[
         present: || run::exists("openssl"),
     },
     Need {
+        what: "nginx, to have an HTTP service (only its program is used)",
+        package: "nginx-light",
+        purposes: &[Purpose::Test],
+        present: || Path::new("/usr/sbin/nginx").exists(),
+    },
+    Need {
+        what: "curl, to test a real client",
+        package: "curl",
+        purposes: &[Purpose::Test],
+        present: || run::exists("curl"),
+    },
+    Need {
         what: "Python, to test a real driver",
         package: "python3",
         purposes: &[Purpose::Test],

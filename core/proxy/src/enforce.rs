@@ -136,7 +136,7 @@ impl Enforcer {
                     return deny(
                         "approval.mismatch",
                         "the policies changed while the request waited".to_owned(),
-                        "run the statement again",
+                        "try again",
                     );
                 }
                 let masks = (!masks.is_empty()).then(|| Arc::new(masks));
@@ -150,7 +150,7 @@ impl Enforcer {
             Settled::Expired => deny(
                 "approval.expired",
                 "nobody approved it in time".to_owned(),
-                "ask a reviewer to be there, then run the statement again",
+                "ask a reviewer to be there, then try again",
             ),
             Settled::Withdrawn => deny("approval.withdrawn", "the request was withdrawn".to_owned(), ""),
         }

@@ -3,6 +3,12 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use gatewright_http::{
+    exchange,
+    headers::TokenHeader,
+    inject::{Injection, TargetCredential},
+    route::{Route, Routes},
+};
 use gatewright_identity::Verifier;
 use gatewright_masking::MaskKey;
 use gatewright_model::{
@@ -27,7 +33,7 @@ use crate::{
     metrics::ListenerMetrics,
     shutdown::{Drain, DrainGuard},
     transport::Connection,
-    wire::Sockets,
+    wire::{self, Sockets},
 };
 
 /// One listener with everything that its sessions share.
@@ -46,6 +52,7 @@ pub struct Door {
 /// The table of protocols: what a listener of each makes a session with.
 enum Protocol {
     Postgres(Arc<Shared>),
+    Http(Arc<exchange::Shared>),
 }
 
 /// What every protocol is given to make its sessions with.
@@ -70,29 +77,44 @@ impl Door {
             Some(_) => DownstreamTls::Offered,
             None => DownstreamTls::Off,
         };
-        // The configuration knows this one protocol; a second one adds an arm here and nothing elsewhere.
-        let protocol = Protocol::Postgres(Arc::new(Shared {
-            analyser: Arc::clone(&parts.analyser),
-            cancel_keys: CancelKeys::default(),
-            catalogs: Catalogs::default(),
-            mask_key: parts.mask_key.clone(),
-            tls,
-            limits: Limits { handshake: listener.login_timeout, ..Limits::default() },
-        }));
+        let protocol = match listener.protocol {
+            "http" => Protocol::Http(Arc::new(exchange::Shared::new(
+                routes(&listener.target),
+                TokenHeader::Authorization,
+                [],
+                exchange::Limits::default(),
+            ))),
+            _ => Protocol::Postgres(Arc::new(Shared {
+                analyser: Arc::clone(&parts.analyser),
+                cancel_keys: CancelKeys::default(),
+                catalogs: Catalogs::default(),
+                mask_key: parts.mask_key.clone(),
+                tls,
+                limits: Limits { handshake: listener.login_timeout, ..Limits::default() },
+            })),
+        };
         Self { listener, verifier, enforcement, metrics, protocol }
     }
+}
 
-    fn session(&self, random: &[u8; 8]) -> Box<dyn Session<Unit = Bytes>> {
-        match &self.protocol {
-            Protocol::Postgres(shared) => {
-                let (process, key) = random.split_at(4);
-                let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| (n << 8) | u32::from(*byte));
-                let cancel_key = OwnKey { process: number(process), key: number(key) };
-                let shared = Arc::clone(shared);
-                Box::new(PostgresSession::new(shared, Seed { cancel_key }, Instant::now()))
-            }
-        }
-    }
+fn postgres(shared: &Arc<Shared>, random: &[u8; 8]) -> Box<dyn Session<Unit = Bytes>> {
+    let (process, key) = random.split_at(4);
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| (n << 8) | u32::from(*byte));
+    let cancel_key = OwnKey { process: number(process), key: number(key) };
+    Box::new(PostgresSession::new(Arc::clone(shared), Seed { cancel_key }, Instant::now()))
+}
+
+/// Everything goes to the one target of the listener.
+fn routes(target: &config::Target) -> Routes {
+    let credential = match (target.credential, &target.password) {
+        (Some("bearer"), _) | (None, Some(_)) => TargetCredential::Bearer,
+        (Some("basic"), _) => TargetCredential::Basic,
+        _ => TargetCredential::None,
+    };
+    let injection = Injection { credential, forwarded: true, ..Injection::default() };
+    let all = Route::new(Arc::clone(&target.name), "*", "/", injection);
+    // A route for all hosts and paths can not be wrong; if it were, nothing would be routed.
+    all.and_then(|all| Routes::new(vec![all])).unwrap_or_default()
 }
 
 /// Opens the socket of a listener.
@@ -145,12 +167,24 @@ async fn serve(door: Arc<Door>, socket: TcpStream, client: SocketAddr, guard: Dr
     let (id, key) = random.split_first_chunk::<16>().map(|(id, rest)| (*id, rest)).unwrap_or_default();
     let Some(key) = key.first_chunk::<8>() else { return };
     match open(&door, socket).await {
-        Ok((connection, first)) => {
-            let session = door.session(key);
-            let id = SessionId::from_random(id);
-            let wire = Sockets(Arc::clone(&door));
-            Driver::new(wire, Arc::clone(&door), id, client, session, connection).run(first, guard).await;
-        }
+        Ok((connection, first)) => match &door.protocol {
+            Protocol::Postgres(shared) => {
+                let session = postgres(shared, key);
+                let id = SessionId::from_random(id);
+                let wire = Sockets(Arc::clone(&door));
+                Driver::new(wire, Arc::clone(&door), id, client, session, connection)
+                    .run(first, guard)
+                    .await;
+            }
+            Protocol::Http(shared) => {
+                if !connection.is_secure() && door.listener.tls.as_ref().is_some_and(|tls| tls.required) {
+                    // An answer in the clear would teach clients to send their tokens so.
+                    door.metrics.refuse("net.tls_required");
+                    return;
+                }
+                wire::http::serve(Arc::clone(&door), Arc::clone(shared), connection, client, guard).await;
+            }
+        },
         Err(error) => {
             tracing::debug!(%error, %client, "a client left before it said anything");
             door.metrics.refuse("net.tls_failed");

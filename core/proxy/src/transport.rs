@@ -17,7 +17,8 @@ use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use self::{reading::ReadBuffer, stream::Stream, writing::WriteQueue};
+pub use self::stream::Stream;
+use self::{reading::ReadBuffer, writing::WriteQueue};
 use crate::{tls::server_end_point, wire::Pipe};
 
 /// One side's connection.
@@ -44,6 +45,16 @@ impl Connection {
     /// Address of the other end.
     pub fn peer(&self) -> io::Result<SocketAddr> {
         self.stream.socket().peer_addr()
+    }
+
+    /// Is it encrypted?
+    pub const fn is_secure(&self) -> bool {
+        !matches!(self.stream, Stream::Plain(_))
+    }
+
+    /// The bare stream, for whoever reads and writes it by itself. Nothing was read or queued yet.
+    pub fn into_stream(self) -> Stream {
+        self.stream
     }
 
     /// Does the server's side of a TLS handshake, after everything queued was written.

@@ -3,6 +3,8 @@
 //! A unit is bytes where the session cuts frames itself, and a message where a library does
 //! ([`Session::Unit`](gatewright_model::session::Session::Unit)). The driver is the same for both.
 
+pub mod http;
+
 use std::{
     io,
     sync::Arc,

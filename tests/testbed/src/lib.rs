@@ -11,6 +11,7 @@ mod artefact;
 mod certificates;
 mod error;
 mod gateway;
+mod nginx;
 mod port;
 mod postgres;
 mod psql;
@@ -22,6 +23,7 @@ pub use artefact::{gateway_program, modules_directory, repository, target_direct
 pub use certificates::{Certificates, Pair};
 pub use error::{Error, Result};
 pub use gateway::{Answer, Gateway, Mint, Setup};
+pub use nginx::Nginx;
 pub use port::free_port;
 pub use postgres::{Clients, Postgres};
 pub use psql::{Conversation, Psql};

@@ -6,9 +6,9 @@ use super::{
     admin::read_server_tls,
     is_loopback,
     reader::{Context, Located, Reader},
-    target::{ReadTarget, Target},
+    target::{ReadTarget, Target, alpn},
 };
-use crate::tls::{ALPN_POSTGRESQL, ServerTls};
+use crate::tls::ServerTls;
 
 /// An address on which clients are served.
 #[derive(Debug)]
@@ -59,7 +59,8 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
     let max_connections = reader.number("max_connections", context);
     let login_timeout = reader.duration("login_timeout", context);
     let has_tls = reader.has("tls");
-    let tls = if has_tls { read_tls(reader, listen.as_ref(), context).map(Some) } else { Some(None) };
+    let alpn = alpn(protocol.as_ref());
+    let tls = if has_tls { read_tls(reader, alpn, listen.as_ref(), context).map(Some) } else { Some(None) };
     if let Some(listen) = listen.as_ref().filter(|listen| !has_tls && !is_loopback(listen.value.ip())) {
         context.problems.error(
             listen.span.clone(),
@@ -83,11 +84,12 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
 
 fn read_tls(
     reader: &Reader<'_>,
+    alpn: &[u8],
     listen: Option<&Located<SocketAddr>>,
     context: &mut Context<'_>,
 ) -> Option<ListenerTls> {
     let reader = reader.table("tls", context)?;
-    let server = read_server_tls(&reader, ALPN_POSTGRESQL, context);
+    let server = read_server_tls(&reader, alpn, context);
     let required = reader.flag("required", context)?;
     if !required.value && listen.is_some_and(|listen| !is_loopback(listen.value.ip())) {
         context.problems.warning(

@@ -299,7 +299,7 @@ const KEY: Setting = Setting {
 };
 
 /// Protocols that this version speaks.
-pub(super) const PROTOCOLS: &[&str] = &["postgres"];
+pub(super) const PROTOCOLS: &[&str] = &["postgres", "http"];
 
 const TARGET: &[Setting] = &[
     Setting {
@@ -326,6 +326,12 @@ const TARGET: &[Setting] = &[
         kind: Kind::Secret,
         need: Need::Optional("the target has to accept the account without one, or by client certificate"),
         about: "Where the account's password is found; clients never see it",
+    },
+    Setting {
+        key: "credential",
+        kind: Kind::Choice(&["none", "bearer", "basic"]),
+        need: Need::Optional("`bearer` where there is a password, else `none`"),
+        about: "HTTP: how the password proves the account to the target",
     },
     Setting {
         key: "connect_timeout",

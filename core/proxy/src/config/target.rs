@@ -11,7 +11,7 @@ use super::{
     reader::{Context, Located, Reader},
     report_certificate,
 };
-use crate::tls::{ALPN_POSTGRESQL, ClientFiles, ClientTls, KeyPairFiles, system_roots};
+use crate::tls::{ALPN_HTTP, ALPN_POSTGRESQL, ClientFiles, ClientTls, KeyPairFiles, system_roots};
 
 /// Something that is reached through the gateway.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Target {
     pub account: Arc<str>,
     /// The account's password.
     pub password: Option<Secret>,
+    /// HTTP: how the password proves the account.
+    pub credential: Option<&'static str>,
     /// How long connecting may take, TLS included.
     pub connect_timeout: Duration,
     /// How the connection is protected.
@@ -82,9 +84,11 @@ fn read_value(name: Option<Arc<str>>, reader: &Reader<'_>, context: &mut Context
     let address = read_address(reader, context);
     let account = reader.text("account", context);
     let password = reader.has("password").then(|| reader.secret("password", context));
+    let credential = reader.has("credential").then(|| reader.choice("credential", context));
     let connect_timeout = reader.duration("connect_timeout", context);
     let tls = reader.table("tls", context);
-    let tls = tls.and_then(|tls| read_tls(&tls, address.as_ref(), context));
+    let alpn = alpn(protocol.as_ref());
+    let tls = tls.and_then(|tls| read_tls(&tls, alpn, address.as_ref(), context));
     Some(Target {
         name: name?,
         protocol: protocol?.value,
@@ -92,6 +96,10 @@ fn read_value(name: Option<Arc<str>>, reader: &Reader<'_>, context: &mut Context
         account: account?.value,
         password: match password {
             Some(password) => Some(password?),
+            None => None,
+        },
+        credential: match credential {
+            Some(credential) => Some(credential?.value),
             None => None,
         },
         connect_timeout: connect_timeout?.value,
@@ -127,8 +135,17 @@ fn parse_address(text: &str) -> Option<TargetAddress> {
     Some(TargetAddress { host: host.into(), port })
 }
 
+/// The application protocol of TLS connections in this protocol.
+pub(super) fn alpn(protocol: Option<&Located<&'static str>>) -> &'static [u8] {
+    match protocol.map(|protocol| protocol.value) {
+        Some("http") => ALPN_HTTP,
+        _ => ALPN_POSTGRESQL,
+    }
+}
+
 fn read_tls(
     reader: &Reader<'_>,
+    alpn: &[u8],
     address: Option<&Located<TargetAddress>>,
     context: &mut Context<'_>,
 ) -> Option<TargetTls> {
@@ -142,7 +159,7 @@ fn read_tls(
     let server_name = read_server_name(reader, address, context);
     let (ca, identity) = (ca?, identity?);
     let files = ClientFiles { ca: ca.value, identity };
-    match ClientTls::load(files, ALPN_POSTGRESQL, context.machine.now) {
+    match ClientTls::load(files, alpn, context.machine.now) {
         Ok(client) => {
             warn_of_expiry(&client, &reader.span_of("client_certificate"), context);
             Some(TargetTls::Verify { client: Arc::new(client), server_name: server_name? })

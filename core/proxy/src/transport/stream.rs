@@ -13,9 +13,12 @@ use tokio::{
 use tokio_rustls::{client, server};
 
 /// A socket, with or without TLS.
-pub(super) enum Stream {
+pub enum Stream {
+    /// Without.
     Plain(TcpStream),
+    /// TLS with us as its server.
     Server(Box<server::TlsStream<TcpStream>>),
+    /// TLS with us as its client.
     Client(Box<client::TlsStream<TcpStream>>),
 }
 
@@ -28,34 +31,9 @@ impl Stream {
         }
     }
 
-    pub(super) fn poll_write_vectored(
-        &mut self,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(context, parts),
-            Self::Server(tls) => Pin::new(tls).poll_write_vectored(context, parts),
-            Self::Client(tls) => Pin::new(tls).poll_write_vectored(context, parts),
-        }
-    }
-
-    /// Sends what TLS has encrypted and not sent yet. A plain socket holds nothing back.
-    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(_) => Poll::Ready(Ok(())),
-            Self::Server(tls) => Pin::new(tls).poll_flush(context),
-            Self::Client(tls) => Pin::new(tls).poll_flush(context),
-        }
-    }
-
     pub(super) async fn shutdown(&mut self) {
         // The peer may be gone already, which is as good.
-        let _ = match self {
-            Self::Plain(socket) => socket.shutdown().await,
-            Self::Server(tls) => tls.shutdown().await,
-            Self::Client(tls) => tls.shutdown().await,
-        };
+        let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
 
@@ -69,6 +47,56 @@ impl AsyncRead for Stream {
             Self::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
             Self::Server(tls) => Pin::new(tls).poll_read(context, buffer),
             Self::Client(tls) => Pin::new(tls).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write(context, bytes),
+            Self::Server(tls) => Pin::new(tls).poll_write(context, bytes),
+            Self::Client(tls) => Pin::new(tls).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(context, parts),
+            Self::Server(tls) => Pin::new(tls).poll_write_vectored(context, parts),
+            Self::Client(tls) => Pin::new(tls).poll_write_vectored(context, parts),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_write_vectored(),
+            Self::Server(tls) => tls.is_write_vectored(),
+            Self::Client(tls) => tls.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_flush(context),
+            Self::Server(tls) => Pin::new(tls).poll_flush(context),
+            Self::Client(tls) => Pin::new(tls).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(context),
+            Self::Server(tls) => Pin::new(tls).poll_shutdown(context),
+            Self::Client(tls) => Pin::new(tls).poll_shutdown(context),
         }
     }
 }

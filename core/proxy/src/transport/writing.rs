@@ -3,10 +3,12 @@
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
+    pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
+use tokio::io::AsyncWrite as _;
 
 use super::stream::Stream;
 
@@ -45,7 +47,7 @@ impl WriteQueue {
                 *slice = IoSlice::new(unit);
             }
             let parts = slices.get(..count).unwrap_or_default();
-            let written = ready!(stream.poll_write_vectored(context, parts))?;
+            let written = ready!(Pin::new(&mut *stream).poll_write_vectored(context, parts))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -53,7 +55,7 @@ impl WriteQueue {
             self.unflushed = true;
         }
         if self.unflushed {
-            ready!(stream.poll_flush(context))?;
+            ready!(Pin::new(&mut *stream).poll_flush(context))?;
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
