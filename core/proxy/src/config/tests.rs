@@ -226,7 +226,7 @@ tls = { certificate = "server.pem", key = "target.key" }
             21 | protocol = "mysql"
                |            ^^^^^^^
                |
-               = help: it can be: postgres
+               = help: it can be: postgres, http
 
             error: `127.0.0.1` is not an address
               --> gatewright.toml:22:11
