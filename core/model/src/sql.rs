@@ -155,6 +155,8 @@ pub struct Statement {
     pub outputs: Option<Vec<Output>>,
     /// The cursor or portal that `FETCH` or `MOVE` reads, by its name.
     pub fetches: Option<Arc<str>>,
+    /// The cursor that `DECLARE` makes, by its name.
+    pub declares: Option<Arc<str>>,
     /// What it does with a statement that is prepared under a name.
     pub prepared: Option<Prepared>,
 }

@@ -141,6 +141,7 @@ fn event(number: usize) -> Arc<Event> {
         outputs: None,
         prepared: None,
         fetches: None,
+        declares: None,
     };
     let analysis = Analysis {
         text: format!("SELECT abalance FROM pgbench_accounts WHERE aid = {number}").into(),

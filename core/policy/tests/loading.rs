@@ -351,6 +351,7 @@ async fn what_a_module_reads_is_what_the_event_holds() {
             outputs: None,
             prepared: None,
             fetches: None,
+            declares: None,
         }]),
     });
     let parameters = vec![Parameter::Null, Parameter::Text("7".into()), Parameter::Binary([1].into())];

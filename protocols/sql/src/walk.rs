@@ -53,6 +53,7 @@ pub(crate) fn statement(node: &NodeEnum) -> Reading {
     let mut reading = read(node, Walk::default());
     reading.statement.prepared = session::prepared(node);
     reading.statement.fetches = session::fetches(node);
+    reading.statement.declares = session::declares(node);
     reading
 }
 
@@ -74,6 +75,7 @@ fn read(node: &NodeEnum, mut walk: Walk) -> Reading {
             .map(|columns| columns.into_iter().map(|column| column.origin.into_output()).collect()),
         prepared: None,
         fetches: None,
+        declares: None,
     };
     let passed = if walk.values_count { Vec::new() } else { walk.passed };
     Reading { statement, kind, ctes: walk.cte_names, passed, doubt: walk.doubt }

@@ -198,6 +198,10 @@ fn bodies_are_streamed_in_both_directions_and_redirects_are_not_followed() {
     let reply = api.curl(Some(&token), "/upload/big", &put);
     assert_eq!(reply.status, "201", "{}", reply.head);
     assert!(api.nginx.requests()[0].ends_with(" 20000000"), "{:?}", api.nginx.requests());
+    let chunked = [&put[..], &["--header", "Transfer-Encoding: chunked"]].concat();
+    let reply = api.curl(Some(&token), "/upload/chunked", &chunked);
+    assert_eq!(reply.status, "201", "{}", reply.head);
+    assert_eq!(api.nginx.content("upload/chunked"), big);
     api.nginx.file("files/big", &big).unwrap();
     let reply = api.curl(Some(&token), "/files/big", &[]);
     assert!(reply.status == "200" && reply.body == big, "{} {}", reply.status, reply.body.len());

@@ -61,6 +61,11 @@ impl Nginx {
         written.map_err(|error| Error::new(format!("writing {}: {error}", path.display())))
     }
 
+    /// What a file under its root holds; nothing where there is none.
+    pub fn content(&self, name: &str) -> Vec<u8> {
+        fs::read(self.directory.join(name)).unwrap_or_default()
+    }
+
     /// What reached it, a line each: method, target, `Host`, `Authorization`, `X-Forwarded-For`, bytes of the body.
     pub fn requests(&self) -> Vec<String> {
         let text = fs::read_to_string(&self.log).unwrap_or_default();

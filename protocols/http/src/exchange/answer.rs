@@ -59,7 +59,13 @@ fn length(parts: &response::Parts, body: Body, head_only: bool) -> Result<Option
         },
         (None, None) => None,
     };
-    let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+    let chunked = match (codings.next(), codings.next()) {
+        (None, _) => false,
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
+        // Without `chunked` at its end, only the end of the connection would end it; with more, its body is still coded.
+        _ => return refuse("the target's answer has a transfer coding other than chunked"),
+    };
     if chunked && length.is_some() {
         return refuse("the target's answer has a length and a transfer coding");
     }

@@ -163,6 +163,10 @@ fn a_target_that_breaks_the_order_is_no_answer() {
         "200\ncontent-length: 1\ncontent-length: 1",
         "200\ncontent-length: +1",
         "200\ncontent-length: 1\ntransfer-encoding: chunked",
+        "200\ntransfer-encoding: identity",
+        "200\ntransfer-encoding: gzip",
+        "200\ntransfer-encoding: gzip, chunked",
+        "200\ntransfer-encoding: chunked\ntransfer-encoding: identity",
     ] {
         let mut play = forwarded();
         play.target(head, Body::Follows);

@@ -12,7 +12,7 @@ use super::{
     login::mode_change,
     masking::Objection,
     pipeline::{Expect, RunningQuery},
-    relay::{Desk, Relay, Request, Skipping},
+    relay::{Desk, Relay, Request, Skipping, Undo},
 };
 use crate::{
     backend::{
@@ -176,8 +176,17 @@ impl Relay {
                 Ok(Verdict::Pass)
             }
             (Expect::Bind { .. }, tag::BIND_COMPLETE)
-            | (Expect::Close { .. }, tag::CLOSE_COMPLETE)
             | (Expect::DescribeStatement | Expect::DescribePortal, tag::ROW_DESCRIPTION | tag::NO_DATA) => {
+                self.pipeline.pop();
+                Ok(Verdict::Pass)
+            }
+            (Expect::Close { undo }, tag::CLOSE_COMPLETE) => {
+                // A portal that is gone is not in the way of a cursor of its name.
+                if let Undo::Portal(name, _) = undo
+                    && !self.portals.contains_key(name)
+                {
+                    self.bound.remove(name);
+                }
                 self.pipeline.pop();
                 Ok(Verdict::Pass)
             }

@@ -17,7 +17,7 @@ use gatewright_model::id::EventId;
 
 use super::{
     masking::Masks,
-    relay::{NameKind, Named, Undo},
+    relay::{Named, Undo},
 };
 
 /// Sent in place of a refused statement. It says what it is, for whoever reads the server's log.
@@ -136,9 +136,11 @@ impl Pipeline {
     }
 
     /// What names stood for is not known any more: nothing that is undone brings it back.
-    pub(super) fn forget(&mut self, kind: NameKind) {
+    pub(super) fn forget(&mut self, which: impl Fn(&Named) -> bool) {
         for undo in self.expected.iter_mut().filter_map(Expect::undo_mut) {
-            undo.forget(kind);
+            if which(&undo.named()) {
+                undo.forget();
+            }
         }
     }
 

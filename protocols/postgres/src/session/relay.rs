@@ -168,11 +168,10 @@ impl Undo {
     }
 
     /// What the name stood for is not known any more.
-    pub(super) fn forget(&mut self, kind: NameKind) {
-        match (self, kind) {
-            (Self::Statement(_, old), NameKind::Statement) => *old = None,
-            (Self::Portal(_, old), NameKind::Portal) => *old = None,
-            _ => {}
+    pub(super) fn forget(&mut self) {
+        match self {
+            Self::Statement(_, old) => *old = None,
+            Self::Portal(_, old) => *old = None,
         }
     }
 }
@@ -381,16 +380,20 @@ impl Relay {
         }
     }
 
-    /// SQL may have changed what names of prepared statements stand for.
+    /// SQL may have changed what every prepared statement's name stands for.
     pub(super) fn forget_statements(&mut self) {
         self.statements.clear();
-        self.pipeline.forget(NameKind::Statement);
+        self.pipeline.forget(|(kind, _)| *kind == NameKind::Statement);
     }
 
-    /// SQL may have changed what names of portals stand for.
-    pub(super) fn forget_portals(&mut self) {
-        self.portals.clear();
-        self.pipeline.forget(NameKind::Portal);
+    /// SQL may have changed what this name stands for.
+    pub(super) fn forget_name(&mut self, named: &Named) {
+        let (kind, name) = named;
+        match kind {
+            NameKind::Statement => drop(self.statements.remove(name)),
+            NameKind::Portal => drop(self.portals.remove(name)),
+        }
+        self.pipeline.forget(|other| other == named);
     }
 
     pub(super) fn flush_notices(&mut self, desk: &mut Desk<'_>) {

@@ -28,7 +28,7 @@ use super::{
     },
     pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
     prepared::beyond,
-    relay::{Desk, Held, Portal, Prepared, Relay, Request, Skipping, Undo, digest_of},
+    relay::{Desk, Held, NameKind, Portal, Prepared, Relay, Request, Skipping, Undo, digest_of},
 };
 use crate::{
     backend::ready_for_query::Transaction,
@@ -505,12 +505,14 @@ impl Relay {
                 // PREPARE shares its names with Parse. A name that is taken can not be prepared again, so
                 // what we know stays true until SQL frees names.
                 Some(sql::Prepared::Deallocate { .. }) => self.names_freed = true,
-                Some(sql::Prepared::Prepare { .. }) if self.names_freed => self.forget_statements(),
+                Some(sql::Prepared::Prepare { name, .. }) if self.names_freed => {
+                    self.forget_name(&(NameKind::Statement, Box::from(&**name)));
+                }
                 _ => {}
             }
-            if statement.kind == "declare_cursor" {
-                // Shares its names with Bind.
-                self.forget_portals();
+            // Shares its names with Bind.
+            if let Some(name) = &statement.declares {
+                self.forget_name(&(NameKind::Portal, Box::from(&**name)));
             }
             if statement.effects.ddl {
                 self.catalog.outdate();

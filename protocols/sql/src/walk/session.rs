@@ -158,6 +158,14 @@ pub(super) fn fetches(node: &NodeEnum) -> Option<Arc<str>> {
     }
 }
 
+/// The cursor that DECLARE makes.
+pub(super) fn declares(node: &NodeEnum) -> Option<Arc<str>> {
+    match node {
+        NodeEnum::DeclareCursorStmt(declare) => Some(Arc::from(declare.portalname.as_str())),
+        _ => None,
+    }
+}
+
 /// The text of a constant argument.
 fn constant(node: &protobuf::Node) -> Option<&str> {
     match &node.node {

@@ -107,9 +107,6 @@ fn a018_a_portal_of_the_protocol_is_not_run_by_fetch_or_move() {
         play.client([parse("", "delete from orders returning id"), bind("d", "", &[]), sync()].concat());
         play.permit();
         play.target([message(b'1', b""), message(b'2', b""), ready(b'T')].concat());
-        // It may have been closed in a batch that was skipped: its name stays barred until the transaction ends.
-        play.client([close('P', "d"), sync()].concat());
-        play.target([message(b'3', b""), ready(b'T')].concat());
         play.client(query(text));
         play.permit();
         refused_with(&play, "to target: Q(gatewright refused a statement here)");
@@ -153,4 +150,32 @@ fn f017_what_execute_stands_for_is_not_multiplied_without_bound() {
     play.client(query(&vec!["execute big"; 400].join(";")));
     let unseen = play.judged().iter().filter(|kind| kind.starts_with("execute")).count();
     assert!((1..400).contains(&unseen), "{unseen}");
+}
+
+#[test]
+fn a_long_transaction_binds_and_closes_as_many_portals_as_it_likes() {
+    let mut play = relay();
+    prepare(&mut play, "s", "select 1");
+    run(&mut play, "begin", "BEGIN", b'T');
+    for number in 0..10_100 {
+        let name = format!("C_{number}");
+        play.client([bind(&name, "s", &[]), close('P', &name), sync()].concat());
+        play.target([message(b'2', b""), message(b'3', b""), ready(b'T')].concat());
+    }
+    assert!(!play.transcript().to_string().contains("54000"));
+}
+
+#[test]
+fn sql_that_names_one_portal_or_statement_forgets_no_other() {
+    let mut play = relay();
+    prepare(&mut play, "s", "select 1");
+    prepare(&mut play, "t", "select 2");
+    run(&mut play, "deallocate t", "DEALLOCATE", b'I');
+    run(&mut play, "prepare z as select 3", "PREPARE", b'I');
+    run(&mut play, "begin", "BEGIN", b'T');
+    play.client([bind("c", "s", &[]), sync()].concat());
+    play.target([message(b'2', b""), ready(b'T')].concat());
+    run(&mut play, "declare other cursor for select 1", "DECLARE CURSOR", b'T');
+    play.client([execute("c"), sync()].concat());
+    assert!(play.judged()[0].starts_with("select"), "{}", play.transcript());
 }

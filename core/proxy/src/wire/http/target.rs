@@ -11,11 +11,13 @@ use hyper::{
     Request, Response,
     body::Incoming,
     client::conn::http1::{self, SendRequest},
+    header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING},
 };
 use hyper_util::rt::TokioIo;
 use tokio::{task::AbortHandle, time::timeout};
 
 use super::{
+    MOST_BUFFERED,
     body::{Filler, Outgoing},
     client::poll_body,
     follows,
@@ -50,7 +52,9 @@ impl TargetSide {
                 secured.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??.0
             }
         };
-        let shaken = http1::handshake(TokioIo::new(connection.into_stream())).await;
+        let mut client = http1::Builder::new();
+        client.max_buf_size(MOST_BUFFERED);
+        let shaken = client.handshake(TokioIo::new(connection.into_stream())).await;
         let (sender, connection) = shaken.map_err(io::Error::other)?;
         let connection = tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -79,7 +83,11 @@ impl Pipe for TargetSide {
 
     fn queue(&mut self, unit: Unit) {
         match (unit, &mut self.upload) {
-            (Unit::Request(parts, follows), None) => {
+            (Unit::Request(mut parts, follows), None) => {
+                if follows == Body::Follows && !parts.headers.contains_key(CONTENT_LENGTH) {
+                    // hyper would send a GET of unknown length without its body.
+                    parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+                }
                 let body = match follows {
                     Body::None => Outgoing::none(),
                     Body::Follows => {
