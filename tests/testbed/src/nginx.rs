@@ -77,7 +77,8 @@ fn configuration(directory: &Path, port: u16, locations: &str) -> String {
     let directory = directory.display();
     format!(
         r#"user root;
-worker_processes 1;
+# One process: whoever ends it by its pid ends all of it.
+master_process off;
 pid {directory}/nginx.pid;
 error_log stderr warn;
 events {{ worker_connections 256; }}
