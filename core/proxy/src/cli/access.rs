@@ -11,6 +11,17 @@ use self::client::Client;
 use super::{Failure, block_on};
 use crate::config::read_private;
 
+/// An id that goes into a path: only what can be one. `list` is the command that shows those that there are.
+pub(super) fn hex_id<'i>(id: &'i str, digits: usize, what: &str, list: &str) -> Result<&'i str, Failure> {
+    if id.len() == digits && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(id);
+    }
+    Err(Failure::new(
+        format_args!("`{id}` is not the id of {what}"),
+        format!("an id has {digits} hex digits: see `{list}`"),
+    ))
+}
+
 /// Where the admin listener is, and who asks.
 #[derive(Debug, clap::Args)]
 pub(super) struct Access {

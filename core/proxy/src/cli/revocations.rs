@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Answer, Failure, Terminal,
-    access::{Access, text},
+    access::{Access, hex_id, text},
     count,
 };
 
@@ -112,15 +112,8 @@ fn add(arguments: &Add, terminal: &mut Terminal) -> Result<Answer, Failure> {
     Ok(if kept { Answer::Done } else { Answer::No })
 }
 
-/// Only what can be an id goes into a path.
 fn checked(id: &str) -> Result<&str, Failure> {
-    if id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(id);
-    }
-    Err(Failure::new(
-        format_args!("`{id}` is not the id of a revocation"),
-        "an id has 16 hex digits: see `gatewright revocations list`",
-    ))
+    hex_id(id, 16, "a revocation", "gatewright revocations list")
 }
 
 fn list(revocations: &Value, json: bool, terminal: &mut Terminal) -> Result<Answer, Failure> {

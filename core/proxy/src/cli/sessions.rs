@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Answer, Failure, Terminal,
-    access::{Access, text, who},
+    access::{Access, hex_id, text, who},
     count,
 };
 
@@ -53,15 +53,8 @@ pub(super) fn run(command: &Command, terminal: &mut Terminal) -> Result<Answer, 
     }
 }
 
-/// Only what can be an id goes into a path.
 fn checked(id: &str) -> Result<&str, Failure> {
-    if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(id);
-    }
-    Err(Failure::new(
-        format_args!("`{id}` is not the id of a session"),
-        "an id has 32 hex digits: see `gatewright sessions list`",
-    ))
+    hex_id(id, 32, "a session", "gatewright sessions list")
 }
 
 fn list(sessions: &Value, json: bool, terminal: &mut Terminal) -> Result<Answer, Failure> {

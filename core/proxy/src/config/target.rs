@@ -85,6 +85,7 @@ fn read_value(name: Option<Arc<str>>, reader: &Reader<'_>, context: &mut Context
     let account = reader.text("account", context);
     let password = reader.has("password").then(|| reader.secret("password", context));
     let credential = reader.has("credential").then(|| reader.choice("credential", context));
+    check_credential(reader, protocol.as_ref(), credential.as_ref(), context);
     let connect_timeout = reader.duration("connect_timeout", context);
     let tls = reader.table("tls", context);
     let alpn = alpn(protocol.as_ref());
@@ -133,6 +134,27 @@ fn parse_address(text: &str) -> Option<TargetAddress> {
     // Whatever is not a DNS name or an IP address could not be verified either.
     ServerName::try_from(host).ok()?;
     Some(TargetAddress { host: host.into(), port })
+}
+
+/// What is configured and could not be used is an error now, and not at the first request.
+fn check_credential(
+    reader: &Reader<'_>,
+    protocol: Option<&Located<&'static str>>,
+    credential: Option<&Option<Located<&'static str>>>,
+    context: &mut Context<'_>,
+) {
+    let (Some(protocol), Some(Some(credential))) = (protocol, credential) else { return };
+    let (problem, remedy) = match (protocol.value, credential.value, reader.has("password")) {
+        ("http", "none", true) => {
+            ("`password` has no effect with `credential = \"none\"`", "remove one of them")
+        }
+        ("http", "none", false) | ("http", _, true) => return,
+        ("http", _, false) => {
+            ("`credential` has no `password` to send", "add `password = { file = \"…\" }`")
+        }
+        _ => ("`credential` is for HTTP targets only", "remove it"),
+    };
+    context.problems.error(credential.span.clone(), problem, remedy);
 }
 
 /// The application protocol of TLS connections in this protocol.

@@ -571,6 +571,22 @@ fn f040_evidence_in_memory_and_certificates_near_their_end_are_warnings() {
 }
 
 #[test]
+fn a_credential_that_could_not_be_used_is_an_error() {
+    let folder = folder();
+    let http = GOOD.replace("protocol = \"postgres\"", "protocol = \"http\"");
+    let password = GOOD.lines().find(|line| line.starts_with("password = ")).unwrap();
+    let said = |text: &str, from: &str, to: &str| {
+        let errors = load(&folder, &text.replacen(from, to, 1)).unwrap_err();
+        serde_json::to_string(&errors.problems().to_json()).unwrap()
+    };
+    let with = |credential: &str| format!("{password}\ncredential = \"{credential}\"");
+    assert!(said(GOOD, password, &with("bearer")).contains("for HTTP targets only"));
+    assert!(said(&http, password, &with("none")).contains("has no effect"));
+    assert!(said(&http, password, "credential = \"basic\"").contains("has no `password` to send"));
+    load(&folder, &http.replacen(password, &with("basic"), 1)).unwrap();
+}
+
+#[test]
 fn errors_are_for_programs_too() {
     let folder = folder();
     let errors = load(&folder, &GOOD.replace("drain = \"5s\"", "drain = 5")).unwrap_err();

@@ -28,7 +28,7 @@ use self::{
     client::ClientSide,
     target::TargetSide,
 };
-use super::{Unit as Sized, Wire};
+use super::Wire;
 use crate::{config::Target, driver::Driver, listener::Door, shutdown::DrainGuard, transport::Connection};
 
 /// Messages, for exchanges whose wire hyper reads and writes.
@@ -56,7 +56,7 @@ impl Wire for Messages {
     }
 }
 
-impl Sized for Unit {
+impl super::Unit for Unit {
     fn size(&self) -> usize {
         match self {
             Self::Data(bytes) => bytes.len(),

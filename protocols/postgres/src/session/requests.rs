@@ -524,7 +524,10 @@ impl Relay {
 
 /// Is no name of a prepared statement left once the text has run?
 fn frees_all_names(analysis: &Analysis) -> bool {
-    analysis.statements.iter().any(|statement| matches!(statement.kind, "deallocate_all" | "discard_all"))
+    let frees_all = |statement: &sql::Statement| {
+        matches!(statement.prepared, Some(sql::Prepared::Deallocate { name: None }))
+    };
+    analysis.statements.iter().any(frees_all)
 }
 
 /// Can any statement of the text show or change data? What only begins, ends or sets something can not.
