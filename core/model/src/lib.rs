@@ -14,6 +14,7 @@ pub mod event;
 pub mod hidden;
 pub mod http;
 pub mod id;
+pub mod kubernetes;
 pub mod mask;
 pub mod permit;
 pub mod principal;
