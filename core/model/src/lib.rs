@@ -15,6 +15,7 @@ pub mod hidden;
 pub mod http;
 pub mod id;
 pub mod kubernetes;
+pub mod json_path;
 pub mod mask;
 pub mod permit;
 pub mod principal;

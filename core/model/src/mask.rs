@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::json_path::JsonPath;
+
 /// Everything that one answer must have hidden. The union of plans is a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MaskPlan {
     /// Columns, by the name of their relation.
     pub columns: Vec<ColumnMask>,
+    /// Values of JSON documents, by their path.
+    pub json: Vec<JsonMask>,
     /// Detectors that search every text value.
     pub detectors: Vec<DetectorMask>,
 }
@@ -16,10 +20,10 @@ pub struct MaskPlan {
 impl MaskPlan {
     /// Hides nothing?
     pub fn is_empty(&self) -> bool {
-        self.columns.is_empty() && self.detectors.is_empty()
+        self.columns.is_empty() && self.json.is_empty() && self.detectors.is_empty()
     }
 
-    /// Adds all of `other`. Where both name a column or detector, the stronger method stays, so that
+    /// Adds all of `other`. Where both name a column, path or detector, the stronger method stays, so that
     /// combining does not depend on the order of policies.
     pub fn merge(&mut self, other: Self) {
         for theirs in other.columns {
@@ -32,6 +36,14 @@ impl MaskPlan {
                 Some(ours) if ours.method.strength() < theirs.method.strength() => *ours = theirs,
                 Some(_) => {}
                 None => self.columns.push(theirs),
+            }
+        }
+        for theirs in other.json {
+            let same = self.json.iter_mut().find(|ours| ours.path == theirs.path);
+            match same {
+                Some(ours) if ours.method.strength() < theirs.method.strength() => *ours = theirs,
+                Some(_) => {}
+                None => self.json.push(theirs),
             }
         }
         for theirs in other.detectors {
@@ -55,6 +67,17 @@ pub struct ColumnMask {
     /// The column.
     pub column: Arc<str>,
     /// How to hide it.
+    pub method: MaskMethod,
+    /// Which rule of which policy asked for it: for records.
+    pub rule: Arc<str>,
+}
+
+/// Values of JSON documents to hide. What a path selects is hidden with everything in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonMask {
+    /// Which values.
+    pub path: JsonPath,
+    /// How to hide them.
     pub method: MaskMethod,
     /// Which rule of which policy asked for it: for records.
     pub rule: Arc<str>,
@@ -151,7 +174,8 @@ mod tests {
                 method,
                 rule: "r".into(),
             }],
-            detectors: Vec::new(),
+            json: vec![JsonMask { path: JsonPath::parse("$..ssn").unwrap(), method, rule: "r".into() }],
+            detectors: vec![DetectorMask { detector: Detector::Ssn, method, rule: "r".into() }],
         }
     }
 
@@ -166,6 +190,25 @@ mod tests {
             merged.merge(plan(second));
             assert_eq!(merged, plan(MaskMethod::Redact));
         }
+    }
+
+    #[test]
+    fn a_plan_of_paths_hides_something() {
+        let mut paths = plan(MaskMethod::Redact);
+        paths.columns.clear();
+        paths.detectors.clear();
+        assert!(!paths.is_empty());
+        paths.json.clear();
+        assert!(paths.is_empty());
+    }
+
+    #[test]
+    fn two_spellings_of_a_path_are_one_mask() {
+        let mut merged = plan(MaskMethod::Hash);
+        let mut other = plan(MaskMethod::Hash);
+        other.json[0].path = JsonPath::parse("$..['ssn']").unwrap();
+        merged.merge(other);
+        assert_eq!(merged.json.len(), 1);
     }
 
     #[test]

@@ -84,6 +84,7 @@ pub(crate) fn combine(event: &Event, set: SetVersion, answers: Vec<Answer>) -> E
                         rule: full_rule(policy, &column.rule),
                     })
                     .collect(),
+                json: Vec::new(),
                 detectors: detectors
                     .into_iter()
                     .map(|detector| DetectorMask {

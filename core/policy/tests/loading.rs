@@ -390,6 +390,7 @@ async fn what_a_module_reads_is_what_the_event_holds() {
                         rule: "p/column",
                     },
                 ],
+                json: [],
                 detectors: [
                     DetectorMask {
                         detector: CardNumber,
@@ -415,6 +416,7 @@ async fn what_a_module_reads_is_what_the_event_holds() {
             },
             masks: MaskPlan {
                 columns: [],
+                json: [],
                 detectors: [],
             },
         }

@@ -286,7 +286,7 @@ mod tests {
                 method: MaskMethod::Partial { keep: 4 },
                 rule: "mask-people/ssn".into(),
             }],
-            detectors: Vec::new(),
+            ..MaskPlan::default()
         })
     }
 
@@ -383,12 +383,12 @@ mod tests {
     #[test]
     fn detectors_search_every_text_value() {
         let plan = MaskPlan {
-            columns: Vec::new(),
             detectors: vec![DetectorMask {
                 detector: Detector::Email,
                 method: MaskMethod::Redact,
                 rule: "r".into(),
             }],
+            ..MaskPlan::default()
         };
         let key = MaskKey::new([7; 32]);
         let fields = [field(50, 1, 25), field(50, 1, 3802)];

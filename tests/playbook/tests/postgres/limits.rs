@@ -150,7 +150,7 @@ fn a_catalog_without_end_ends_the_session() {
     };
     let mut play = narrow();
     play.client(query("select 1"));
-    play.permit_masked(MaskPlan { columns: vec![mask], detectors: Vec::new() });
+    play.permit_masked(MaskPlan { columns: vec![mask], ..MaskPlan::default() });
     play.target(row_description(&[("a", 0, 0)]));
     let mut rows = 0;
     while !play.transcript().to_string().contains("error upstream.too_large") {

@@ -19,7 +19,7 @@ pub(super) fn plan() -> MaskPlan {
             method: MaskMethod::Partial { keep: 4 },
             rule: "mask-people/ssn".into(),
         }],
-        detectors: Vec::new(),
+        ..MaskPlan::default()
     }
 }
 
@@ -426,12 +426,12 @@ fn a026_a_text_that_was_not_understood_goes_nowhere_near_masked_columns() {
 #[test]
 fn detectors_search_rows_and_copied_text() {
     let plan = || MaskPlan {
-        columns: Vec::new(),
         detectors: vec![DetectorMask {
             detector: Detector::CardNumber,
             method: MaskMethod::Redact,
             rule: "cards".into(),
         }],
+        ..MaskPlan::default()
     };
     let mut play = Play::relay(&Stage::default(), usize::MAX);
     play.client(query("select note from orders"));
