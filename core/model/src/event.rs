@@ -4,8 +4,9 @@ use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::SystemTime};
 
 use crate::{
     digest::Digest,
-    http::HttpEvent,
+    http::{HttpEvent, HttpResponse},
     id::{EventId, SessionId},
+    kubernetes::KubernetesEvent,
     principal::Principal,
     sql::{Grade, SqlEvent},
 };
@@ -29,6 +30,21 @@ pub enum Facet {
     Sql(SqlEvent),
     /// HTTP.
     Http(HttpEvent),
+    /// The Kubernetes API.
+    Kubernetes(KubernetesEvent),
+}
+
+impl Facet {
+    /// The same, about the answer. None: of this protocol, answers are no events.
+    pub fn with_answer(&self, response: Arc<HttpResponse>) -> Option<Self> {
+        let mut answer = self.clone();
+        match &mut answer {
+            Self::Sql(_) => return None,
+            Self::Http(http) => http.response = Some(response),
+            Self::Kubernetes(kubernetes) => kubernetes.http.response = Some(response),
+        }
+        Some(answer)
+    }
 }
 
 impl Event {
@@ -36,15 +52,37 @@ impl Event {
     pub const fn kind(&self) -> &'static str {
         match &self.facet {
             Facet::Sql(sql) => sql.phase.as_str(),
-            Facet::Http(_) => HttpEvent::KIND,
+            Facet::Http(http) => http.kind(),
+            Facet::Kubernetes(kubernetes) => kubernetes.kind(),
+        }
+    }
+
+    /// The kind of the event that its answer would be. None: it is about an answer itself, or answers are no events.
+    pub const fn answer_kind(&self) -> Option<&'static str> {
+        match &self.facet {
+            Facet::Http(http) if http.response.is_none() => Some(HttpEvent::ANSWER_KIND),
+            Facet::Kubernetes(kubernetes) if kubernetes.http.response.is_none() => {
+                Some(KubernetesEvent::ANSWER_KIND)
+            }
+            Facet::Sql(_) | Facet::Http(_) | Facet::Kubernetes(_) => None,
+        }
+    }
+
+    /// Is it about the answer to a request that was permitted?
+    pub const fn is_answer(&self) -> bool {
+        match &self.facet {
+            Facet::Sql(_) => false,
+            Facet::Http(http) => http.response.is_some(),
+            Facet::Kubernetes(kubernetes) => kubernetes.http.response.is_some(),
         }
     }
 
     /// Why the grade is not `verified`: for people, without values from the request.
-    pub fn grade_reason(&self) -> Option<&Arc<str>> {
+    pub fn grade_reason(&self) -> Option<Arc<str>> {
         match &self.facet {
-            Facet::Sql(sql) => sql.analysis.grade_reason.as_ref(),
+            Facet::Sql(sql) => sql.analysis.grade_reason.clone(),
             Facet::Http(_) => None,
+            Facet::Kubernetes(kubernetes) => kubernetes.grade_reason(),
         }
     }
 
@@ -53,6 +91,7 @@ impl Event {
         match &self.facet {
             Facet::Sql(sql) => sql.analysis.grade,
             Facet::Http(http) => http.grade(),
+            Facet::Kubernetes(kubernetes) => kubernetes.grade(),
         }
     }
 
@@ -60,7 +99,8 @@ impl Event {
     pub fn summary(&self) -> Cow<'_, str> {
         match &self.facet {
             Facet::Sql(sql) => Cow::Borrowed(&sql.analysis.normalised),
-            Facet::Http(http) => Cow::Owned(http.request.summary()),
+            Facet::Http(http) => Cow::Owned(http.summary()),
+            Facet::Kubernetes(kubernetes) => Cow::Owned(kubernetes.summary()),
         }
     }
 
@@ -68,7 +108,8 @@ impl Event {
     pub fn full_text(&self) -> Cow<'_, str> {
         match &self.facet {
             Facet::Sql(sql) => Cow::Borrowed(&sql.analysis.text),
-            Facet::Http(http) => Cow::Owned(http.request.full_text()),
+            Facet::Http(http) => Cow::Owned(http.full_text()),
+            Facet::Kubernetes(kubernetes) => Cow::Owned(kubernetes.full_text()),
         }
     }
 
@@ -76,7 +117,7 @@ impl Event {
     pub fn parameters(&self) -> impl Iterator<Item = String> + '_ {
         let values = match &self.facet {
             Facet::Sql(sql) => sql.parameters.as_slice(),
-            Facet::Http(_) => &[],
+            Facet::Http(_) | Facet::Kubernetes(_) => &[],
         };
         values.iter().map(ToString::to_string)
     }
@@ -87,7 +128,10 @@ impl Event {
             Facet::Sql(sql) => {
                 sql.analysis.grade != Grade::Verified || sql.analysis.effects().leaves_a_trace()
             }
+            // What it is an answer to was recorded, and on disk, before.
+            _ if self.is_answer() => false,
             Facet::Http(http) => !http.request.is_safe(),
+            Facet::Kubernetes(kubernetes) => kubernetes.leaves_a_trace(),
         }
     }
 }

@@ -5,15 +5,45 @@
 
 use std::sync::Arc;
 
-use crate::sql::Grade;
+use bytes::Bytes;
 
-/// One request.
+use crate::{json::Document, sql::Grade};
+
+/// One request, or the answer to one that was permitted.
 #[derive(Debug, Clone)]
 pub struct HttpEvent {
     /// Method, address and headers.
     pub request: Arc<HttpRequest>,
-    /// What is known of the body.
+    /// What is known of the request's body.
     pub body: HttpBody,
+    /// The head of the answer, where the event is about that.
+    pub response: Option<Arc<HttpResponse>>,
+}
+
+/// Status and headers of an answer, as the client would get them but for what is masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpResponse {
+    /// 200 to 599.
+    pub status: u16,
+    /// Headers: names in lower case, in their order. Bytes that are not ASCII are `?`.
+    pub headers: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl HttpResponse {
+    /// The first header of this name (in lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| **own == *name).map(|(_, value)| &**value)
+    }
+
+    /// The media type of the body, without its parameters, in lower case: `application/json`.
+    pub fn media_type(&self) -> Option<String> {
+        self.header("content-type").map(essence)
+    }
+}
+
+/// A media type without its parameters, in lower case.
+fn essence(value: &str) -> String {
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// Method, address and headers of a request, in canonical form.
@@ -54,8 +84,7 @@ impl HttpRequest {
 
     /// The media type of the body, without its parameters, in lower case: `application/json`.
     pub fn media_type(&self) -> Option<String> {
-        let value = self.header("content-type")?;
-        Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+        self.header("content-type").map(essence)
     }
 
     /// May it change anything at the target, as HTTP sees it (RFC 9110 section 9.2.1)?
@@ -94,14 +123,77 @@ pub enum HttpBody {
         /// Its length in bytes, where the client said so.
         length: Option<u64>,
     },
+    /// It was read whole. These bytes are sent, and no others.
+    Read {
+        /// The bytes, decoded from their content coding.
+        bytes: Bytes,
+        /// What they say, where they are JSON.
+        json: Option<Arc<Document>>,
+    },
+}
+
+impl HttpBody {
+    /// The word that policies use.
+    pub const fn state(&self) -> &'static str {
+        match self {
+            Self::Empty => "none",
+            Self::Streamed { .. } => "streamed",
+            Self::Read { json: None, .. } => "read",
+            Self::Read { json: Some(_), .. } => "json",
+        }
+    }
+
+    /// Its length in bytes, where it is known.
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Streamed { length } => *length,
+            Self::Read { bytes, .. } => Some(bytes.len() as u64),
+        }
+    }
 }
 
 impl HttpEvent {
-    /// The event kind that policies ask for and records carry.
+    /// The event kind of a request, which policies ask for and records carry.
     pub const KIND: &'static str = "http.request";
+    /// The event kind of an answer.
+    pub const ANSWER_KIND: &'static str = "http.response";
+
+    /// Which of them it is.
+    pub const fn kind(&self) -> &'static str {
+        if self.response.is_some() { Self::ANSWER_KIND } else { Self::KIND }
+    }
 
     /// How well it was understood: what is here was understood, and a body that is streamed is not claimed to be.
     pub const fn grade(&self) -> Grade {
         Grade::Verified
+    }
+
+    /// What is safe to record, in one line.
+    pub fn summary(&self) -> String {
+        let request = self.request.summary();
+        match &self.response {
+            Some(response) => format!("{} to {request}", response.status),
+            None => request,
+        }
+    }
+
+    /// The request, or the head of the answer to it, as a reviewer must see it: everything that is sent.
+    pub fn full_text(&self) -> String {
+        let mut text = self.request.full_text();
+        if let HttpBody::Read { bytes, .. } = &self.body {
+            text.push_str("\n\n");
+            text.push_str(&String::from_utf8_lossy(bytes));
+        }
+        if let Some(response) = &self.response {
+            text.push_str(&format!("\n\nanswer: {}", response.status));
+            for (name, value) in &response.headers {
+                match &**name {
+                    "set-cookie" => text.push_str(&format!("\n{name}: ({} bytes, not shown)", value.len())),
+                    _ => text.push_str(&format!("\n{name}: {value}")),
+                }
+            }
+        }
+        text
     }
 }

@@ -204,6 +204,18 @@ pub struct Impersonation {
 impl KubernetesEvent {
     /// The event kind that policies ask for and records carry.
     pub const KIND: &'static str = "kubernetes.request";
+    /// The event kind of an answer.
+    pub const ANSWER_KIND: &'static str = "kubernetes.response";
+
+    /// Which of them it is.
+    pub const fn kind(&self) -> &'static str {
+        if self.http.response.is_some() { Self::ANSWER_KIND } else { Self::KIND }
+    }
+
+    /// Why it was not understood, where it was not.
+    pub fn grade_reason(&self) -> Option<Arc<str>> {
+        self.info.unknown.map(Arc::from)
+    }
 
     /// How well it was understood. What is in a body that was streamed is not claimed to be: see [`HttpEvent::body`].
     pub fn grade(&self) -> Grade {
@@ -223,14 +235,15 @@ impl KubernetesEvent {
     pub fn summary(&self) -> String {
         let info = &self.info;
         if !info.is_resource_request {
-            return self.http.request.summary();
+            return self.http.summary();
         }
         let verb = match &self.stream {
             Some(stream) => stream.kind.as_str(),
             None if info.verb.is_empty() => &self.http.request.method,
             None => &info.verb,
         };
-        let mut text = format!("{verb} {}", info.resource);
+        let answer = self.http.response.as_ref().map(|answer| format!("{} to ", answer.status));
+        let mut text = format!("{}{verb} {}", answer.unwrap_or_default(), info.resource);
         let mut part = |before: &str, name: &str| {
             if !name.is_empty() {
                 text.push_str(before);
@@ -277,7 +290,7 @@ impl KubernetesEvent {
             let _ = write!(text, "\nas user {user:?}, uid {uid:?}, groups {groups:?}, extra {extra:?}");
         }
         text.push_str("\n\n");
-        text.push_str(&self.http.request.full_text());
+        text.push_str(&self.http.full_text());
         text
     }
 }
@@ -300,7 +313,7 @@ mod tests {
             route_parameters: Vec::new(),
         };
         KubernetesEvent {
-            http: HttpEvent { request: Arc::new(request), body: HttpBody::Empty },
+            http: HttpEvent { request: Arc::new(request), body: HttpBody::Empty, response: None },
             info: Arc::new(info),
             upgrade: None,
             stream: None,

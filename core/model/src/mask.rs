@@ -13,6 +13,8 @@ pub struct MaskPlan {
     pub columns: Vec<ColumnMask>,
     /// Values of JSON documents, by their path.
     pub json: Vec<JsonMask>,
+    /// What objects of a list, a table or a watch are shown: those that fit every filter. None: all.
+    pub objects: Vec<ObjectFilter>,
     /// Detectors that search every text value.
     pub detectors: Vec<DetectorMask>,
 }
@@ -20,7 +22,10 @@ pub struct MaskPlan {
 impl MaskPlan {
     /// Hides nothing?
     pub fn is_empty(&self) -> bool {
-        self.columns.is_empty() && self.json.is_empty() && self.detectors.is_empty()
+        self.columns.is_empty()
+            && self.json.is_empty()
+            && self.objects.is_empty()
+            && self.detectors.is_empty()
     }
 
     /// Adds all of `other`. Where both name a column, path or detector, the stronger method stays, so that
@@ -44,6 +49,11 @@ impl MaskPlan {
                 Some(ours) if ours.method.strength() < theirs.method.strength() => *ours = theirs,
                 Some(_) => {}
                 None => self.json.push(theirs),
+            }
+        }
+        for theirs in other.objects {
+            if !self.objects.contains(&theirs) {
+                self.objects.push(theirs);
             }
         }
         for theirs in other.detectors {
@@ -81,6 +91,36 @@ pub struct JsonMask {
     pub method: MaskMethod,
     /// Which rule of which policy asked for it: for records.
     pub rule: Arc<str>,
+}
+
+/// Objects that may be shown, as one policy says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectFilter {
+    /// Pairs of namespace and name; in each, `*` stands for any characters. What fits any of them is shown. Objects
+    /// without a namespace have an empty one.
+    pub shown: Vec<(Arc<str>, Arc<str>)>,
+    /// Which rule of which policy asked for it: for records.
+    pub rule: Arc<str>,
+}
+
+impl ObjectFilter {
+    /// Is this object shown?
+    pub fn shows(&self, namespace: &str, name: &str) -> bool {
+        self.shown.iter().any(|(one, other)| fits(one, namespace) && fits(other, name))
+    }
+}
+
+/// Does `text` fit a pattern in which `*` stands for any characters?
+fn fits(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = rest.get(at + part.len()..).unwrap_or_default();
+    }
+    rest.ends_with(last)
 }
 
 /// One detector to run over every text value.
@@ -175,6 +215,7 @@ mod tests {
                 rule: "r".into(),
             }],
             json: vec![JsonMask { path: JsonPath::parse("$..ssn").unwrap(), method, rule: "r".into() }],
+            objects: Vec::new(),
             detectors: vec![DetectorMask { detector: Detector::Ssn, method, rule: "r".into() }],
         }
     }
@@ -190,6 +231,34 @@ mod tests {
             merged.merge(plan(second));
             assert_eq!(merged, plan(MaskMethod::Redact));
         }
+    }
+
+    #[test]
+    fn a_star_is_any_characters_and_nothing_else_is() {
+        for (pattern, text) in
+            [("*", ""), ("*", "x"), ("a*", "a"), ("a*c", "abbc"), ("*b*", "abc"), ("a", "a"), ("", "")]
+        {
+            assert!(fits(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in
+            [("", "x"), ("a", "ab"), ("a*a", "a"), ("a*c", "abcd"), ("*b", "bc"), ("a*b*a", "aba2")]
+        {
+            assert!(!fits(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn what_two_policies_show_is_what_both_show() {
+        let shown = |namespace: &str, name: &str| MaskPlan {
+            objects: vec![ObjectFilter { shown: vec![(namespace.into(), name.into())], rule: "r".into() }],
+            ..MaskPlan::default()
+        };
+        let mut plan = shown("demo", "*");
+        plan.merge(shown("*", "web-*"));
+        assert_eq!(plan.objects.len(), 2);
+        let both = |namespace, name| plan.objects.iter().all(|filter| filter.shows(namespace, name));
+        assert!(both("demo", "web-1"));
+        assert!(!both("demo", "db") && !both("prod", "web-1"));
     }
 
     #[test]

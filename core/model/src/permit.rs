@@ -18,12 +18,23 @@ use crate::{
 pub struct Permit {
     event: EventId,
     masks: Option<Arc<MaskPlan>>,
+    judges_answer: bool,
 }
 
 impl Permit {
     /// Mints leave to forward `event`, with `masks` applied to its answer.
     pub const fn mint(event: EventId, masks: Option<Arc<MaskPlan>>) -> Self {
-        Self { event, masks }
+        Self { event, masks, judges_answer: false }
+    }
+
+    /// The same, and a policy wants to judge the answer before the client sees any of it.
+    pub fn judging_answer(self, judges_answer: bool) -> Self {
+        Self { judges_answer, ..self }
+    }
+
+    /// Is the answer an event of its own ([`crate::event::Facet::with_answer`])?
+    pub const fn judges_answer(&self) -> bool {
+        self.judges_answer
     }
 
     /// Which event may go.

@@ -9,7 +9,7 @@ use std::{
 use gatewright_model::{
     decision::{Decision, Evaluation},
     event::{Event, SessionContext},
-    http::HttpBody,
+    http::{HttpBody, HttpResponse},
     id::SessionId,
     principal::Principal,
 };
@@ -30,6 +30,8 @@ pub enum CaseRequest {
     Sql(SqlCase),
     /// `http = ...`
     Http(HttpCase),
+    /// `kubernetes = ...`: the same, read as the Kubernetes API does.
+    Kubernetes(HttpCase),
 }
 
 /// A statement.
@@ -56,6 +58,8 @@ pub struct HttpCase {
     pub route: String,
     /// What the route's pattern binds.
     pub route_parameters: Vec<(String, String)>,
+    /// The head of the answer, where the case is about that.
+    pub response: Option<HttpResponse>,
 }
 
 impl CaseRequest {
@@ -64,6 +68,7 @@ impl CaseRequest {
         match self {
             Self::Sql(_) => "postgres",
             Self::Http(_) => "http",
+            Self::Kubernetes(_) => "kubernetes",
         }
     }
 }

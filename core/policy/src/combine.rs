@@ -9,11 +9,15 @@ use std::sync::Arc;
 use gatewright_model::{
     decision::{Block, Decision, Diagnostic, Escalation, Evaluation, Mode, SetVersion},
     event::{Event, Facet},
-    mask::{ColumnMask, DetectorMask, MaskPlan},
+    mask::{ColumnMask, DetectorMask, JsonMask, MaskPlan, ObjectFilter},
     sql::Grade,
 };
 
-use crate::{contract::verdict::Draft, instance::Failure, set::Policy};
+use crate::{
+    contract::verdict::{Draft, MaskDraft},
+    instance::Failure,
+    set::Policy,
+};
 
 /// What one policy said.
 pub(crate) struct Answer<'p> {
@@ -39,9 +43,15 @@ impl Unjudged {
                 ("policy.no_match", "ask the operator of the gateway for a policy that covers it")
             }
             Self::Grade(grade) => {
-                let why = event.grade_reason().map_or("its grade says so", |reason| reason);
-                reason = format!("the statement could not be judged safely: {why}").into();
-                let code = if grade == Grade::Disputed { "sql.disputed" } else { "sql.unparsed" };
+                let why = event.grade_reason();
+                let why = why.as_deref().unwrap_or("its grade says so");
+                reason = format!("the request could not be judged safely: {why}").into();
+                let code = match (&event.facet, grade) {
+                    (Facet::Sql(_), Grade::Disputed) => "sql.disputed",
+                    (Facet::Sql(_), _) => "sql.unparsed",
+                    (Facet::Http(_), _) => "http.unknown",
+                    (Facet::Kubernetes(_), _) => "k8s.unknown",
+                };
                 (code, "write it in a plainer form")
             }
         };
@@ -50,7 +60,8 @@ impl Unjudged {
     }
 }
 
-/// Combines the answers of all policies that were asked, at least one of them in mode `protect`.
+/// Combines the answers of all policies that were asked: at least one of them in mode `protect`, unless the event is
+/// about the answer to a request that was permitted.
 pub(crate) fn combine(event: &Event, set: SetVersion, answers: Vec<Answer>) -> Evaluation {
     let diagnostics = answers.iter().map(diagnostic).collect();
     let mut blocks = Vec::new();
@@ -68,32 +79,10 @@ pub(crate) fn combine(event: &Event, set: SetVersion, answers: Vec<Answer>) -> E
                 reason: reason.into(),
                 remedy: remedy.into(),
             }),
-            Ok(Draft::Mask { columns, detectors }) if !can_mask(event) => {
-                let rules = columns.iter().map(|column| &column.rule);
-                let rule = rules.chain(detectors.iter().map(|detector| &detector.rule)).next();
-                blocks.push(unmaskable(policy, rule.map_or("", |rule| rule)));
+            Ok(Draft::Mask(mask)) if !can_hide(event, &mask) => {
+                blocks.push(unmaskable(policy, mask.any_rule()));
             }
-            Ok(Draft::Mask { columns, detectors }) => masks.merge(MaskPlan {
-                columns: columns
-                    .into_iter()
-                    .map(|column| ColumnMask {
-                        schema: column.schema.into(),
-                        relation: column.relation.into(),
-                        column: column.column.into(),
-                        method: column.method,
-                        rule: full_rule(policy, &column.rule),
-                    })
-                    .collect(),
-                json: Vec::new(),
-                detectors: detectors
-                    .into_iter()
-                    .map(|detector| DetectorMask {
-                        detector: detector.detector,
-                        method: detector.method,
-                        rule: full_rule(policy, &detector.rule),
-                    })
-                    .collect(),
-            }),
+            Ok(Draft::Mask(mask)) => masks.merge(plan(policy, mask)),
             Ok(Draft::Escalate { rule, reason, reviewers, quorum, ttl }) => escalations.push(Escalation {
                 rule: full_rule(policy, &rule),
                 reason: reason.into(),
@@ -154,7 +143,7 @@ fn diagnostic(answer: &Answer) -> Diagnostic {
     let (decision, rule, failure) = match said {
         Ok(Draft::Allow) => ("allow", None, None),
         Ok(Draft::Block { rule, .. }) => ("block", Some(rule), None),
-        Ok(Draft::Mask { .. }) => ("mask", None, None),
+        Ok(Draft::Mask(_)) => ("mask", None, None),
         Ok(Draft::Escalate { rule, .. }) => ("escalate", Some(rule), None),
         Err(failure) => ("block", None, Some(failure.code())),
     };
@@ -181,11 +170,48 @@ fn full_rule(policy: &Policy, rule: &str) -> Arc<str> {
     format!("{}/{rule}", policy.name).into()
 }
 
-/// Can the answer to it be masked? A mask that nobody applies would let through what a policy wants hidden.
-fn can_mask(event: &Event) -> bool {
+/// Can all of it be hidden in the answer? A mask that nobody applies would let through what a policy wants hidden.
+fn can_hide(event: &Event, mask: &MaskDraft) -> bool {
     match event.facet {
-        Facet::Sql(_) => true,
-        Facet::Http(_) => false,
+        Facet::Sql(_) => mask.json.is_empty() && mask.objects.is_empty(),
+        Facet::Http(_) => mask.columns.is_empty() && mask.objects.is_empty(),
+        Facet::Kubernetes(_) => mask.columns.is_empty(),
+    }
+}
+
+fn plan(policy: &Policy, mask: MaskDraft) -> MaskPlan {
+    let MaskDraft { columns, json, objects, detectors } = mask;
+    let rule = objects.first().map(|object| full_rule(policy, &object.rule));
+    let shown = objects.into_iter().map(|object| (object.namespace.into(), object.name.into()));
+    MaskPlan {
+        columns: columns
+            .into_iter()
+            .map(|column| ColumnMask {
+                schema: column.schema.into(),
+                relation: column.relation.into(),
+                column: column.column.into(),
+                method: column.method,
+                rule: full_rule(policy, &column.rule),
+            })
+            .collect(),
+        json: json
+            .into_iter()
+            .map(|json| JsonMask {
+                path: json.path,
+                method: json.method,
+                rule: full_rule(policy, &json.rule),
+            })
+            .collect(),
+        // One for all of a policy's pairs: what fits any of them is shown.
+        objects: rule.map(|rule| ObjectFilter { shown: shown.collect(), rule }).into_iter().collect(),
+        detectors: detectors
+            .into_iter()
+            .map(|detector| DetectorMask {
+                detector: detector.detector,
+                method: detector.method,
+                rule: full_rule(policy, &detector.rule),
+            })
+            .collect(),
     }
 }
 
@@ -204,6 +230,7 @@ fn denied(event: &Event) -> &'static str {
     match event.facet {
         Facet::Sql(_) => "sql.denied",
         Facet::Http(_) => "http.denied",
+        Facet::Kubernetes(_) => "k8s.denied",
     }
 }
 

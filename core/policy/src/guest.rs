@@ -12,6 +12,7 @@ use std::{
 use gatewright_model::{
     event::{Event, Facet, SessionContext},
     http::HttpEvent,
+    kubernetes::KubernetesEvent,
     sql::{SqlEvent, Statement},
 };
 use wasmtime::ResourceLimiter;
@@ -129,14 +130,22 @@ impl Guest {
     pub(crate) fn sql(&self) -> Result<&SqlEvent, Stop> {
         match &self.event()?.facet {
             Facet::Sql(sql) => Ok(sql),
-            Facet::Http(_) => Err(no_facet()),
+            Facet::Http(_) | Facet::Kubernetes(_) => Err(no_facet()),
         }
     }
 
     pub(crate) fn http(&self) -> Result<&HttpEvent, Stop> {
         match &self.event()?.facet {
             Facet::Http(http) => Ok(http),
+            Facet::Kubernetes(kubernetes) => Ok(&kubernetes.http),
             Facet::Sql(_) => Err(no_facet()),
+        }
+    }
+
+    pub(crate) fn kubernetes(&self) -> Result<&KubernetesEvent, Stop> {
+        match &self.event()?.facet {
+            Facet::Kubernetes(kubernetes) => Ok(kubernetes),
+            Facet::Sql(_) | Facet::Http(_) => Err(no_facet()),
         }
     }
 

@@ -1,10 +1,18 @@
 //! What a module says about itself, checked.
 
-use gatewright_model::{http::HttpEvent, sql::SqlPhase};
+use gatewright_model::{http::HttpEvent, kubernetes::KubernetesEvent, sql::SqlPhase};
 
-/// The event kinds that this gateway has.
-const KINDS: [&str; 4] =
-    [SqlPhase::Query.as_str(), SqlPhase::Parse.as_str(), SqlPhase::Execute.as_str(), HttpEvent::KIND];
+/// The event kinds that this gateway has: those of requests, which may be asked for together.
+const REQUESTS: [&str; 5] = [
+    SqlPhase::Query.as_str(),
+    SqlPhase::Parse.as_str(),
+    SqlPhase::Execute.as_str(),
+    HttpEvent::KIND,
+    KubernetesEvent::KIND,
+];
+
+/// Those of answers, which have to be named.
+const ANSWERS: [&str; 2] = [HttpEvent::ANSWER_KIND, KubernetesEvent::ANSWER_KIND];
 
 /// A module's own description.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,19 +34,21 @@ pub struct Manifest {
 pub struct Inputs {
     /// The values bound to a statement.
     pub parameters: bool,
+    /// What is in the body of a request.
+    pub body: bool,
     /// The time.
     pub clock: bool,
 }
 
 impl Inputs {
-    /// May an answer be given again to the same statement of the same session?
+    /// May an answer be given again to the same statement of the same session? Statements have no body.
     pub const fn allow_reuse(self) -> bool {
         !self.parameters && !self.clock
     }
 
     /// Each input with the word that manifests use.
-    pub const fn each(self) -> [(&'static str, bool); 2] {
-        [("parameters", self.parameters), ("clock", self.clock)]
+    pub const fn each(self) -> [(&'static str, bool); 3] {
+        [("parameters", self.parameters), ("body", self.body), ("clock", self.clock)]
     }
 }
 
@@ -51,7 +61,8 @@ impl Manifest {
 
 fn covers(wanted: &str, kind: &str) -> bool {
     match wanted.strip_suffix('*') {
-        Some(protocol) => protocol.ends_with('.') && kind.starts_with(protocol),
+        // Of answers a module may know nothing that was built before there were any.
+        Some(protocol) => protocol.ends_with('.') && kind.starts_with(protocol) && !ANSWERS.contains(&kind),
         None => kind == wanted,
     }
 }
@@ -81,10 +92,11 @@ impl ManifestDraft {
         if kinds.is_empty() {
             return Err("it asks for no kind of event".to_owned());
         }
-        if kinds.iter().any(|wanted| !KINDS.iter().any(|kind| covers(wanted, kind))) {
+        let known = || REQUESTS.iter().chain(&ANSWERS).copied();
+        if kinds.iter().any(|wanted| !known().any(|kind| covers(wanted, kind))) {
             return Err(format!(
                 "it asks for a kind of event that this gateway does not have (it has {})",
-                KINDS.join(", ")
+                known().collect::<Vec<_>>().join(", ")
             ));
         }
         if !settings_schema.is_empty()
@@ -107,6 +119,8 @@ mod tests {
         assert!(!covers("sql.query", "sql.query2"));
         assert!(!covers("*", "sql.query"), "a module asks for what it knows");
         assert!(!covers("s*", "sql.query"));
+        assert!(!covers("http.*", "http.response"), "an answer is asked for by its name");
+        assert!(covers("http.response", "http.response"));
     }
 
     #[test]
@@ -117,10 +131,10 @@ mod tests {
             kinds: vec![kind.to_owned()],
             ..ManifestDraft::default()
         };
-        for kind in ["sql.*", "http.*", "http.request"] {
+        for kind in ["sql.*", "http.*", "http.request", "http.response", "kubernetes.*"] {
             assert!(manifest(kind).finish().is_ok(), "{kind}");
         }
-        for kind in ["http", "http.", "http.response", "https.*", "ssh.*", "*"] {
+        for kind in ["http", "http.", "http.answer", "https.*", "ssh.*", "*"] {
             assert!(manifest(kind).finish().is_err(), "{kind}");
         }
     }

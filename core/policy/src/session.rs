@@ -51,6 +51,12 @@ impl SessionPolicies {
         judge.evaluate(event, now).await
     }
 
+    /// Would any policy be asked about an event of this kind? As of the set that judged the session's last event.
+    pub fn ask_about(&self, kind: &str) -> bool {
+        let mut seats = self.judge.iter().flat_map(|judge| &judge.seats);
+        seats.any(|seat| seat.policy.module.manifest().wants(kind))
+    }
+
     /// Are there instances that could be given back?
     pub fn holds_instances(&self) -> bool {
         self.judge.iter().flat_map(|judge| &judge.seats).any(|seat| seat.instance.is_some())
@@ -102,10 +108,12 @@ impl Judge {
         let (kind, grade, version) = (event.kind(), event.grade(), self.set.version());
         let asked = || self.seats.iter().filter(|seat| seat.policy.module.manifest().wants(kind));
         let counting = || asked().filter(|seat| seat.policy.mode == Mode::Protect);
-        if counting().next().is_none() {
+        // An answer that nobody asks about goes on: its request was judged.
+        if counting().next().is_none() && !event.is_answer() {
             return Unjudged::NoMatch.evaluation(event, version);
         }
         if grade != Grade::Verified
+            && !event.is_answer()
             && !counting().any(|seat| seat.policy.document.allow_grades.contains(&grade))
         {
             return Unjudged::Grade(grade).evaluation(event, version);

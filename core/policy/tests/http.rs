@@ -15,8 +15,9 @@ use std::sync::Arc;
 use expect_test::expect;
 use gatewright_model::{
     decision::{Decision, Mode},
-    event::SessionContext,
-    http::{HttpBody, HttpRequest},
+    event::{Event, SessionContext},
+    http::{HttpBody, HttpRequest, HttpResponse},
+    json::Document,
 };
 use gatewright_policy::SessionPolicies;
 
@@ -93,6 +94,8 @@ async fn what_a_module_reads_is_what_the_request_holds() {
 async fn a091_questions_that_no_request_answers_block() {
     let host = host();
     for attack in [
+        "json-of-what-was-not-read",
+        "mask-json-by-no-path",
         "path-under-nothing",
         "path-under-relative",
         "path-under-dots",
@@ -107,6 +110,51 @@ async fn a091_questions_that_no_request_answers_block() {
         let evaluation = judge(&folder.set(&host), &http("GET", "/people")).await;
         assert_eq!(blocked(&evaluation), "policy.invalid", "{attack}");
     }
+}
+
+#[tokio::test]
+async fn a_body_is_asked_by_pointers_and_an_answer_by_names() {
+    let host = host();
+    let text = br#"{"a": {"b": [1.50, "x\u0031"]}}"#.as_slice();
+    let json = Arc::new(Document::read(text).unwrap());
+    let read = http_event(head("POST", "/"), HttpBody::Read { bytes: text.into(), json: Some(json) });
+    for (attack, ends) in [("json-by-no-pointer", "policy.invalid"), ("json-of-what-was-not-read", "")] {
+        let folder = Folder::new();
+        folder.hostile("p", attack);
+        match judge(&folder.set(&host), &read).await.decision {
+            Decision::Block(block) => assert_eq!(&*block.code, ends, "{attack}"),
+            other => assert_eq!((other, ends), (Decision::Allow, ""), "{attack}"),
+        }
+    }
+    let folder = Folder::new();
+    folder.hostile("p", "answer-header-with-space");
+    let set = folder.set(&host);
+    let request = http("GET", "/people");
+    assert_eq!(judge(&set, &request).await.decision, Decision::Allow, "it has no answer yet");
+    let answer = HttpResponse { status: 200, headers: Vec::new() };
+    let facet = request.facet.with_answer(Arc::new(answer)).unwrap();
+    let answer = Arc::new(Event { facet, ..Event::clone(&request) });
+    assert_eq!(blocked(&judge(&set, &answer).await), "policy.invalid");
+}
+
+/// It was judged when it was a request, and whoever asked for requests only knows no answers.
+#[tokio::test]
+async fn an_answer_that_no_policy_asks_about_goes_on() {
+    let folder = Folder::new();
+    folder.write("p.toml", &document("p", &everything(), "[settings]\nanswer = \"http\"\n"));
+    let set = folder.set(&host());
+    let request = http("GET", "/people");
+    let facet =
+        request.facet.with_answer(Arc::new(HttpResponse { status: 200, headers: Vec::new() })).unwrap();
+    let answer = Arc::new(Event { facet, ..Event::clone(&request) });
+    let mut instances = SessionPolicies::new();
+    let alice = session("alice", &[]);
+    let said = judge_again(&mut instances, &set, &alice, &request).await;
+    assert!(matches!(said.decision, Decision::Block(_)));
+    assert!(instances.ask_about("http.request") && !instances.ask_about("http.response"));
+    let said = judge_again(&mut instances, &set, &alice, &answer).await;
+    assert_eq!(said.decision, Decision::Allow);
+    assert!(said.diagnostics.is_empty());
 }
 
 #[tokio::test]
@@ -126,15 +174,28 @@ async fn a092_a_facet_that_is_kept_shows_nothing_of_another_protocol() {
 async fn a_mask_of_an_answer_that_can_not_be_masked_is_a_block() {
     let host = host();
     let folder = Folder::new();
-    for (attack, rule) in [("mask-column", "p/column"), ("mask-detector", "p/detector")] {
+    for (attack, rule) in [("mask-column", "p/column"), ("show-object", "p/object")] {
         folder.hostile("p", attack);
         let Decision::Block(block) = judge(&folder.set(&host), &http("GET", "/people")).await.decision
         else {
             panic!("not blocked")
         };
         assert_eq!((&*block.code, &*block.rule), ("mask.unsupported", rule));
-        assert!(matches!(judge(&folder.set(&host), &query("select 1")).await.decision, Decision::Mask(_)));
     }
+    for (attack, sql, http_too) in [
+        ("mask-column", true, false),
+        ("mask-json", false, true),
+        ("mask-detector", true, true),
+        ("show-object", false, false),
+    ] {
+        folder.hostile("p", attack);
+        let set = folder.set(&host);
+        let is_masked =
+            async |event: &Arc<Event>| matches!(judge(&set, event).await.decision, Decision::Mask(_));
+        assert_eq!(is_masked(&query("select 1")).await, sql, "{attack}");
+        assert_eq!(is_masked(&http("GET", "/people")).await, http_too, "{attack}");
+    }
+    folder.hostile("p", "mask-column");
     // An approval of somebody else's escalation would be no leave to show what is to be masked.
     folder.hostile("q", "escalate");
     let evaluation = judge(&folder.set(&host), &http("GET", "/people")).await;

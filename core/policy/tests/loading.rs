@@ -391,6 +391,7 @@ async fn what_a_module_reads_is_what_the_event_holds() {
                     },
                 ],
                 json: [],
+                objects: [],
                 detectors: [
                     DetectorMask {
                         detector: CardNumber,
@@ -417,6 +418,7 @@ async fn what_a_module_reads_is_what_the_event_holds() {
             masks: MaskPlan {
                 columns: [],
                 json: [],
+                objects: [],
                 detectors: [],
             },
         }

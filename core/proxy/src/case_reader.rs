@@ -36,6 +36,7 @@ impl CaseReader for ProtocolCaseReader {
         match request {
             CaseRequest::Sql(case) => sql::read(&self.analyser, case),
             CaseRequest::Http(case) => Ok(vec![http::read(case)?]),
+            CaseRequest::Kubernetes(_) => Err("Kubernetes is not served yet".to_owned()),
         }
     }
 }

@@ -273,7 +273,7 @@ impl<W: Wire> Driver<W> {
             Verdict::Permit(permit) => self.tell(Input::Permitted(permit)),
             Verdict::Deny(denial) => self.tell(Input::Denied(denial)),
             Verdict::Hold(held) => {
-                let (event, approval) = (held.event, held.approval.clone());
+                let (event, approval) = (held.event(), held.approval.clone());
                 let reason = Arc::clone(&held.reason);
                 self.held = Some(held);
                 self.tell(Input::Held { event, approval, reason });

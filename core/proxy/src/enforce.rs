@@ -71,8 +71,8 @@ pub enum Verdict {
 pub struct Held {
     /// The request, as a future of its settlement. Dropping it withdraws the request.
     pub ticket: Ticket,
-    /// Which event waits.
-    pub event: EventId,
+    /// What waits.
+    event: Arc<Event>,
     /// The request's name.
     pub approval: ApprovalId,
     /// Why a person must look at it.
@@ -80,6 +80,13 @@ pub struct Held {
     masks: MaskPlan,
     rule: Arc<str>,
     set: SetVersion,
+}
+
+impl Held {
+    /// Which event waits.
+    pub fn event(&self) -> EventId {
+        self.event.id
+    }
 }
 
 impl Enforcer {
@@ -97,8 +104,8 @@ impl Enforcer {
             return Verdict::Deny(denial);
         }
         match evaluation.decision {
-            Decision::Allow => self.permit(event.id, None),
-            Decision::Mask(masks) => self.permit(event.id, Some(Arc::new(masks))),
+            Decision::Allow => self.permit(&event, None),
+            Decision::Mask(masks) => self.permit(&event, Some(Arc::new(masks))),
             Decision::Block(block) => Verdict::Deny(Denial { event: event.id, block, approval: None }),
             Decision::Escalate { escalation, masks } => {
                 let escalation = if locks { self.shortened(escalation) } else { escalation };
@@ -109,7 +116,8 @@ impl Enforcer {
 
     /// Turns the answer of the reviewers into leave or refusal.
     pub async fn settle(&mut self, held: Held, settled: &Settled) -> Verdict {
-        let Held { event, approval, masks, rule, set, .. } = held;
+        let Held { event: judged, approval, masks, rule, set, .. } = held;
+        let event = judged.id;
         let deny = |code: &str, reason: String, remedy: &str| {
             let block = Block {
                 code: Arc::from(code),
@@ -140,7 +148,7 @@ impl Enforcer {
                     );
                 }
                 let masks = (!masks.is_empty()).then(|| Arc::new(masks));
-                self.permit(event, masks)
+                self.permit(&judged, masks)
             }
             Settled::Rejected { comment, .. } => deny(
                 "approval.rejected",
@@ -158,9 +166,11 @@ impl Enforcer {
 
     /// Gives leave, unless the session was ended, or its credential has expired, while the event waited for
     /// its policies, for the disk or for a person.
-    fn permit(&self, event: EventId, masks: Option<Arc<MaskPlan>>) -> Verdict {
+    fn permit(&self, event: &Event, masks: Option<Arc<MaskPlan>>) -> Verdict {
+        let judges_answer = event.answer_kind().is_some_and(|kind| self.policies.ask_about(kind));
+        let event = event.id;
         match barred(&self.ending, &self.session.principal, SystemTime::now()) {
-            None => Verdict::Permit(Permit::mint(event, masks)),
+            None => Verdict::Permit(Permit::mint(event, masks).judging_answer(judges_answer)),
             Some(rejection) => {
                 self.refused(event, rejection.code);
                 let Rejection { code, message: reason, remedy } = rejection;
@@ -277,7 +287,7 @@ impl Enforcer {
         if let Err(denial) = self.write_through(event.id, &record).await {
             return Verdict::Deny(denial);
         }
-        Verdict::Hold(Held { ticket, event: event.id, approval, reason, masks, rule, set })
+        Verdict::Hold(Held { ticket, event: Arc::clone(event), approval, reason, masks, rule, set })
     }
 
     fn count(&mut self, kind: &'static str, decision: &Decision) {

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use gatewright_http::{
-    exchange,
+    dialect, exchange,
     headers::TokenHeader,
     inject::{Injection, TargetCredential},
     route::{Route, Routes},
@@ -79,6 +79,7 @@ impl Door {
         };
         let protocol = match listener.protocol {
             "http" => Protocol::Http(Arc::new(exchange::Shared::new(
+                Box::new(dialect::Http),
                 routes(&listener.target),
                 TokenHeader::Authorization,
                 [],

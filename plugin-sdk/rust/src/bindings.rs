@@ -52,7 +52,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                    #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]sql"]
                         fn drop(_: i32);
@@ -85,7 +85,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.text"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -125,7 +125,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.normalised"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -165,7 +165,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.fingerprint"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -196,7 +196,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.has-effect"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -240,7 +240,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.touches"]
                             fn wit_import3(
@@ -288,7 +288,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.calls"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -317,7 +317,7 @@ pub mod gatewright {
                 pub fn statement_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.statement-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -351,7 +351,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.statement-kind"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -385,7 +385,7 @@ pub mod gatewright {
                 pub fn statement_effects(&self, statement: u32) -> u64 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.statement-effects"]
                             fn wit_import0(_: i32, _: i32) -> i64;
@@ -416,7 +416,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.has-where"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -453,7 +453,7 @@ pub mod gatewright {
                 pub fn relation_count(&self, statement: u32) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-count"]
                             fn wit_import0(_: i32, _: i32) -> i32;
@@ -493,7 +493,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-schema"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -563,7 +563,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-name"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -617,7 +617,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-access"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -655,7 +655,7 @@ pub mod gatewright {
                 pub fn column_count(&self, statement: u32) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.column-count"]
                             fn wit_import0(_: i32, _: i32) -> i32;
@@ -695,7 +695,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.column-relation"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -761,7 +761,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.column-name"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -799,7 +799,7 @@ pub mod gatewright {
                 pub fn function_count(&self, statement: u32) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-count"]
                             fn wit_import0(_: i32, _: i32) -> i32;
@@ -839,7 +839,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-schema"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -909,7 +909,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-name"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -963,7 +963,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-class"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -1001,7 +1001,7 @@ pub mod gatewright {
                 pub fn parameter_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.parameter-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -1034,7 +1034,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.parameter-kind"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1081,7 +1081,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.parameter-text"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1133,8 +1133,7 @@ pub mod gatewright {
             /// The head of a request, in the one form that is judged, shown to reviewers and sent. A request that two
             /// readers could understand differently never gets here: the gateway answers it itself.
             ///
-            /// The body is not here: it is streamed after the decision, and nothing is known of it but whether there is
-            /// one and how long its sender says it is.
+            /// Of the body there is what `body-state` says.
             ///
             /// Parts are named by number, from 0. A number out of range traps.
             #[derive(Debug)]
@@ -1162,9 +1161,52 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                    #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]http"]
+                        fn drop(_: i32);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn drop(_: i32) {
+                        unreachable!()
+                    }
+                    unsafe {
+                        drop(_handle as i32);
+                    }
+                }
+            }
+            /// The head of an answer, before any of it reaches the client. The request has run by then: a block keeps the
+            /// client from seeing what became of it, and undoes nothing. Since 1.2.0.
+            ///
+            /// Parts are named by number, from 0. A number out of range traps.
+            #[derive(Debug)]
+            #[repr(transparent)]
+            pub struct Response {
+                handle: _rt::Resource<Response>,
+            }
+            impl Response {
+                #[doc(hidden)]
+                pub unsafe fn from_handle(handle: u32) -> Self {
+                    Self {
+                        handle: unsafe { _rt::Resource::from_handle(handle) },
+                    }
+                }
+                #[doc(hidden)]
+                pub fn take_handle(&self) -> u32 {
+                    _rt::Resource::take_handle(&self.handle)
+                }
+                #[doc(hidden)]
+                pub fn handle(&self) -> u32 {
+                    _rt::Resource::handle(&self.handle)
+                }
+            }
+            unsafe impl _rt::WasmResource for Response {
+                #[inline]
+                unsafe fn drop(_handle: u32) {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
+                    unsafe extern "C" {
+                        #[link_name = "[resource-drop]response"]
                         fn drop(_: i32);
                     }
                     #[cfg(not(target_arch = "wasm32"))]
@@ -1195,7 +1237,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.method"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1235,7 +1277,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.scheme"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1276,7 +1318,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.authority"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1318,7 +1360,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.path"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1354,7 +1396,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.path-under"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -1395,7 +1437,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.route"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1441,7 +1483,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.route-parameter"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -1506,7 +1548,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.query"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -1555,7 +1597,7 @@ pub mod gatewright {
                 pub fn query_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.query-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -1588,7 +1630,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.query-key"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1628,7 +1670,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.query-value"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1675,7 +1717,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.header"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -1724,7 +1766,7 @@ pub mod gatewright {
                 pub fn header_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.header-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -1757,7 +1799,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.header-name"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1797,7 +1839,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.header-value"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1838,7 +1880,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.media-type"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1877,12 +1919,368 @@ pub mod gatewright {
             }
             impl Http {
                 #[allow(unused_unsafe, clippy::all)]
+                /// What is known of the body. The words, which may become more:
+                ///
+                /// - `none`: there is no body;
+                /// - `streamed`: there is one, and it is sent on after the decision without being looked into. Nothing is
+                ///   known of what is in it: that a value is not found there means nothing;
+                /// - `read`: it was read whole, and is no JSON;
+                /// - `json`: it was read whole and is JSON that no two readers understand differently.
+                ///
+                /// What was read is what is sent, byte for byte, and what a reviewer is shown. Since 1.2.0.
+                #[allow(async_fn_in_trait)]
+                pub fn body_state(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.body-state"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// What is at a JSON pointer (RFC 6901) of a body whose state is `json`: `object`, `array`, `string`,
+                /// `number`, `boolean` or `null`. `""` points at the whole of it. None: there is nothing.
+                ///
+                /// This and the other questions about JSON are input `body`, and asked of a body in any other state they
+                /// are an invalid answer, as is a pointer that is none: what was not read must not look absent.
+                /// Since 1.2.0.
+                #[allow(async_fn_in_trait)]
+                pub fn json_kind(
+                    &self,
+                    pointer: &str,
+                ) -> ::core::option::Option<_rt::String> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 3 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 3
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = pointer;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.json-kind"]
+                            fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import2(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import2((self).handle() as i32, ptr0.cast_mut(), len0, ptr1);
+                        let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                        let result7 = match l3 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l4 = *ptr1
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l5 = *ptr1
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len6 = l5;
+                                    let bytes6 = _rt::Vec::from_raw_parts(
+                                        l4.cast(),
+                                        len6,
+                                        len6,
+                                    );
+                                    _rt::string_lift(bytes6)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result7
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// What is there as text: of a string its characters, of a number, a boolean or `null` what is written.
+                /// None: there is nothing, or an object, or an array. Since 1.2.0.
+                #[allow(async_fn_in_trait)]
+                pub fn json_text(
+                    &self,
+                    pointer: &str,
+                ) -> ::core::option::Option<_rt::String> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 3 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 3
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = pointer;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.json-text"]
+                            fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import2(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import2((self).handle() as i32, ptr0.cast_mut(), len0, ptr1);
+                        let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                        let result7 = match l3 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l4 = *ptr1
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l5 = *ptr1
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len6 = l5;
+                                    let bytes6 = _rt::Vec::from_raw_parts(
+                                        l4.cast(),
+                                        len6,
+                                        len6,
+                                    );
+                                    _rt::string_lift(bytes6)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result7
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// How many members the object or elements the array has. None: there is neither. Since 1.2.0.
+                #[allow(async_fn_in_trait)]
+                pub fn json_count(&self, pointer: &str) -> ::core::option::Option<u32> {
+                    unsafe {
+                        #[repr(align(4))]
+                        struct RetArea([::core::mem::MaybeUninit<u8>; 8]);
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 8],
+                        );
+                        let vec0 = pointer;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.json-count"]
+                            fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import2(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import2((self).handle() as i32, ptr0.cast_mut(), len0, ptr1);
+                        let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                        let result5 = match l3 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l4 = *ptr1.add(4).cast::<i32>();
+                                    l4 as u32
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result5
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The name of a member of the object that is there, by number, from 0, in no particular order. None: there is no object, or it
+                /// has no such member. Since 1.2.0.
+                #[allow(async_fn_in_trait)]
+                pub fn json_key(
+                    &self,
+                    pointer: &str,
+                    index: u32,
+                ) -> ::core::option::Option<_rt::String> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 3 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 3
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = pointer;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.json-key"]
+                            fn wit_import2(
+                                _: i32,
+                                _: *mut u8,
+                                _: usize,
+                                _: i32,
+                                _: *mut u8,
+                            );
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import2(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import2(
+                            (self).handle() as i32,
+                            ptr0.cast_mut(),
+                            len0,
+                            _rt::as_i32(&index),
+                            ptr1,
+                        );
+                        let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                        let result7 = match l3 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l4 = *ptr1
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l5 = *ptr1
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len6 = l5;
+                                    let bytes6 = _rt::Vec::from_raw_parts(
+                                        l4.cast(),
+                                        len6,
+                                        len6,
+                                    );
+                                    _rt::string_lift(bytes6)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result7
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The answer, where the event is one about it (`http.response`, `kubernetes.response`). Since 1.2.0.
+                #[allow(async_fn_in_trait)]
+                pub fn response(&self) -> ::core::option::Option<Response> {
+                    unsafe {
+                        #[repr(align(4))]
+                        struct RetArea([::core::mem::MaybeUninit<u8>; 8]);
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 8],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]http.response"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result4 = match l2 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l3 = *ptr0.add(4).cast::<i32>();
+                                    Response::from_handle(l3 as u32)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result4
+                    }
+                }
+            }
+            impl Http {
+                #[allow(unused_unsafe, clippy::all)]
                 /// Is there a body?
                 #[allow(async_fn_in_trait)]
                 pub fn has_body(&self) -> bool {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.has-body"]
                             fn wit_import0(_: i32) -> i32;
@@ -1910,7 +2308,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.body-length"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1944,7 +2342,7 @@ pub mod gatewright {
                 pub fn is_safe(&self) -> bool {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.is-safe"]
                             fn wit_import0(_: i32) -> i32;
@@ -1958,6 +2356,1335 @@ pub mod gatewright {
                     }
                 }
             }
+            impl Response {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The status: 200 to 599.
+                #[allow(async_fn_in_trait)]
+                pub fn status(&self) -> u32 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]response.status"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        ret as u32
+                    }
+                }
+            }
+            impl Response {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The first value of a header, whatever the case of the name. A name that no header can have is an
+                /// invalid answer.
+                #[allow(async_fn_in_trait)]
+                pub fn header(&self, name: &str) -> ::core::option::Option<_rt::String> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 3 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 3
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = name;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]response.header"]
+                            fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import2(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import2((self).handle() as i32, ptr0.cast_mut(), len0, ptr1);
+                        let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                        let result7 = match l3 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l4 = *ptr1
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l5 = *ptr1
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len6 = l5;
+                                    let bytes6 = _rt::Vec::from_raw_parts(
+                                        l4.cast(),
+                                        len6,
+                                        len6,
+                                    );
+                                    _rt::string_lift(bytes6)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result7
+                    }
+                }
+            }
+            impl Response {
+                #[allow(unused_unsafe, clippy::all)]
+                /// How many headers there are.
+                #[allow(async_fn_in_trait)]
+                pub fn header_count(&self) -> u32 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]response.header-count"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        ret as u32
+                    }
+                }
+            }
+            impl Response {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The name of a header, in lower case.
+                #[allow(async_fn_in_trait)]
+                pub fn header_name(&self, index: u32) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]response.header-name"]
+                            fn wit_import1(_: i32, _: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, _rt::as_i32(&index), ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Response {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The value of a header; bytes that are not ASCII are `?`.
+                #[allow(async_fn_in_trait)]
+                pub fn header_value(&self, index: u32) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]response.header-value"]
+                            fn wit_import1(_: i32, _: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, _rt::as_i32(&index), ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Response {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The media type of the body, in lower case and without parameters, as the target says it.
+                #[allow(async_fn_in_trait)]
+                pub fn media_type(&self) -> ::core::option::Option<_rt::String> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 3 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 3
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]response.media-type"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result6 = match l2 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l3 = *ptr0
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l4 = *ptr0
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len5 = l4;
+                                    let bytes5 = _rt::Vec::from_raw_parts(
+                                        l3.cast(),
+                                        len5,
+                                        len5,
+                                    );
+                                    _rt::string_lift(bytes5)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result6
+                    }
+                }
+            }
+        }
+        /// The Kubernetes API. Since 1.2.0.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod kubernetes {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Http = super::super::super::gatewright::policy::http::Http;
+            /// A request in the words of the API server's RequestInfo, and what it asks to run where it is about a stream.
+            ///
+            /// It is read from the canonical form of the request by the rules of the API server, for every API group and
+            /// every resource, built-in or custom: a name that nobody knows is still a name. Where the server itself would not
+            /// know what is meant, the event's grade says so.
+            ///
+            /// Parts are named by number, from 0. A number out of range traps.
+            #[derive(Debug)]
+            #[repr(transparent)]
+            pub struct Kubernetes {
+                handle: _rt::Resource<Kubernetes>,
+            }
+            impl Kubernetes {
+                #[doc(hidden)]
+                pub unsafe fn from_handle(handle: u32) -> Self {
+                    Self {
+                        handle: unsafe { _rt::Resource::from_handle(handle) },
+                    }
+                }
+                #[doc(hidden)]
+                pub fn take_handle(&self) -> u32 {
+                    _rt::Resource::take_handle(&self.handle)
+                }
+                #[doc(hidden)]
+                pub fn handle(&self) -> u32 {
+                    _rt::Resource::handle(&self.handle)
+                }
+            }
+            unsafe impl _rt::WasmResource for Kubernetes {
+                #[inline]
+                unsafe fn drop(_handle: u32) {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "gatewright:policy/kubernetes@1.2.0")]
+                    unsafe extern "C" {
+                        #[link_name = "[resource-drop]kubernetes"]
+                        fn drop(_: i32);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn drop(_: i32) {
+                        unreachable!()
+                    }
+                    unsafe {
+                        drop(_handle as i32);
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The request in the words of HTTP: headers, query and the object in its body (`json-kind` and what
+                /// follows it).
+                #[allow(async_fn_in_trait)]
+                pub fn http(&self) -> Http {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.http"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        super::super::super::gatewright::policy::http::Http::from_handle(
+                            ret as u32,
+                        )
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Is it about a resource? If not, it is about a path (`/version`, `/openapi/v3`), the verb is the
+                /// method in lower case, and there is no group, resource, namespace or name.
+                #[allow(async_fn_in_trait)]
+                pub fn is_resource_request(&self) -> bool {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.is-resource-request"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        _rt::bool_lift(ret as u8)
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`; `proxy` for what is
+                /// forwarded to a pod, service or node; `connect` for the other streams (`stream-kind` says which).
+                #[allow(async_fn_in_trait)]
+                pub fn verb(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.verb"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The API group; empty for the core group.
+                #[allow(async_fn_in_trait)]
+                pub fn api_group(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.api-group"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The version of the group: `v1`. Empty where the path stops before.
+                #[allow(async_fn_in_trait)]
+                pub fn api_version(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.api-version"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The resource: `pods`. Empty where the path stops before.
+                #[allow(async_fn_in_trait)]
+                pub fn resource(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.resource"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The subresource: `status`, `exec`. Empty: there is none.
+                #[allow(async_fn_in_trait)]
+                pub fn subresource(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.subresource"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The namespace. Empty: the request is about what has none, or about all of them.
+                #[allow(async_fn_in_trait)]
+                pub fn namespace(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.namespace"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The name of the object, as the path or the field selector `metadata.name` gives it. Empty: there is none.
+                #[allow(async_fn_in_trait)]
+                pub fn name(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.name"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The label selector as it was sent; empty: there is none.
+                #[allow(async_fn_in_trait)]
+                pub fn label_selector(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.label-selector"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The field selector as it was sent; empty: there is none.
+                #[allow(async_fn_in_trait)]
+                pub fn field_selector(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.field-selector"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Does the request ask the server to change nothing (`dryRun=All`)? Of a body that says so and not the query,
+                /// this knows nothing.
+                #[allow(async_fn_in_trait)]
+                pub fn is_dry_run(&self) -> bool {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.is-dry-run"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        _rt::bool_lift(ret as u8)
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// How the body of a `patch` is applied: `json`, `merge`, `strategic-merge`, `apply`; empty for everything else.
+                #[allow(async_fn_in_trait)]
+                pub fn patch_kind(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.patch-kind"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The way into a container, or past the API, that is opened, whatever its spelling: `exec`, `attach`, `portforward`,
+                /// `run` (a command through the kubelet's own API), `ephemeralcontainers` (`kubectl debug`), `proxy`. None: none.
+                /// A new word is a new way: a rule that lists what is allowed refuses it.
+                #[allow(async_fn_in_trait)]
+                pub fn stream_kind(&self) -> ::core::option::Option<_rt::String> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 3 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 3
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.stream-kind"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result6 = match l2 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l3 = *ptr0
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l4 = *ptr0
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len5 = l4;
+                                    let bytes5 = _rt::Vec::from_raw_parts(
+                                        l3.cast(),
+                                        len5,
+                                        len5,
+                                    );
+                                    _rt::string_lift(bytes5)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result6
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Does it go through the kubelet's own API (`nodes/NAME/proxy/...`)? `namespace` and `name` are then those of the node.
+                #[allow(async_fn_in_trait)]
+                pub fn stream_by_node(&self) -> bool {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.stream-by-node"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        _rt::bool_lift(ret as u8)
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The namespace of the pod or service that it leads to.
+                #[allow(async_fn_in_trait)]
+                pub fn stream_namespace(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.stream-namespace"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The pod, service or node that it leads to.
+                #[allow(async_fn_in_trait)]
+                pub fn stream_name(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.stream-name"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Of a proxy, and of what goes by a node: the path there.
+                #[allow(async_fn_in_trait)]
+                pub fn stream_path(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.stream-path"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// How many words the command of an `exec` or `run` has.
+                #[allow(async_fn_in_trait)]
+                pub fn command_count(&self) -> u32 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.command-count"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        ret as u32
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// A word of the command.
+                #[allow(async_fn_in_trait)]
+                pub fn command(&self, index: u32) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.command"]
+                            fn wit_import1(_: i32, _: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, _rt::as_i32(&index), ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The container; empty where the request names none.
+                #[allow(async_fn_in_trait)]
+                pub fn container(&self) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.container"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Does the stream carry standard input?
+                #[allow(async_fn_in_trait)]
+                pub fn stdin(&self) -> bool {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.stdin"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        _rt::bool_lift(ret as u8)
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Does the stream have a terminal?
+                #[allow(async_fn_in_trait)]
+                pub fn tty(&self) -> bool {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.tty"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        _rt::bool_lift(ret as u8)
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// How many ports a `portforward` names. A client of `portforward` may name its ports in the stream
+                /// only: each is then asked about with an event of its own.
+                #[allow(async_fn_in_trait)]
+                pub fn port_count(&self) -> u32 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.port-count"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        ret as u32
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// A port.
+                #[allow(async_fn_in_trait)]
+                pub fn port(&self, index: u32) -> u32 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.port"]
+                            fn wit_import0(_: i32, _: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32, _: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0(
+                            (self).handle() as i32,
+                            _rt::as_i32(&index),
+                        );
+                        ret as u32
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The user whom the client asks to be (`Impersonate-User`). None: nobody. By default the gateway refuses such
+                /// a request before any policy is asked.
+                #[allow(async_fn_in_trait)]
+                pub fn impersonated_user(&self) -> ::core::option::Option<_rt::String> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 3 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 3
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.impersonated-user"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result6 = match l2 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l3 = *ptr0
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l4 = *ptr0
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len5 = l4;
+                                    let bytes5 = _rt::Vec::from_raw_parts(
+                                        l3.cast(),
+                                        len5,
+                                        len5,
+                                    );
+                                    _rt::string_lift(bytes5)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result6
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// How many groups it asks to be in.
+                #[allow(async_fn_in_trait)]
+                pub fn impersonated_group_count(&self) -> u32 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.impersonated-group-count"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        ret as u32
+                    }
+                }
+            }
+            impl Kubernetes {
+                #[allow(unused_unsafe, clippy::all)]
+                /// A group that it asks to be in.
+                #[allow(async_fn_in_trait)]
+                pub fn impersonated_group(&self, index: u32) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(
+                            wasm_import_module = "gatewright:policy/kubernetes@1.2.0"
+                        )]
+                        unsafe extern "C" {
+                            #[link_name = "[method]kubernetes.impersonated-group"]
+                            fn wit_import1(_: i32, _: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, _rt::as_i32(&index), ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
         }
         /// What is judged, and who asks.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
@@ -1968,6 +3695,7 @@ pub mod gatewright {
             use super::super::super::_rt;
             pub type Sql = super::super::super::gatewright::policy::sql::Sql;
             pub type Http = super::super::super::gatewright::policy::http::Http;
+            pub type Kubernetes = super::super::super::gatewright::policy::kubernetes::Kubernetes;
             /// One request. Its protocol's part is a facet: exactly one of the protocol getters gives a value, and
             /// a module that meets an event without a facet it knows should block.
             #[derive(Debug)]
@@ -1995,7 +3723,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                    #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]event"]
                         fn drop(_: i32);
@@ -2035,7 +3763,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                    #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]principal"]
                         fn drop(_: i32);
@@ -2075,7 +3803,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                    #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]session"]
                         fn drop(_: i32);
@@ -2091,7 +3819,8 @@ pub mod gatewright {
             }
             impl Event {
                 #[allow(unused_unsafe, clippy::all)]
-                /// What kind of request this is: `sql.query`, `sql.parse`, `sql.execute`, `http.request`.
+                /// What kind of request this is: `sql.query`, `sql.parse`, `sql.execute`, `http.request`,
+                /// `http.response`, `kubernetes.request`, `kubernetes.response`.
                 #[allow(async_fn_in_trait)]
                 pub fn kind(&self) -> _rt::String {
                     unsafe {
@@ -2108,7 +3837,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.kind"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2150,7 +3879,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.grade"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2190,7 +3919,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.grade-reason"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2234,7 +3963,7 @@ pub mod gatewright {
                 pub fn now(&self) -> u64 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.now"]
                             fn wit_import0(_: i32) -> i64;
@@ -2255,7 +3984,7 @@ pub mod gatewright {
                 pub fn principal(&self) -> Principal {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.principal"]
                             fn wit_import0(_: i32) -> i32;
@@ -2276,7 +4005,7 @@ pub mod gatewright {
                 pub fn session(&self) -> Session {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.session"]
                             fn wit_import0(_: i32) -> i32;
@@ -2303,7 +4032,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.sql"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2344,7 +4073,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.http"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2361,6 +4090,47 @@ pub mod gatewright {
                                 let e = {
                                     let l3 = *ptr0.add(4).cast::<i32>();
                                     super::super::super::gatewright::policy::http::Http::from_handle(
+                                        l3 as u32,
+                                    )
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result4
+                    }
+                }
+            }
+            impl Event {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The Kubernetes facet. Since 1.2.0.
+                #[allow(async_fn_in_trait)]
+                pub fn kubernetes(&self) -> ::core::option::Option<Kubernetes> {
+                    unsafe {
+                        #[repr(align(4))]
+                        struct RetArea([::core::mem::MaybeUninit<u8>; 8]);
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 8],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]event.kubernetes"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result4 = match l2 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l3 = *ptr0.add(4).cast::<i32>();
+                                    super::super::super::gatewright::policy::kubernetes::Kubernetes::from_handle(
                                         l3 as u32,
                                     )
                                 };
@@ -2391,7 +4161,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.subject"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2431,7 +4201,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.issuer"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2471,7 +4241,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.kind"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2502,7 +4272,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.in-group"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -2531,7 +4301,7 @@ pub mod gatewright {
                 pub fn group_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.group-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -2564,7 +4334,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.group"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -2592,7 +4362,7 @@ pub mod gatewright {
                 pub fn actor_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.actor-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -2625,7 +4395,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.actor"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -2656,7 +4426,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.involves"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -2700,7 +4470,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.claim"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -2744,7 +4514,7 @@ pub mod gatewright {
             }
             impl Session {
                 #[allow(unused_unsafe, clippy::all)]
-                /// `postgres`, `http`.
+                /// `postgres`, `http`, `kubernetes`.
                 #[allow(async_fn_in_trait)]
                 pub fn protocol(&self) -> _rt::String {
                     unsafe {
@@ -2761,7 +4531,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.protocol"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2801,7 +4571,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.listener"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2841,7 +4611,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.target"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2881,7 +4651,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.account"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2927,7 +4697,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.attribute"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -2988,7 +4758,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.client-address"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -3049,7 +4819,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
+                    #[link(wasm_import_module = "gatewright:policy/verdict@1.2.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]verdict"]
                         fn drop(_: i32);
@@ -3070,7 +4840,7 @@ pub mod gatewright {
                 pub fn allow() -> Verdict {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.allow"]
                             fn wit_import0() -> i32;
@@ -3100,7 +4870,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.block"]
                             fn wit_import3(
@@ -3137,13 +4907,14 @@ pub mod gatewright {
             }
             impl Verdict {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Forward it and hide parts of the answer: add at least one column or detector. The answer to an event
-                /// whose answer this gateway can not mask yet (`http.request`) is a block, `mask.unsupported`.
+                /// Forward it and hide parts of the answer: add at least one column, JSON path, detector or object. What a
+                /// protocol can not hide it does not forward: the request becomes a block, `mask.unsupported`, or its
+                /// answer is refused with that code.
                 #[allow(async_fn_in_trait)]
                 pub fn mask() -> Verdict {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.mask"]
                             fn wit_import0() -> i32;
@@ -3170,7 +4941,7 @@ pub mod gatewright {
                         let ptr1 = vec1.as_ptr().cast::<u8>();
                         let len1 = vec1.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.escalate"]
                             fn wit_import2(
@@ -3229,7 +5000,7 @@ pub mod gatewright {
                         let ptr4 = vec4.as_ptr().cast::<u8>();
                         let len4 = vec4.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.add-column"]
                             fn wit_import5(
@@ -3280,6 +5051,121 @@ pub mod gatewright {
             }
             impl Verdict {
                 #[allow(unused_unsafe, clippy::all)]
+                /// Of a mask: hides what is at this path of a JSON answer, in all its parts. The path is a JSONPath
+                /// (RFC 9535) of `$`, `.name`, `['name']`, `[0]`, `[*]`, `.*`, `..name` and `..*`. For a Kubernetes answer it
+                /// begins at the object, whatever the object comes in (a list, a watch, a table). At most 64 paths. Since 1.2.0.
+                #[allow(async_fn_in_trait)]
+                pub fn add_json_path(&self, path: &str, method: &str, rule: &str) -> () {
+                    unsafe {
+                        let vec0 = path;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let vec1 = method;
+                        let ptr1 = vec1.as_ptr().cast::<u8>();
+                        let len1 = vec1.len();
+                        let vec2 = rule;
+                        let ptr2 = vec2.as_ptr().cast::<u8>();
+                        let len2 = vec2.len();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]verdict.add-json-path"]
+                            fn wit_import3(
+                                _: i32,
+                                _: *mut u8,
+                                _: usize,
+                                _: *mut u8,
+                                _: usize,
+                                _: *mut u8,
+                                _: usize,
+                            );
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import3(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import3(
+                            (self).handle() as i32,
+                            ptr0.cast_mut(),
+                            len0,
+                            ptr1.cast_mut(),
+                            len1,
+                            ptr2.cast_mut(),
+                            len2,
+                        );
+                    }
+                }
+            }
+            impl Verdict {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Of a mask: lists, tables and watches of the Kubernetes API show only objects of this namespace
+                /// and name; in each, `*` stands for any characters. Of one verdict, objects that fit any of these are shown; of
+                /// several policies, what each shows. Objects without a namespace have the namespace ``. At most 512. Since 1.2.0.
+                #[allow(async_fn_in_trait)]
+                pub fn show_object(
+                    &self,
+                    namespace: &str,
+                    name: &str,
+                    rule: &str,
+                ) -> () {
+                    unsafe {
+                        let vec0 = namespace;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let vec1 = name;
+                        let ptr1 = vec1.as_ptr().cast::<u8>();
+                        let len1 = vec1.len();
+                        let vec2 = rule;
+                        let ptr2 = vec2.as_ptr().cast::<u8>();
+                        let len2 = vec2.len();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.2.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]verdict.show-object"]
+                            fn wit_import3(
+                                _: i32,
+                                _: *mut u8,
+                                _: usize,
+                                _: *mut u8,
+                                _: usize,
+                                _: *mut u8,
+                                _: usize,
+                            );
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import3(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import3(
+                            (self).handle() as i32,
+                            ptr0.cast_mut(),
+                            len0,
+                            ptr1.cast_mut(),
+                            len1,
+                            ptr2.cast_mut(),
+                            len2,
+                        );
+                    }
+                }
+            }
+            impl Verdict {
+                #[allow(unused_unsafe, clippy::all)]
                 /// Of a mask: searches every text value. `detector`: `card_number`, `ssn` or `email`.
                 #[allow(async_fn_in_trait)]
                 pub fn add_detector(
@@ -3299,7 +5185,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.add-detector"]
                             fn wit_import3(
@@ -3347,7 +5233,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.add-reviewers"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -3367,7 +5253,7 @@ pub mod gatewright {
                 pub fn set_quorum(&self, quorum: u32) -> () {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.set-quorum"]
                             fn wit_import0(_: i32, _: i32);
@@ -3387,7 +5273,7 @@ pub mod gatewright {
                 pub fn set_ttl(&self, seconds: u64) -> () {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.set-ttl"]
                             fn wit_import0(_: i32, _: i64);
@@ -3434,7 +5320,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/manifest@1.1.0")]
+                    #[link(wasm_import_module = "gatewright:policy/manifest@1.2.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]manifest"]
                         fn drop(_: i32);
@@ -3462,7 +5348,7 @@ pub mod gatewright {
                         let ptr1 = vec1.as_ptr().cast::<u8>();
                         let len1 = vec1.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[constructor]manifest"]
                             fn wit_import2(
@@ -3493,8 +5379,9 @@ pub mod gatewright {
             }
             impl Manifest {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Asks for events of this kind: `sql.query`, `sql.parse`, `sql.execute`, `http.request`, or all kinds of
-                /// a protocol: `sql.*`, `http.*`. A module that asks for nothing is refused, as is a kind that the host does
+                /// Asks for events of this kind: `sql.query`, `http.request`, `kubernetes.request` (`event.kind` lists them), or all kinds of
+                /// a protocol: `sql.*`, `http.*`. Kinds
+                /// that are about answers (`http.response`, `kubernetes.response`) have to be named. A module that asks for nothing is refused, as is a kind that the host does
                 /// not have.
                 #[allow(async_fn_in_trait)]
                 pub fn add_kind(&self, kind: &str) -> () {
@@ -3503,7 +5390,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]manifest.add-kind"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -3521,6 +5408,7 @@ pub mod gatewright {
                 /// Declares that answers depend on more than session, statement and settings:
                 ///
                 /// - `parameters`: the values bound to a statement (`sql.parameter-count` and what follows it);
+                /// - `body`: what is in the body of a request (`http.json-kind` and what follows it). Since 1.2.0;
                 /// - `clock`: the time (`event.now`).
                 ///
                 /// An input that is read without being declared is an invalid answer. An answer that depends on
@@ -3532,7 +5420,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]manifest.add-input"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -3556,7 +5444,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.1.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.2.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]manifest.set-settings-schema"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -3691,27 +5579,27 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[macro_export]
-                macro_rules! __export_gatewright_policy_module_1_1_0_cabi {
+                macro_rules! __export_gatewright_policy_module_1_2_0_cabi {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
-                        "gatewright:policy/module@1.1.0#describe")] unsafe extern "C" fn
+                        "gatewright:policy/module@1.2.0#describe")] unsafe extern "C" fn
                         export_describe() -> i32 { unsafe { $($path_to_types)*::
                         _export_describe_cabi::<$ty > () } } #[unsafe (export_name =
-                        "gatewright:policy/module@1.1.0#configure")] unsafe extern "C" fn
+                        "gatewright:policy/module@1.2.0#configure")] unsafe extern "C" fn
                         export_configure(arg0 : * mut u8, arg1 : usize,) -> * mut u8 {
                         unsafe { $($path_to_types)*:: _export_configure_cabi::<$ty >
                         (arg0, arg1) } } #[unsafe (export_name =
-                        "cabi_post_gatewright:policy/module@1.1.0#configure")] unsafe
+                        "cabi_post_gatewright:policy/module@1.2.0#configure")] unsafe
                         extern "C" fn _post_return_configure(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_configure::<$ty > (arg0) } }
                         #[unsafe (export_name =
-                        "gatewright:policy/module@1.1.0#evaluate")] unsafe extern "C" fn
+                        "gatewright:policy/module@1.2.0#evaluate")] unsafe extern "C" fn
                         export_evaluate(arg0 : i32,) -> i32 { unsafe {
                         $($path_to_types)*:: _export_evaluate_cabi::<$ty > (arg0) } } };
                     };
                 }
                 #[doc(hidden)]
-                pub use __export_gatewright_policy_module_1_1_0_cabi;
+                pub use __export_gatewright_policy_module_1_2_0_cabi;
                 #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
                 #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
                 struct _RetArea(
@@ -3955,97 +5843,132 @@ macro_rules! __export_policy_impl {
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
-        exports::gatewright::policy::module::__export_gatewright_policy_module_1_1_0_cabi!($ty
+        exports::gatewright::policy::module::__export_gatewright_policy_module_1_2_0_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::gatewright::policy::module);
         const _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe
         (link_section =
-        "component-type:wit-bindgen:0.63.0:gatewright:policy@1.1.0:policy:imports and exports")]
+        "component-type:wit-bindgen:0.63.0:gatewright:policy@1.2.0:policy:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4027] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 5895] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbe\x1e\x01A\x02\x01\
-A\x11\x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method\
-]sql.text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.f\
-ingerprint\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.ha\
-s-effect\x01\x03\x01@\x04\x04self\x01\x06schemas\x08relations\x06accesss\0\x7f\x04\
-\0\x13[method]sql.touches\x01\x04\x01@\x02\x04self\x01\x08functions\0\x7f\x04\0\x11\
-[method]sql.calls\x01\x05\x01@\x01\x04self\x01\0y\x04\0\x1b[method]sql.statement\
--count\x01\x06\x01@\x02\x04self\x01\x09statementy\0s\x04\0\x1a[method]sql.statem\
-ent-kind\x01\x07\x01@\x02\x04self\x01\x09statementy\0w\x04\0\x1d[method]sql.stat\
-ement-effects\x01\x08\x01k\x7f\x01@\x02\x04self\x01\x09statementy\0\x09\x04\0\x15\
-[method]sql.has-where\x01\x0a\x01@\x02\x04self\x01\x09statementy\0y\x04\0\x1a[me\
-thod]sql.relation-count\x01\x0b\x01ks\x01@\x03\x04self\x01\x09statementy\x08rela\
-tiony\0\x0c\x04\0\x1b[method]sql.relation-schema\x01\x0d\x01@\x03\x04self\x01\x09\
-statementy\x08relationy\0s\x04\0\x19[method]sql.relation-name\x01\x0e\x04\0\x1b[\
-method]sql.relation-access\x01\x0e\x04\0\x18[method]sql.column-count\x01\x0b\x01\
-@\x03\x04self\x01\x09statementy\x06columny\0\x0c\x04\0\x1b[method]sql.column-rel\
-ation\x01\x0f\x01@\x03\x04self\x01\x09statementy\x06columny\0s\x04\0\x17[method]\
-sql.column-name\x01\x10\x04\0\x1a[method]sql.function-count\x01\x0b\x01@\x03\x04\
-self\x01\x09statementy\x08functiony\0\x0c\x04\0\x1b[method]sql.function-schema\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8a-\x01A\x02\x01A\x14\
+\x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method]sql.\
+text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.finger\
+print\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.has-eff\
+ect\x01\x03\x01@\x04\x04self\x01\x06schemas\x08relations\x06accesss\0\x7f\x04\0\x13\
+[method]sql.touches\x01\x04\x01@\x02\x04self\x01\x08functions\0\x7f\x04\0\x11[me\
+thod]sql.calls\x01\x05\x01@\x01\x04self\x01\0y\x04\0\x1b[method]sql.statement-co\
+unt\x01\x06\x01@\x02\x04self\x01\x09statementy\0s\x04\0\x1a[method]sql.statement\
+-kind\x01\x07\x01@\x02\x04self\x01\x09statementy\0w\x04\0\x1d[method]sql.stateme\
+nt-effects\x01\x08\x01k\x7f\x01@\x02\x04self\x01\x09statementy\0\x09\x04\0\x15[m\
+ethod]sql.has-where\x01\x0a\x01@\x02\x04self\x01\x09statementy\0y\x04\0\x1a[meth\
+od]sql.relation-count\x01\x0b\x01ks\x01@\x03\x04self\x01\x09statementy\x08relati\
+ony\0\x0c\x04\0\x1b[method]sql.relation-schema\x01\x0d\x01@\x03\x04self\x01\x09s\
+tatementy\x08relationy\0s\x04\0\x19[method]sql.relation-name\x01\x0e\x04\0\x1b[m\
+ethod]sql.relation-access\x01\x0e\x04\0\x18[method]sql.column-count\x01\x0b\x01@\
+\x03\x04self\x01\x09statementy\x06columny\0\x0c\x04\0\x1b[method]sql.column-rela\
+tion\x01\x0f\x01@\x03\x04self\x01\x09statementy\x06columny\0s\x04\0\x17[method]s\
+ql.column-name\x01\x10\x04\0\x1a[method]sql.function-count\x01\x0b\x01@\x03\x04s\
+elf\x01\x09statementy\x08functiony\0\x0c\x04\0\x1b[method]sql.function-schema\x01\
 \x11\x01@\x03\x04self\x01\x09statementy\x08functiony\0s\x04\0\x19[method]sql.fun\
 ction-name\x01\x12\x04\0\x1a[method]sql.function-class\x01\x12\x04\0\x1b[method]\
 sql.parameter-count\x01\x06\x01@\x02\x04self\x01\x09parametery\0s\x04\0\x1a[meth\
 od]sql.parameter-kind\x01\x13\x01@\x02\x04self\x01\x09parametery\0\x0c\x04\0\x1a\
-[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.1.0\x05\0\x01\
-B\x1f\x04\0\x04http\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x13[method]http\
-.method\x01\x02\x04\0\x13[method]http.scheme\x01\x02\x04\0\x16[method]http.autho\
-rity\x01\x02\x04\0\x11[method]http.path\x01\x02\x01@\x02\x04self\x01\x06prefixs\0\
-\x7f\x04\0\x17[method]http.path-under\x01\x03\x04\0\x12[method]http.route\x01\x02\
-\x01ks\x01@\x02\x04self\x01\x04names\0\x04\x04\0\x1c[method]http.route-parameter\
-\x01\x05\x04\0\x12[method]http.query\x01\x05\x01@\x01\x04self\x01\0y\x04\0\x18[m\
-ethod]http.query-count\x01\x06\x01@\x02\x04self\x01\x05indexy\0s\x04\0\x16[metho\
-d]http.query-key\x01\x07\x04\0\x18[method]http.query-value\x01\x07\x04\0\x13[met\
-hod]http.header\x01\x05\x04\0\x19[method]http.header-count\x01\x06\x04\0\x18[met\
-hod]http.header-name\x01\x07\x04\0\x19[method]http.header-value\x01\x07\x01@\x01\
-\x04self\x01\0\x04\x04\0\x17[method]http.media-type\x01\x08\x01@\x01\x04self\x01\
-\0\x7f\x04\0\x15[method]http.has-body\x01\x09\x01kw\x01@\x01\x04self\x01\0\x0a\x04\
-\0\x18[method]http.body-length\x01\x0b\x04\0\x14[method]http.is-safe\x01\x09\x03\
-\0\x1cgatewright:policy/http@1.1.0\x05\x01\x02\x03\0\0\x03sql\x02\x03\0\x01\x04h\
-ttp\x01B8\x02\x03\x02\x01\x02\x04\0\x03sql\x03\0\0\x02\x03\x02\x01\x03\x04\0\x04\
-http\x03\0\x02\x04\0\x05event\x03\x01\x04\0\x09principal\x03\x01\x04\0\x07sessio\
-n\x03\x01\x01h\x04\x01@\x01\x04self\x07\0s\x04\0\x12[method]event.kind\x01\x08\x04\
-\0\x13[method]event.grade\x01\x08\x01ks\x01@\x01\x04self\x07\0\x09\x04\0\x1a[met\
-hod]event.grade-reason\x01\x0a\x01@\x01\x04self\x07\0w\x04\0\x11[method]event.no\
-w\x01\x0b\x01i\x05\x01@\x01\x04self\x07\0\x0c\x04\0\x17[method]event.principal\x01\
-\x0d\x01i\x06\x01@\x01\x04self\x07\0\x0e\x04\0\x15[method]event.session\x01\x0f\x01\
-i\x01\x01k\x10\x01@\x01\x04self\x07\0\x11\x04\0\x11[method]event.sql\x01\x12\x01\
-i\x03\x01k\x13\x01@\x01\x04self\x07\0\x14\x04\0\x12[method]event.http\x01\x15\x01\
-h\x05\x01@\x01\x04self\x16\0s\x04\0\x19[method]principal.subject\x01\x17\x04\0\x18\
-[method]principal.issuer\x01\x17\x04\0\x16[method]principal.kind\x01\x17\x01@\x02\
-\x04self\x16\x05groups\0\x7f\x04\0\x1a[method]principal.in-group\x01\x18\x01@\x01\
-\x04self\x16\0y\x04\0\x1d[method]principal.group-count\x01\x19\x01@\x02\x04self\x16\
-\x05indexy\0s\x04\0\x17[method]principal.group\x01\x1a\x04\0\x1d[method]principa\
-l.actor-count\x01\x19\x04\0\x17[method]principal.actor\x01\x1a\x01@\x02\x04self\x16\
-\x07subjects\0\x7f\x04\0\x1a[method]principal.involves\x01\x1b\x01@\x02\x04self\x16\
-\x04names\0\x09\x04\0\x17[method]principal.claim\x01\x1c\x01h\x06\x01@\x01\x04se\
-lf\x1d\0s\x04\0\x18[method]session.protocol\x01\x1e\x04\0\x18[method]session.lis\
-tener\x01\x1e\x04\0\x16[method]session.target\x01\x1e\x04\0\x17[method]session.a\
-ccount\x01\x1e\x01@\x02\x04self\x1d\x04names\0\x09\x04\0\x19[method]session.attr\
-ibute\x01\x1f\x04\0\x1e[method]session.client-address\x01\x1e\x03\0\x1dgatewrigh\
-t:policy/event@1.1.0\x05\x04\x01B\x14\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\0\x01\
-\x04\0\x15[static]verdict.allow\x01\x02\x01@\x03\x04rules\x06reasons\x06remedys\0\
-\x01\x04\0\x15[static]verdict.block\x01\x03\x04\0\x14[static]verdict.mask\x01\x02\
-\x01@\x02\x04rules\x06reasons\0\x01\x04\0\x18[static]verdict.escalate\x01\x04\x01\
-h\0\x01@\x06\x04self\x05\x06schemas\x08relations\x06columns\x06methods\x04rules\x01\
-\0\x04\0\x1a[method]verdict.add-column\x01\x06\x01@\x04\x04self\x05\x08detectors\
-\x06methods\x04rules\x01\0\x04\0\x1c[method]verdict.add-detector\x01\x07\x01@\x02\
-\x04self\x05\x05groups\x01\0\x04\0\x1d[method]verdict.add-reviewers\x01\x08\x01@\
-\x02\x04self\x05\x06quorumy\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x09\x01\
-@\x02\x04self\x05\x07secondsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0a\x03\
-\0\x1fgatewright:policy/verdict@1.1.0\x05\x05\x01B\x0b\x04\0\x08manifest\x03\x01\
-\x01i\0\x01@\x02\x04names\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\x02\
-\x01h\0\x01@\x02\x04self\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\
-\x04\x01@\x02\x04self\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\
-\x05\x01@\x02\x04self\x03\x06schemas\x01\0\x04\0$[method]manifest.set-settings-s\
-chema\x01\x06\x03\0\x20gatewright:policy/manifest@1.1.0\x05\x06\x02\x03\0\x02\x05\
-event\x02\x03\0\x03\x07verdict\x02\x03\0\x04\x08manifest\x01B\x10\x02\x03\x02\x01\
-\x07\x04\0\x05event\x03\0\0\x02\x03\x02\x01\x08\x04\0\x07verdict\x03\0\x02\x02\x03\
-\x02\x01\x09\x04\0\x08manifest\x03\0\x04\x01i\x05\x01@\0\0\x06\x04\0\x08describe\
-\x01\x07\x01j\0\x01s\x01@\x01\x08settingss\0\x08\x04\0\x09configure\x01\x09\x01h\
-\x01\x01i\x03\x01@\x01\x05event\x0a\0\x0b\x04\0\x08evaluate\x01\x0c\x04\0\x1egat\
-ewright:policy/module@1.1.0\x05\x0a\x04\0\x1egatewright:policy/policy@1.1.0\x04\0\
-\x0b\x0c\x01\0\x06policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-\
-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.2.0\x05\0\x01\
+B8\x04\0\x04http\x03\x01\x04\0\x08response\x03\x01\x01h\0\x01@\x01\x04self\x02\0\
+s\x04\0\x13[method]http.method\x01\x03\x04\0\x13[method]http.scheme\x01\x03\x04\0\
+\x16[method]http.authority\x01\x03\x04\0\x11[method]http.path\x01\x03\x01@\x02\x04\
+self\x02\x06prefixs\0\x7f\x04\0\x17[method]http.path-under\x01\x04\x04\0\x12[met\
+hod]http.route\x01\x03\x01ks\x01@\x02\x04self\x02\x04names\0\x05\x04\0\x1c[metho\
+d]http.route-parameter\x01\x06\x04\0\x12[method]http.query\x01\x06\x01@\x01\x04s\
+elf\x02\0y\x04\0\x18[method]http.query-count\x01\x07\x01@\x02\x04self\x02\x05ind\
+exy\0s\x04\0\x16[method]http.query-key\x01\x08\x04\0\x18[method]http.query-value\
+\x01\x08\x04\0\x13[method]http.header\x01\x06\x04\0\x19[method]http.header-count\
+\x01\x07\x04\0\x18[method]http.header-name\x01\x08\x04\0\x19[method]http.header-\
+value\x01\x08\x01@\x01\x04self\x02\0\x05\x04\0\x17[method]http.media-type\x01\x09\
+\x04\0\x17[method]http.body-state\x01\x03\x01@\x02\x04self\x02\x07pointers\0\x05\
+\x04\0\x16[method]http.json-kind\x01\x0a\x04\0\x16[method]http.json-text\x01\x0a\
+\x01ky\x01@\x02\x04self\x02\x07pointers\0\x0b\x04\0\x17[method]http.json-count\x01\
+\x0c\x01@\x03\x04self\x02\x07pointers\x05indexy\0\x05\x04\0\x15[method]http.json\
+-key\x01\x0d\x01i\x01\x01k\x0e\x01@\x01\x04self\x02\0\x0f\x04\0\x15[method]http.\
+response\x01\x10\x01@\x01\x04self\x02\0\x7f\x04\0\x15[method]http.has-body\x01\x11\
+\x01kw\x01@\x01\x04self\x02\0\x12\x04\0\x18[method]http.body-length\x01\x13\x04\0\
+\x14[method]http.is-safe\x01\x11\x01h\x01\x01@\x01\x04self\x14\0y\x04\0\x17[meth\
+od]response.status\x01\x15\x01@\x02\x04self\x14\x04names\0\x05\x04\0\x17[method]\
+response.header\x01\x16\x04\0\x1d[method]response.header-count\x01\x15\x01@\x02\x04\
+self\x14\x05indexy\0s\x04\0\x1c[method]response.header-name\x01\x17\x04\0\x1d[me\
+thod]response.header-value\x01\x17\x01@\x01\x04self\x14\0\x05\x04\0\x1b[method]r\
+esponse.media-type\x01\x18\x03\0\x1cgatewright:policy/http@1.2.0\x05\x01\x02\x03\
+\0\x01\x04http\x01B)\x02\x03\x02\x01\x02\x04\0\x04http\x03\0\0\x04\0\x0akubernet\
+es\x03\x01\x01h\x02\x01i\x01\x01@\x01\x04self\x03\0\x04\x04\0\x17[method]kuberne\
+tes.http\x01\x05\x01@\x01\x04self\x03\0\x7f\x04\0&[method]kubernetes.is-resource\
+-request\x01\x06\x01@\x01\x04self\x03\0s\x04\0\x17[method]kubernetes.verb\x01\x07\
+\x04\0\x1c[method]kubernetes.api-group\x01\x07\x04\0\x1e[method]kubernetes.api-v\
+ersion\x01\x07\x04\0\x1b[method]kubernetes.resource\x01\x07\x04\0\x1e[method]kub\
+ernetes.subresource\x01\x07\x04\0\x1c[method]kubernetes.namespace\x01\x07\x04\0\x17\
+[method]kubernetes.name\x01\x07\x04\0![method]kubernetes.label-selector\x01\x07\x04\
+\0![method]kubernetes.field-selector\x01\x07\x04\0\x1d[method]kubernetes.is-dry-\
+run\x01\x06\x04\0\x1d[method]kubernetes.patch-kind\x01\x07\x01ks\x01@\x01\x04sel\
+f\x03\0\x08\x04\0\x1e[method]kubernetes.stream-kind\x01\x09\x04\0![method]kubern\
+etes.stream-by-node\x01\x06\x04\0#[method]kubernetes.stream-namespace\x01\x07\x04\
+\0\x1e[method]kubernetes.stream-name\x01\x07\x04\0\x1e[method]kubernetes.stream-\
+path\x01\x07\x01@\x01\x04self\x03\0y\x04\0\x20[method]kubernetes.command-count\x01\
+\x0a\x01@\x02\x04self\x03\x05indexy\0s\x04\0\x1a[method]kubernetes.command\x01\x0b\
+\x04\0\x1c[method]kubernetes.container\x01\x07\x04\0\x18[method]kubernetes.stdin\
+\x01\x06\x04\0\x16[method]kubernetes.tty\x01\x06\x04\0\x1d[method]kubernetes.por\
+t-count\x01\x0a\x01@\x02\x04self\x03\x05indexy\0y\x04\0\x17[method]kubernetes.po\
+rt\x01\x0c\x04\0$[method]kubernetes.impersonated-user\x01\x09\x04\0+[method]kube\
+rnetes.impersonated-group-count\x01\x0a\x04\0%[method]kubernetes.impersonated-gr\
+oup\x01\x0b\x03\0\"gatewright:policy/kubernetes@1.2.0\x05\x03\x02\x03\0\0\x03sql\
+\x02\x03\0\x02\x0akubernetes\x01B>\x02\x03\x02\x01\x04\x04\0\x03sql\x03\0\0\x02\x03\
+\x02\x01\x02\x04\0\x04http\x03\0\x02\x02\x03\x02\x01\x05\x04\0\x0akubernetes\x03\
+\0\x04\x04\0\x05event\x03\x01\x04\0\x09principal\x03\x01\x04\0\x07session\x03\x01\
+\x01h\x06\x01@\x01\x04self\x09\0s\x04\0\x12[method]event.kind\x01\x0a\x04\0\x13[\
+method]event.grade\x01\x0a\x01ks\x01@\x01\x04self\x09\0\x0b\x04\0\x1a[method]eve\
+nt.grade-reason\x01\x0c\x01@\x01\x04self\x09\0w\x04\0\x11[method]event.now\x01\x0d\
+\x01i\x07\x01@\x01\x04self\x09\0\x0e\x04\0\x17[method]event.principal\x01\x0f\x01\
+i\x08\x01@\x01\x04self\x09\0\x10\x04\0\x15[method]event.session\x01\x11\x01i\x01\
+\x01k\x12\x01@\x01\x04self\x09\0\x13\x04\0\x11[method]event.sql\x01\x14\x01i\x03\
+\x01k\x15\x01@\x01\x04self\x09\0\x16\x04\0\x12[method]event.http\x01\x17\x01i\x05\
+\x01k\x18\x01@\x01\x04self\x09\0\x19\x04\0\x18[method]event.kubernetes\x01\x1a\x01\
+h\x07\x01@\x01\x04self\x1b\0s\x04\0\x19[method]principal.subject\x01\x1c\x04\0\x18\
+[method]principal.issuer\x01\x1c\x04\0\x16[method]principal.kind\x01\x1c\x01@\x02\
+\x04self\x1b\x05groups\0\x7f\x04\0\x1a[method]principal.in-group\x01\x1d\x01@\x01\
+\x04self\x1b\0y\x04\0\x1d[method]principal.group-count\x01\x1e\x01@\x02\x04self\x1b\
+\x05indexy\0s\x04\0\x17[method]principal.group\x01\x1f\x04\0\x1d[method]principa\
+l.actor-count\x01\x1e\x04\0\x17[method]principal.actor\x01\x1f\x01@\x02\x04self\x1b\
+\x07subjects\0\x7f\x04\0\x1a[method]principal.involves\x01\x20\x01@\x02\x04self\x1b\
+\x04names\0\x0b\x04\0\x17[method]principal.claim\x01!\x01h\x08\x01@\x01\x04self\"\
+\0s\x04\0\x18[method]session.protocol\x01#\x04\0\x18[method]session.listener\x01\
+#\x04\0\x16[method]session.target\x01#\x04\0\x17[method]session.account\x01#\x01\
+@\x02\x04self\"\x04names\0\x0b\x04\0\x19[method]session.attribute\x01$\x04\0\x1e\
+[method]session.client-address\x01#\x03\0\x1dgatewright:policy/event@1.2.0\x05\x06\
+\x01B\x18\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\0\x01\x04\0\x15[static]verdict.\
+allow\x01\x02\x01@\x03\x04rules\x06reasons\x06remedys\0\x01\x04\0\x15[static]ver\
+dict.block\x01\x03\x04\0\x14[static]verdict.mask\x01\x02\x01@\x02\x04rules\x06re\
+asons\0\x01\x04\0\x18[static]verdict.escalate\x01\x04\x01h\0\x01@\x06\x04self\x05\
+\x06schemas\x08relations\x06columns\x06methods\x04rules\x01\0\x04\0\x1a[method]v\
+erdict.add-column\x01\x06\x01@\x04\x04self\x05\x04paths\x06methods\x04rules\x01\0\
+\x04\0\x1d[method]verdict.add-json-path\x01\x07\x01@\x04\x04self\x05\x09namespac\
+es\x04names\x04rules\x01\0\x04\0\x1b[method]verdict.show-object\x01\x08\x01@\x04\
+\x04self\x05\x08detectors\x06methods\x04rules\x01\0\x04\0\x1c[method]verdict.add\
+-detector\x01\x09\x01@\x02\x04self\x05\x05groups\x01\0\x04\0\x1d[method]verdict.\
+add-reviewers\x01\x0a\x01@\x02\x04self\x05\x06quorumy\x01\0\x04\0\x1a[method]ver\
+dict.set-quorum\x01\x0b\x01@\x02\x04self\x05\x07secondsw\x01\0\x04\0\x17[method]\
+verdict.set-ttl\x01\x0c\x03\0\x1fgatewright:policy/verdict@1.2.0\x05\x07\x01B\x0b\
+\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\x07versions\0\x01\x04\0\x15[\
+constructor]manifest\x01\x02\x01h\0\x01@\x02\x04self\x03\x04kinds\x01\0\x04\0\x19\
+[method]manifest.add-kind\x01\x04\x01@\x02\x04self\x03\x05inputs\x01\0\x04\0\x1a\
+[method]manifest.add-input\x01\x05\x01@\x02\x04self\x03\x06schemas\x01\0\x04\0$[\
+method]manifest.set-settings-schema\x01\x06\x03\0\x20gatewright:policy/manifest@\
+1.2.0\x05\x08\x02\x03\0\x03\x05event\x02\x03\0\x04\x07verdict\x02\x03\0\x05\x08m\
+anifest\x01B\x10\x02\x03\x02\x01\x09\x04\0\x05event\x03\0\0\x02\x03\x02\x01\x0a\x04\
+\0\x07verdict\x03\0\x02\x02\x03\x02\x01\x0b\x04\0\x08manifest\x03\0\x04\x01i\x05\
+\x01@\0\0\x06\x04\0\x08describe\x01\x07\x01j\0\x01s\x01@\x01\x08settingss\0\x08\x04\
+\0\x09configure\x01\x09\x01h\x01\x01i\x03\x01@\x01\x05event\x0a\0\x0b\x04\0\x08e\
+valuate\x01\x0c\x04\0\x1egatewright:policy/module@1.2.0\x05\x0c\x04\0\x1egatewri\
+ght:policy/policy@1.2.0\x04\0\x0b\x0c\x01\0\x06policy\x03\0\0\0G\x09producers\x01\
+\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
         };
     };
 }
@@ -4054,89 +5977,125 @@ pub use __export_policy_impl as export;
 #[rustfmt::skip]
 #[cfg(target_arch = "wasm32")]
 #[unsafe(
-    link_section = "component-type:wit-bindgen:0.63.0:gatewright:policy@1.1.0:policy-with-all-of-its-exports-removed:encoded world"
+    link_section = "component-type:wit-bindgen:0.63.0:gatewright:policy@1.2.0:policy-with-all-of-its-exports-removed:encoded world"
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3879] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8a\x1d\x01A\x02\x01\
-A\x0c\x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method\
-]sql.text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.f\
-ingerprint\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.ha\
-s-effect\x01\x03\x01@\x04\x04self\x01\x06schemas\x08relations\x06accesss\0\x7f\x04\
-\0\x13[method]sql.touches\x01\x04\x01@\x02\x04self\x01\x08functions\0\x7f\x04\0\x11\
-[method]sql.calls\x01\x05\x01@\x01\x04self\x01\0y\x04\0\x1b[method]sql.statement\
--count\x01\x06\x01@\x02\x04self\x01\x09statementy\0s\x04\0\x1a[method]sql.statem\
-ent-kind\x01\x07\x01@\x02\x04self\x01\x09statementy\0w\x04\0\x1d[method]sql.stat\
-ement-effects\x01\x08\x01k\x7f\x01@\x02\x04self\x01\x09statementy\0\x09\x04\0\x15\
-[method]sql.has-where\x01\x0a\x01@\x02\x04self\x01\x09statementy\0y\x04\0\x1a[me\
-thod]sql.relation-count\x01\x0b\x01ks\x01@\x03\x04self\x01\x09statementy\x08rela\
-tiony\0\x0c\x04\0\x1b[method]sql.relation-schema\x01\x0d\x01@\x03\x04self\x01\x09\
-statementy\x08relationy\0s\x04\0\x19[method]sql.relation-name\x01\x0e\x04\0\x1b[\
-method]sql.relation-access\x01\x0e\x04\0\x18[method]sql.column-count\x01\x0b\x01\
-@\x03\x04self\x01\x09statementy\x06columny\0\x0c\x04\0\x1b[method]sql.column-rel\
-ation\x01\x0f\x01@\x03\x04self\x01\x09statementy\x06columny\0s\x04\0\x17[method]\
-sql.column-name\x01\x10\x04\0\x1a[method]sql.function-count\x01\x0b\x01@\x03\x04\
-self\x01\x09statementy\x08functiony\0\x0c\x04\0\x1b[method]sql.function-schema\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 5747] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd6+\x01A\x02\x01A\x0f\
+\x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method]sql.\
+text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.finger\
+print\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.has-eff\
+ect\x01\x03\x01@\x04\x04self\x01\x06schemas\x08relations\x06accesss\0\x7f\x04\0\x13\
+[method]sql.touches\x01\x04\x01@\x02\x04self\x01\x08functions\0\x7f\x04\0\x11[me\
+thod]sql.calls\x01\x05\x01@\x01\x04self\x01\0y\x04\0\x1b[method]sql.statement-co\
+unt\x01\x06\x01@\x02\x04self\x01\x09statementy\0s\x04\0\x1a[method]sql.statement\
+-kind\x01\x07\x01@\x02\x04self\x01\x09statementy\0w\x04\0\x1d[method]sql.stateme\
+nt-effects\x01\x08\x01k\x7f\x01@\x02\x04self\x01\x09statementy\0\x09\x04\0\x15[m\
+ethod]sql.has-where\x01\x0a\x01@\x02\x04self\x01\x09statementy\0y\x04\0\x1a[meth\
+od]sql.relation-count\x01\x0b\x01ks\x01@\x03\x04self\x01\x09statementy\x08relati\
+ony\0\x0c\x04\0\x1b[method]sql.relation-schema\x01\x0d\x01@\x03\x04self\x01\x09s\
+tatementy\x08relationy\0s\x04\0\x19[method]sql.relation-name\x01\x0e\x04\0\x1b[m\
+ethod]sql.relation-access\x01\x0e\x04\0\x18[method]sql.column-count\x01\x0b\x01@\
+\x03\x04self\x01\x09statementy\x06columny\0\x0c\x04\0\x1b[method]sql.column-rela\
+tion\x01\x0f\x01@\x03\x04self\x01\x09statementy\x06columny\0s\x04\0\x17[method]s\
+ql.column-name\x01\x10\x04\0\x1a[method]sql.function-count\x01\x0b\x01@\x03\x04s\
+elf\x01\x09statementy\x08functiony\0\x0c\x04\0\x1b[method]sql.function-schema\x01\
 \x11\x01@\x03\x04self\x01\x09statementy\x08functiony\0s\x04\0\x19[method]sql.fun\
 ction-name\x01\x12\x04\0\x1a[method]sql.function-class\x01\x12\x04\0\x1b[method]\
 sql.parameter-count\x01\x06\x01@\x02\x04self\x01\x09parametery\0s\x04\0\x1a[meth\
 od]sql.parameter-kind\x01\x13\x01@\x02\x04self\x01\x09parametery\0\x0c\x04\0\x1a\
-[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.1.0\x05\0\x01\
-B\x1f\x04\0\x04http\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x13[method]http\
-.method\x01\x02\x04\0\x13[method]http.scheme\x01\x02\x04\0\x16[method]http.autho\
-rity\x01\x02\x04\0\x11[method]http.path\x01\x02\x01@\x02\x04self\x01\x06prefixs\0\
-\x7f\x04\0\x17[method]http.path-under\x01\x03\x04\0\x12[method]http.route\x01\x02\
-\x01ks\x01@\x02\x04self\x01\x04names\0\x04\x04\0\x1c[method]http.route-parameter\
-\x01\x05\x04\0\x12[method]http.query\x01\x05\x01@\x01\x04self\x01\0y\x04\0\x18[m\
-ethod]http.query-count\x01\x06\x01@\x02\x04self\x01\x05indexy\0s\x04\0\x16[metho\
-d]http.query-key\x01\x07\x04\0\x18[method]http.query-value\x01\x07\x04\0\x13[met\
-hod]http.header\x01\x05\x04\0\x19[method]http.header-count\x01\x06\x04\0\x18[met\
-hod]http.header-name\x01\x07\x04\0\x19[method]http.header-value\x01\x07\x01@\x01\
-\x04self\x01\0\x04\x04\0\x17[method]http.media-type\x01\x08\x01@\x01\x04self\x01\
-\0\x7f\x04\0\x15[method]http.has-body\x01\x09\x01kw\x01@\x01\x04self\x01\0\x0a\x04\
-\0\x18[method]http.body-length\x01\x0b\x04\0\x14[method]http.is-safe\x01\x09\x03\
-\0\x1cgatewright:policy/http@1.1.0\x05\x01\x02\x03\0\0\x03sql\x02\x03\0\x01\x04h\
-ttp\x01B8\x02\x03\x02\x01\x02\x04\0\x03sql\x03\0\0\x02\x03\x02\x01\x03\x04\0\x04\
-http\x03\0\x02\x04\0\x05event\x03\x01\x04\0\x09principal\x03\x01\x04\0\x07sessio\
-n\x03\x01\x01h\x04\x01@\x01\x04self\x07\0s\x04\0\x12[method]event.kind\x01\x08\x04\
-\0\x13[method]event.grade\x01\x08\x01ks\x01@\x01\x04self\x07\0\x09\x04\0\x1a[met\
-hod]event.grade-reason\x01\x0a\x01@\x01\x04self\x07\0w\x04\0\x11[method]event.no\
-w\x01\x0b\x01i\x05\x01@\x01\x04self\x07\0\x0c\x04\0\x17[method]event.principal\x01\
-\x0d\x01i\x06\x01@\x01\x04self\x07\0\x0e\x04\0\x15[method]event.session\x01\x0f\x01\
-i\x01\x01k\x10\x01@\x01\x04self\x07\0\x11\x04\0\x11[method]event.sql\x01\x12\x01\
-i\x03\x01k\x13\x01@\x01\x04self\x07\0\x14\x04\0\x12[method]event.http\x01\x15\x01\
-h\x05\x01@\x01\x04self\x16\0s\x04\0\x19[method]principal.subject\x01\x17\x04\0\x18\
-[method]principal.issuer\x01\x17\x04\0\x16[method]principal.kind\x01\x17\x01@\x02\
-\x04self\x16\x05groups\0\x7f\x04\0\x1a[method]principal.in-group\x01\x18\x01@\x01\
-\x04self\x16\0y\x04\0\x1d[method]principal.group-count\x01\x19\x01@\x02\x04self\x16\
-\x05indexy\0s\x04\0\x17[method]principal.group\x01\x1a\x04\0\x1d[method]principa\
-l.actor-count\x01\x19\x04\0\x17[method]principal.actor\x01\x1a\x01@\x02\x04self\x16\
-\x07subjects\0\x7f\x04\0\x1a[method]principal.involves\x01\x1b\x01@\x02\x04self\x16\
-\x04names\0\x09\x04\0\x17[method]principal.claim\x01\x1c\x01h\x06\x01@\x01\x04se\
-lf\x1d\0s\x04\0\x18[method]session.protocol\x01\x1e\x04\0\x18[method]session.lis\
-tener\x01\x1e\x04\0\x16[method]session.target\x01\x1e\x04\0\x17[method]session.a\
-ccount\x01\x1e\x01@\x02\x04self\x1d\x04names\0\x09\x04\0\x19[method]session.attr\
-ibute\x01\x1f\x04\0\x1e[method]session.client-address\x01\x1e\x03\0\x1dgatewrigh\
-t:policy/event@1.1.0\x05\x04\x01B\x14\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\0\x01\
-\x04\0\x15[static]verdict.allow\x01\x02\x01@\x03\x04rules\x06reasons\x06remedys\0\
-\x01\x04\0\x15[static]verdict.block\x01\x03\x04\0\x14[static]verdict.mask\x01\x02\
-\x01@\x02\x04rules\x06reasons\0\x01\x04\0\x18[static]verdict.escalate\x01\x04\x01\
-h\0\x01@\x06\x04self\x05\x06schemas\x08relations\x06columns\x06methods\x04rules\x01\
-\0\x04\0\x1a[method]verdict.add-column\x01\x06\x01@\x04\x04self\x05\x08detectors\
-\x06methods\x04rules\x01\0\x04\0\x1c[method]verdict.add-detector\x01\x07\x01@\x02\
-\x04self\x05\x05groups\x01\0\x04\0\x1d[method]verdict.add-reviewers\x01\x08\x01@\
-\x02\x04self\x05\x06quorumy\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x09\x01\
-@\x02\x04self\x05\x07secondsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0a\x03\
-\0\x1fgatewright:policy/verdict@1.1.0\x05\x05\x01B\x0b\x04\0\x08manifest\x03\x01\
-\x01i\0\x01@\x02\x04names\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\x02\
-\x01h\0\x01@\x02\x04self\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\
-\x04\x01@\x02\x04self\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\
-\x05\x01@\x02\x04self\x03\x06schemas\x01\0\x04\0$[method]manifest.set-settings-s\
-chema\x01\x06\x03\0\x20gatewright:policy/manifest@1.1.0\x05\x06\x04\0>gatewright\
-:policy/policy-with-all-of-its-exports-removed@1.1.0\x04\0\x0b,\x01\0&policy-wit\
-h-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
-wit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.2.0\x05\0\x01\
+B8\x04\0\x04http\x03\x01\x04\0\x08response\x03\x01\x01h\0\x01@\x01\x04self\x02\0\
+s\x04\0\x13[method]http.method\x01\x03\x04\0\x13[method]http.scheme\x01\x03\x04\0\
+\x16[method]http.authority\x01\x03\x04\0\x11[method]http.path\x01\x03\x01@\x02\x04\
+self\x02\x06prefixs\0\x7f\x04\0\x17[method]http.path-under\x01\x04\x04\0\x12[met\
+hod]http.route\x01\x03\x01ks\x01@\x02\x04self\x02\x04names\0\x05\x04\0\x1c[metho\
+d]http.route-parameter\x01\x06\x04\0\x12[method]http.query\x01\x06\x01@\x01\x04s\
+elf\x02\0y\x04\0\x18[method]http.query-count\x01\x07\x01@\x02\x04self\x02\x05ind\
+exy\0s\x04\0\x16[method]http.query-key\x01\x08\x04\0\x18[method]http.query-value\
+\x01\x08\x04\0\x13[method]http.header\x01\x06\x04\0\x19[method]http.header-count\
+\x01\x07\x04\0\x18[method]http.header-name\x01\x08\x04\0\x19[method]http.header-\
+value\x01\x08\x01@\x01\x04self\x02\0\x05\x04\0\x17[method]http.media-type\x01\x09\
+\x04\0\x17[method]http.body-state\x01\x03\x01@\x02\x04self\x02\x07pointers\0\x05\
+\x04\0\x16[method]http.json-kind\x01\x0a\x04\0\x16[method]http.json-text\x01\x0a\
+\x01ky\x01@\x02\x04self\x02\x07pointers\0\x0b\x04\0\x17[method]http.json-count\x01\
+\x0c\x01@\x03\x04self\x02\x07pointers\x05indexy\0\x05\x04\0\x15[method]http.json\
+-key\x01\x0d\x01i\x01\x01k\x0e\x01@\x01\x04self\x02\0\x0f\x04\0\x15[method]http.\
+response\x01\x10\x01@\x01\x04self\x02\0\x7f\x04\0\x15[method]http.has-body\x01\x11\
+\x01kw\x01@\x01\x04self\x02\0\x12\x04\0\x18[method]http.body-length\x01\x13\x04\0\
+\x14[method]http.is-safe\x01\x11\x01h\x01\x01@\x01\x04self\x14\0y\x04\0\x17[meth\
+od]response.status\x01\x15\x01@\x02\x04self\x14\x04names\0\x05\x04\0\x17[method]\
+response.header\x01\x16\x04\0\x1d[method]response.header-count\x01\x15\x01@\x02\x04\
+self\x14\x05indexy\0s\x04\0\x1c[method]response.header-name\x01\x17\x04\0\x1d[me\
+thod]response.header-value\x01\x17\x01@\x01\x04self\x14\0\x05\x04\0\x1b[method]r\
+esponse.media-type\x01\x18\x03\0\x1cgatewright:policy/http@1.2.0\x05\x01\x02\x03\
+\0\x01\x04http\x01B)\x02\x03\x02\x01\x02\x04\0\x04http\x03\0\0\x04\0\x0akubernet\
+es\x03\x01\x01h\x02\x01i\x01\x01@\x01\x04self\x03\0\x04\x04\0\x17[method]kuberne\
+tes.http\x01\x05\x01@\x01\x04self\x03\0\x7f\x04\0&[method]kubernetes.is-resource\
+-request\x01\x06\x01@\x01\x04self\x03\0s\x04\0\x17[method]kubernetes.verb\x01\x07\
+\x04\0\x1c[method]kubernetes.api-group\x01\x07\x04\0\x1e[method]kubernetes.api-v\
+ersion\x01\x07\x04\0\x1b[method]kubernetes.resource\x01\x07\x04\0\x1e[method]kub\
+ernetes.subresource\x01\x07\x04\0\x1c[method]kubernetes.namespace\x01\x07\x04\0\x17\
+[method]kubernetes.name\x01\x07\x04\0![method]kubernetes.label-selector\x01\x07\x04\
+\0![method]kubernetes.field-selector\x01\x07\x04\0\x1d[method]kubernetes.is-dry-\
+run\x01\x06\x04\0\x1d[method]kubernetes.patch-kind\x01\x07\x01ks\x01@\x01\x04sel\
+f\x03\0\x08\x04\0\x1e[method]kubernetes.stream-kind\x01\x09\x04\0![method]kubern\
+etes.stream-by-node\x01\x06\x04\0#[method]kubernetes.stream-namespace\x01\x07\x04\
+\0\x1e[method]kubernetes.stream-name\x01\x07\x04\0\x1e[method]kubernetes.stream-\
+path\x01\x07\x01@\x01\x04self\x03\0y\x04\0\x20[method]kubernetes.command-count\x01\
+\x0a\x01@\x02\x04self\x03\x05indexy\0s\x04\0\x1a[method]kubernetes.command\x01\x0b\
+\x04\0\x1c[method]kubernetes.container\x01\x07\x04\0\x18[method]kubernetes.stdin\
+\x01\x06\x04\0\x16[method]kubernetes.tty\x01\x06\x04\0\x1d[method]kubernetes.por\
+t-count\x01\x0a\x01@\x02\x04self\x03\x05indexy\0y\x04\0\x17[method]kubernetes.po\
+rt\x01\x0c\x04\0$[method]kubernetes.impersonated-user\x01\x09\x04\0+[method]kube\
+rnetes.impersonated-group-count\x01\x0a\x04\0%[method]kubernetes.impersonated-gr\
+oup\x01\x0b\x03\0\"gatewright:policy/kubernetes@1.2.0\x05\x03\x02\x03\0\0\x03sql\
+\x02\x03\0\x02\x0akubernetes\x01B>\x02\x03\x02\x01\x04\x04\0\x03sql\x03\0\0\x02\x03\
+\x02\x01\x02\x04\0\x04http\x03\0\x02\x02\x03\x02\x01\x05\x04\0\x0akubernetes\x03\
+\0\x04\x04\0\x05event\x03\x01\x04\0\x09principal\x03\x01\x04\0\x07session\x03\x01\
+\x01h\x06\x01@\x01\x04self\x09\0s\x04\0\x12[method]event.kind\x01\x0a\x04\0\x13[\
+method]event.grade\x01\x0a\x01ks\x01@\x01\x04self\x09\0\x0b\x04\0\x1a[method]eve\
+nt.grade-reason\x01\x0c\x01@\x01\x04self\x09\0w\x04\0\x11[method]event.now\x01\x0d\
+\x01i\x07\x01@\x01\x04self\x09\0\x0e\x04\0\x17[method]event.principal\x01\x0f\x01\
+i\x08\x01@\x01\x04self\x09\0\x10\x04\0\x15[method]event.session\x01\x11\x01i\x01\
+\x01k\x12\x01@\x01\x04self\x09\0\x13\x04\0\x11[method]event.sql\x01\x14\x01i\x03\
+\x01k\x15\x01@\x01\x04self\x09\0\x16\x04\0\x12[method]event.http\x01\x17\x01i\x05\
+\x01k\x18\x01@\x01\x04self\x09\0\x19\x04\0\x18[method]event.kubernetes\x01\x1a\x01\
+h\x07\x01@\x01\x04self\x1b\0s\x04\0\x19[method]principal.subject\x01\x1c\x04\0\x18\
+[method]principal.issuer\x01\x1c\x04\0\x16[method]principal.kind\x01\x1c\x01@\x02\
+\x04self\x1b\x05groups\0\x7f\x04\0\x1a[method]principal.in-group\x01\x1d\x01@\x01\
+\x04self\x1b\0y\x04\0\x1d[method]principal.group-count\x01\x1e\x01@\x02\x04self\x1b\
+\x05indexy\0s\x04\0\x17[method]principal.group\x01\x1f\x04\0\x1d[method]principa\
+l.actor-count\x01\x1e\x04\0\x17[method]principal.actor\x01\x1f\x01@\x02\x04self\x1b\
+\x07subjects\0\x7f\x04\0\x1a[method]principal.involves\x01\x20\x01@\x02\x04self\x1b\
+\x04names\0\x0b\x04\0\x17[method]principal.claim\x01!\x01h\x08\x01@\x01\x04self\"\
+\0s\x04\0\x18[method]session.protocol\x01#\x04\0\x18[method]session.listener\x01\
+#\x04\0\x16[method]session.target\x01#\x04\0\x17[method]session.account\x01#\x01\
+@\x02\x04self\"\x04names\0\x0b\x04\0\x19[method]session.attribute\x01$\x04\0\x1e\
+[method]session.client-address\x01#\x03\0\x1dgatewright:policy/event@1.2.0\x05\x06\
+\x01B\x18\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\0\x01\x04\0\x15[static]verdict.\
+allow\x01\x02\x01@\x03\x04rules\x06reasons\x06remedys\0\x01\x04\0\x15[static]ver\
+dict.block\x01\x03\x04\0\x14[static]verdict.mask\x01\x02\x01@\x02\x04rules\x06re\
+asons\0\x01\x04\0\x18[static]verdict.escalate\x01\x04\x01h\0\x01@\x06\x04self\x05\
+\x06schemas\x08relations\x06columns\x06methods\x04rules\x01\0\x04\0\x1a[method]v\
+erdict.add-column\x01\x06\x01@\x04\x04self\x05\x04paths\x06methods\x04rules\x01\0\
+\x04\0\x1d[method]verdict.add-json-path\x01\x07\x01@\x04\x04self\x05\x09namespac\
+es\x04names\x04rules\x01\0\x04\0\x1b[method]verdict.show-object\x01\x08\x01@\x04\
+\x04self\x05\x08detectors\x06methods\x04rules\x01\0\x04\0\x1c[method]verdict.add\
+-detector\x01\x09\x01@\x02\x04self\x05\x05groups\x01\0\x04\0\x1d[method]verdict.\
+add-reviewers\x01\x0a\x01@\x02\x04self\x05\x06quorumy\x01\0\x04\0\x1a[method]ver\
+dict.set-quorum\x01\x0b\x01@\x02\x04self\x05\x07secondsw\x01\0\x04\0\x17[method]\
+verdict.set-ttl\x01\x0c\x03\0\x1fgatewright:policy/verdict@1.2.0\x05\x07\x01B\x0b\
+\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\x07versions\0\x01\x04\0\x15[\
+constructor]manifest\x01\x02\x01h\0\x01@\x02\x04self\x03\x04kinds\x01\0\x04\0\x19\
+[method]manifest.add-kind\x01\x04\x01@\x02\x04self\x03\x05inputs\x01\0\x04\0\x1a\
+[method]manifest.add-input\x01\x05\x01@\x02\x04self\x03\x06schemas\x01\0\x04\0$[\
+method]manifest.set-settings-schema\x01\x06\x03\0\x20gatewright:policy/manifest@\
+1.2.0\x05\x08\x04\0>gatewright:policy/policy-with-all-of-its-exports-removed@1.2\
+.0\x04\0\x0b,\x01\0&policy-with-all-of-its-exports-removed\x03\0\0\0G\x09produce\
+rs\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.\
+63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     http::Http,
+    kubernetes::Kubernetes,
     raw,
     sql::Sql,
     words::{Grade, PrincipalKind},
@@ -18,7 +19,8 @@ impl<'a> Event<'a> {
         Self(raw)
     }
 
-    /// What kind of request this is: `sql.query`, `sql.parse`, `sql.execute`, `http.request`.
+    /// What kind of request this is: `sql.query`, `sql.parse`, `sql.execute`, `http.request`, `http.response`,
+    /// `kubernetes.request`, `kubernetes.response`.
     pub fn kind(&self) -> String {
         self.0.kind()
     }
@@ -56,6 +58,11 @@ impl<'a> Event<'a> {
     /// The HTTP facet.
     pub fn http(&self) -> Option<Http> {
         self.0.http().map(Http::new)
+    }
+
+    /// The Kubernetes facet.
+    pub fn kubernetes(&self) -> Option<Kubernetes> {
+        self.0.kubernetes().map(Kubernetes::new)
     }
 }
 
@@ -125,7 +132,7 @@ impl fmt::Debug for Principal {
 pub struct Session(raw::Session);
 
 impl Session {
-    /// `postgres`, `http`.
+    /// `postgres`, `http`, `kubernetes`.
     pub fn protocol(&self) -> String {
         self.0.protocol()
     }

@@ -31,6 +31,12 @@ fn answer_mask(mask: &Mask) -> Handle {
         let method = column.method.word();
         handle.add_column(&column.schema, &column.relation, &column.column, &method, &column.rule);
     }
+    for json in &mask.json {
+        handle.add_json_path(&json.path, &json.method.word(), &json.rule);
+    }
+    for object in &mask.objects {
+        handle.show_object(&object.namespace, &object.name, &object.rule);
+    }
     for detector in &mask.detectors {
         handle.add_detector(detector.detector.as_str(), &detector.method.word(), &detector.rule);
     }

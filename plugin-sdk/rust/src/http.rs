@@ -1,4 +1,4 @@
-//! The head of an HTTP request, in the one form that is judged and sent.
+//! An HTTP request in the one form that is judged and sent, and the head of its answer.
 //!
 //! ```
 //! use gatewright_policy_sdk::{Event, Verdict, testkit::EventBuilder};
@@ -25,8 +25,7 @@ use std::fmt;
 
 use crate::raw;
 
-/// The head of a request. Its body is streamed after the decision: whether there is one and how long its sender
-/// says it is, is all that is known of it.
+/// A request: its head, and what is known of its body.
 pub struct Http(raw::Http);
 
 impl Http {
@@ -125,7 +124,24 @@ impl Http {
 
     /// What is known of the body.
     pub fn body(&self) -> Body {
-        if self.0.has_body() { Body::Streamed { length: self.0.body_length() } } else { Body::Empty }
+        let length = self.0.body_length();
+        match &*self.0.body_state() {
+            "none" => Body::Empty,
+            "json" => Body::Json,
+            "read" => Body::Read { length: length.unwrap_or_default() },
+            // What a later gateway says of a body that this SDK does not know: at least nothing is known of it.
+            _ => Body::Streamed { length },
+        }
+    }
+
+    /// What the body says, where it is JSON ([`Body::Json`]). The policy must declare the input `body`.
+    pub fn json(&self) -> Option<Json<'_>> {
+        (self.body() == Body::Json).then_some(Json(&self.0))
+    }
+
+    /// The head of the answer, where the event is about that: kinds `http.response` and `kubernetes.response`.
+    pub fn response(&self) -> Option<Response> {
+        self.0.response().map(Response)
     }
 }
 
@@ -146,6 +162,79 @@ pub enum Body {
         /// Its length in bytes, where its sender says it.
         length: Option<u64>,
     },
+    /// It was read whole, and is no JSON.
+    Read {
+        /// Its length in bytes.
+        length: u64,
+    },
+    /// It was read whole and is JSON that no two readers understand differently: [`Http::json`].
+    Json,
+}
+
+/// A JSON body. Its parts are named by JSON pointers (RFC 6901): `""` is all of it, `/spec/replicas` a member of a member.
+/// A text that is no pointer is an error, which blocks.
+#[derive(Clone, Copy)]
+pub struct Json<'a>(&'a raw::Http);
+
+impl Json<'_> {
+    /// What is there: `object`, `array`, `string`, `number`, `boolean` or `null`.
+    pub fn kind(&self, pointer: &str) -> Option<String> {
+        self.0.json_kind(pointer)
+    }
+
+    /// What is there as text: of a string its characters, of a number, a boolean or null what is written. None: there
+    /// is nothing, or an object, or an array.
+    pub fn text(&self, pointer: &str) -> Option<String> {
+        self.0.json_text(pointer)
+    }
+
+    /// How many members or elements are there. None: there is neither object nor array.
+    pub fn len(&self, pointer: &str) -> Option<u32> {
+        self.0.json_count(pointer)
+    }
+
+    /// The names of the members of the object that is there, in no particular order; none where there is no object.
+    pub fn keys(&self, pointer: &str) -> impl Iterator<Item = String> {
+        let count = self.len(pointer).unwrap_or_default();
+        (0..count).map_while(|index| self.0.json_key(pointer, index))
+    }
+}
+
+impl fmt::Debug for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Json").finish_non_exhaustive()
+    }
+}
+
+/// The head of an answer, before any of it reaches the client.
+pub struct Response(raw::Response);
+
+impl Response {
+    /// 200 to 599.
+    pub fn status(&self) -> u32 {
+        self.0.status()
+    }
+
+    /// The first value of a header, whatever the case of the name.
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.0.header(name)
+    }
+
+    /// Every header in its order, the name in lower case.
+    pub fn headers(&self) -> impl Iterator<Item = (String, String)> {
+        (0..self.0.header_count()).map(|index| (self.0.header_name(index), self.0.header_value(index)))
+    }
+
+    /// The media type of the body as the target says it, in lower case and without parameters.
+    pub fn media_type(&self) -> Option<String> {
+        self.0.media_type()
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response").field("status", &self.status()).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
@@ -183,5 +272,37 @@ mod tests {
         assert_eq!(body(post.clone()), Body::Empty);
         assert_eq!(body(post.clone().body(Some(7))), Body::Streamed { length: Some(7) });
         assert_eq!(body(post.body(None)), Body::Streamed { length: None });
+    }
+
+    #[test]
+    fn a_json_body_is_asked_by_pointers() {
+        let post = EventBuilder::http("POST", "https://api.example/")
+            .json(r#"{"amount": 12.25, "to": {"iban": "DE\u0031", "a/b": null}, "tags": ["x", true]}"#);
+        let event = post.event();
+        let http = event.http().unwrap();
+        assert_eq!(http.body(), Body::Json);
+        let json = http.json().unwrap();
+        assert_eq!(json.kind("").as_deref(), Some("object"));
+        assert_eq!(json.text("/amount").as_deref(), Some("12.25"));
+        assert_eq!(json.text("/to/iban").as_deref(), Some("DE1"));
+        assert_eq!(json.kind("/to/a~1b").as_deref(), Some("null"));
+        assert_eq!(json.text("/tags/1").as_deref(), Some("true"));
+        assert_eq!(json.len("/tags"), Some(2));
+        assert_eq!(json.text("/to"), None);
+        assert_eq!(json.keys("/to").collect::<Vec<_>>(), ["a/b", "iban"]);
+        assert!(
+            EventBuilder::http("POST", "https://api.example/").event().http().unwrap().json().is_none()
+        );
+    }
+
+    #[test]
+    fn an_answer_has_the_request_beside_it() {
+        let answer = EventBuilder::http("GET", "https://api.example/people")
+            .answer(404, [("Content-Type", "text/html; a=b")]);
+        let event = answer.event();
+        assert_eq!(event.kind(), "http.response");
+        let response = event.http().unwrap().response().unwrap();
+        assert_eq!((response.status(), response.media_type().as_deref()), (404, Some("text/html")));
+        assert_eq!(event.http().unwrap().path(), "/people");
     }
 }

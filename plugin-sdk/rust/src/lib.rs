@@ -50,6 +50,7 @@ mod event;
 #[doc(hidden)]
 pub mod host;
 pub mod http;
+pub mod kubernetes;
 pub mod settings;
 mod sql;
 #[cfg(not(target_family = "wasm"))]
@@ -63,7 +64,8 @@ mod words;
 pub mod raw {
     pub use crate::bindings::gatewright::policy::{
         event::{Event, Principal, Session},
-        http::Http,
+        http::{Http, Response},
+        kubernetes::Kubernetes,
         sql::Sql,
     };
 }
@@ -73,18 +75,22 @@ pub use testkit::raw;
 
 pub use crate::{
     event::{Event, Principal, Session},
-    http::{Body, Http},
+    http::{Body, Http, Json, Response},
+    kubernetes::Kubernetes,
     sql::{Column, Function, Parameter, Relation, Sql, Statement},
-    verdict::{Block, ColumnMask, DetectorMask, Escalation, Mask, Method, Text, Verdict},
+    verdict::{
+        Block, ColumnMask, DetectorMask, Escalation, JsonMask, Mask, Method, ShownObject, Text, Verdict,
+    },
     words::{Access, Detector, Effect, Effects, FunctionClass, Grade, PrincipalKind},
 };
 
 /// Exports a policy. Once in a crate.
 ///
 /// - `name`: the module's name: lower-case letters, digits and `-`. Its version is the crate's.
-/// - `kinds`: the event kinds it judges: `"sql.query"`, `"http.request"`, or `"sql.*"` for all of a protocol.
+/// - `kinds`: the event kinds it judges: `"sql.query"`, `"http.request"`, or `"sql.*"` for all requests of a protocol.
+///   Answers have to be named: `"http.response"`.
 /// - `inputs`: what its answers depend on beyond session, statement and settings: `"parameters"`,
-///   `"clock"`. May be left out. The gateway never reuses an answer that depends on any.
+///   `"body"`, `"clock"`. May be left out. The gateway never reuses an answer that depends on any.
 /// - `settings`: the type of its settings, see [`settings::Settings`].
 /// - `evaluate`: a `fn(&Event, &Settings) -> Verdict`.
 #[macro_export]

@@ -22,6 +22,7 @@
 //! their canonical form.
 
 mod http;
+mod kubernetes;
 
 use crate::{
     event::Event,
@@ -161,7 +162,9 @@ impl EventBuilder {
     fn sql(&mut self) -> &mut raw::Sql {
         match &mut self.raw.facet {
             raw::Facet::Sql(sql) => sql,
-            raw::Facet::Http(_) => panic!("statements and parameters are parts of SQL events"),
+            raw::Facet::Http(_) | raw::Facet::Kubernetes(_) => {
+                panic!("statements and parameters are parts of SQL events")
+            }
         }
     }
 
@@ -232,8 +235,11 @@ fn qualified(name: &str) -> (Option<String>, String) {
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod raw {
-    pub use super::http::raw::Http;
     use super::{Access, Effect, Effects, FunctionClass, Grade, Parameter, PrincipalKind};
+    pub use super::{
+        http::raw::{Http, Response},
+        kubernetes::raw::Kubernetes,
+    };
 
     #[derive(Debug, Clone)]
     pub struct Event {
@@ -249,6 +255,7 @@ pub mod raw {
     pub enum Facet {
         Sql(Sql),
         Http(Http),
+        Kubernetes(Kubernetes),
     }
 
     impl Event {
@@ -279,14 +286,21 @@ pub mod raw {
         pub(crate) fn sql(&self) -> Option<Sql> {
             match &self.facet {
                 Facet::Sql(sql) => Some(sql.clone()),
-                Facet::Http(_) => None,
+                Facet::Http(_) | Facet::Kubernetes(_) => None,
             }
         }
 
         pub(crate) fn http(&self) -> Option<Http> {
             match &self.facet {
                 Facet::Http(http) => Some(http.clone()),
-                Facet::Sql(_) => None,
+                Facet::Sql(_) | Facet::Kubernetes(_) => None,
+            }
+        }
+
+        pub(crate) fn kubernetes(&self) -> Option<Kubernetes> {
+            match &self.facet {
+                Facet::Kubernetes(kubernetes) => Some(kubernetes.clone()),
+                Facet::Sql(_) | Facet::Http(_) => None,
             }
         }
     }

@@ -46,13 +46,21 @@ impl Verdict {
 pub struct Mask {
     /// Columns by their relation.
     pub columns: Vec<ColumnMask>,
+    /// Paths of a JSON answer.
+    pub json: Vec<JsonMask>,
+    /// Where there is any: lists, tables and watches of the Kubernetes API show only objects that fit one of them.
+    pub objects: Vec<ShownObject>,
     /// Detectors that search every text value.
     pub detectors: Vec<DetectorMask>,
 }
 
 impl From<Mask> for Verdict {
     fn from(mask: Mask) -> Self {
-        if mask.columns.is_empty() && mask.detectors.is_empty() { Self::Allow } else { Self::Mask(mask) }
+        let hides_nothing = mask.columns.is_empty()
+            && mask.json.is_empty()
+            && mask.objects.is_empty()
+            && mask.detectors.is_empty();
+        if hides_nothing { Self::Allow } else { Self::Mask(mask) }
     }
 }
 
@@ -67,6 +75,29 @@ pub struct ColumnMask {
     pub column: Text,
     /// How to hide it.
     pub method: Method,
+    /// The rule that asks for it.
+    pub rule: Text,
+}
+
+/// A path of a JSON answer to hide, in all its parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonMask {
+    /// A JSONPath (RFC 9535) of `$`, `.name`, `['name']`, `[0]`, `[*]`, `.*`, `..name` and `..*`. For a Kubernetes answer it
+    /// begins at the object, whatever the object comes in.
+    pub path: Text,
+    /// How to hide it.
+    pub method: Method,
+    /// The rule that asks for it.
+    pub rule: Text,
+}
+
+/// Objects of the Kubernetes API that may be shown. In each part, `*` stands for any characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownObject {
+    /// Their namespace; empty for objects without one.
+    pub namespace: Text,
+    /// Their name.
+    pub name: Text,
     /// The rule that asks for it.
     pub rule: Text,
 }

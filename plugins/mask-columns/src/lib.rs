@@ -87,6 +87,7 @@ fn plan(principal: &Principal, settings: &Settings) -> Mask {
     Mask {
         columns: columns.map(ColumnRule::mask).collect(),
         detectors: detectors.map(DetectorRule::mask).collect(),
+        ..Mask::default()
     }
 }
 

@@ -6,49 +6,80 @@
 //! 1. `gatewright http.request 1`
 //! 2. method, scheme, authority, path, query as it is sent
 //! 3. for each header: its name, its value
-//! 4. `body`, then `empty`, or `streamed` and the decimal length or `unknown`
+//! 4. `body`, then `empty`, or `streamed` and the decimal length or `unknown`, or `read` and the bytes
 //!
 //! What the gateway adds (the target's credential, `X-Forwarded-For`) is not in it: it is not the client's, and an
 //! approval must not end because a password was changed. Nor are the bytes of a body that is streamed: the digest says
 //! that there is one, and how long it is. Whoever approves such a request approves any body of that length.
 
+use std::sync::Arc;
+
 use gatewright_model::{
     digest::Digest,
-    http::{HttpBody, HttpRequest},
+    http::{HttpBody, HttpRequest, HttpResponse},
 };
 use sha2::{Digest as _, Sha256};
 
 /// The digest of a request.
 pub(crate) fn of(request: &HttpRequest, body: &HttpBody) -> Digest {
     let HttpRequest { method, scheme, authority, path, query_text, headers, .. } = request;
-    let mut hash = Sha256::new();
-    let mut field = |text: &str| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
-    };
-    field("gatewright http.request 1");
+    let mut hash = Fields::new("gatewright http.request 1");
     for part in [&**method, scheme, authority, path, query_text] {
-        field(part);
+        hash.add(part);
     }
-    for (name, value) in headers {
-        field(name);
-        field(value);
-    }
-    field("body");
+    hash.add_pairs(headers);
+    hash.add("body");
     match body {
-        HttpBody::Empty => field("empty"),
+        HttpBody::Empty => hash.add("empty"),
         HttpBody::Streamed { length } => {
-            field("streamed");
-            field(&length.map_or_else(|| "unknown".to_owned(), |length| length.to_string()));
+            hash.add("streamed");
+            hash.add(length.map_or_else(|| "unknown".to_owned(), |length| length.to_string()));
+        }
+        HttpBody::Read { bytes, .. } => {
+            hash.add("read");
+            hash.add(bytes);
         }
     }
-    Digest::new(hash.finalize().into())
+    hash.finish()
+}
+
+/// The digest of the head of an answer: `gatewright http.response 1`, its status, then each header's name and value.
+pub(crate) fn of_answer(response: &HttpResponse) -> Digest {
+    let mut hash = Fields::new("gatewright http.response 1");
+    hash.add(response.status.to_string());
+    hash.add_pairs(&response.headers);
+    hash.finish()
+}
+
+struct Fields(Sha256);
+
+impl Fields {
+    fn new(what: &str) -> Self {
+        let mut fields = Self(Sha256::new());
+        fields.add(what);
+        fields
+    }
+
+    fn add(&mut self, field: impl AsRef<[u8]>) {
+        let field = field.as_ref();
+        self.0.update((field.len() as u64).to_be_bytes());
+        self.0.update(field);
+    }
+
+    fn add_pairs(&mut self, pairs: &[(Arc<str>, Arc<str>)]) {
+        for (name, value) in pairs {
+            self.add(&**name);
+            self.add(&**value);
+        }
+    }
+
+    fn finish(self) -> Digest {
+        Digest::new(self.0.finalize().into())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn request(path: &str, headers: &[(&str, &str)]) -> HttpRequest {
@@ -77,6 +108,8 @@ mod tests {
             of(&request("/a", &[("body", "empty")]), &HttpBody::Empty),
             of(&request("/a", &[]), &HttpBody::Streamed { length: None }),
             of(&request("/a", &[]), &HttpBody::Streamed { length: Some(5) }),
+            of(&request("/a", &[]), &HttpBody::Read { bytes: "12345".into(), json: None }),
+            of(&request("/a", &[]), &HttpBody::Read { bytes: "12346".into(), json: None }),
         ];
         for (at, one) in digests.iter().enumerate() {
             assert!(digests.iter().skip(at + 1).all(|other| other != one), "{at}");

@@ -1,13 +1,14 @@
 //! One request and its answer, as a session without I/O.
 //!
 //! ```text
-//! Reading  --head-->  Proving  --Authenticated-->  Waiting  --Permitted-->  Connecting  --Connected-->  Relaying  -->  Over
-//!    | 400, 501          | 401, 404                   | 403                     | 502                      | 408, 413, 502, 504
+//! Reading  --head-->  Proving  --Authenticated-->  Gathering  --body-->  Waiting  --Permitted-->  Connecting  --Connected-->  Relaying  -->  Over
+//!    | 400, 501          | 401, 404                  | 400, 408, 413    | 403                     | 502                      | 408, 413, 502, 504
 //! ```
 //!
 //! The decision comes before the connection: for HTTP nothing of the target is needed to judge, and what is refused
 //! costs the target nothing. So the driver has to be able to judge as soon as it has said `Authenticated`; the route,
-//! by which it knows the target, is in the event and in the attributes of `Connect`.
+//! by which it knows the target, is in the event and in the attributes of `Connect`. A body that a policy may look into is
+//! read whole first ([`Dialect::reads_body`]); every other one is streamed after the permit, and the phase left out.
 //!
 //! # What the driver owes
 //!
@@ -21,6 +22,7 @@
 //! - `Connected` means that the connection is one on which the account's secret may be sent: encrypted, where the target wants that.
 
 mod answer;
+mod gather;
 mod relay;
 
 use std::{
@@ -32,9 +34,11 @@ use std::{
 
 use gatewright_model::{
     event::{Event, Facet},
-    http::HttpEvent,
+    http::{HttpBody, HttpEvent, HttpRequest},
     id::{ApprovalId, EventId, SessionId},
+    mask::MaskPlan,
     permit::Permit,
+    principal::Principal,
     session::{
         Account, ConnectRequest, Credential, Input, Outcome, OutcomeResult, Output, ProtocolError,
         Rejection, Session, Side,
@@ -42,8 +46,9 @@ use gatewright_model::{
 };
 use http::{HeaderName, Method, StatusCode, request};
 
-use self::relay::Relay;
+use self::{gather::Gathering, relay::Relay};
 use crate::{
+    dialect::{Dialect, Outgoing},
     digest,
     headers::{HeaderRules, Presented, TokenHeader},
     problem::Problem,
@@ -56,6 +61,7 @@ use crate::{
 /// What all exchanges of one listener share.
 #[derive(Debug)]
 pub struct Shared {
+    dialect: Box<dyn Dialect>,
     routes: Routes,
     rules: HeaderRules,
     limits: Limits,
@@ -66,13 +72,15 @@ pub struct Shared {
 pub struct Limits {
     /// Largest body of a request, in bytes. It is streamed: this bounds what a target is sent, not memory.
     pub body: u64,
+    /// Largest body that is read whole to be judged, in bytes. It is held in memory until it is sent.
+    pub inspected: usize,
     /// How long client and target may both be silent before the answer begins. After that, streams may rest.
     pub silence: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 1 << 30, silence: Duration::from_secs(60) }
+        Self { body: 1 << 30, inspected: 1 << 20, silence: Duration::from_secs(60) }
     }
 }
 
@@ -97,6 +105,8 @@ pub struct Exchange {
     phase: Phase,
     /// The answer to HEAD is a head, whatever it says.
     head_only: bool,
+    /// The request, once it has a form.
+    request: Option<Arc<HttpRequest>>,
     /// A reviewer was asked.
     approval: Option<ApprovalId>,
     outputs: VecDeque<Output<Unit>>,
@@ -106,17 +116,37 @@ pub struct Exchange {
 enum Phase {
     Reading,
     Proving(Box<Checked>),
-    Waiting(Box<Judged>),
+    Gathering(Box<Gathering>),
+    Waiting(Box<Waiting>),
     /// Entered only by using up a permit.
-    Connecting(Box<Judged>),
+    Connecting(Box<Waiting>, Leave),
     Relaying(Relay),
     Over,
+}
+
+/// A request that is complete as far as it is judged.
+#[derive(Debug)]
+struct Waiting {
+    judged: Judged,
+    /// What is judged.
+    facet: Facet,
+    principal: Arc<Principal>,
+}
+
+/// What was left of a permit when it was used up.
+#[derive(Debug, Clone)]
+struct Leave {
+    /// What must be hidden in the answer.
+    masks: Option<Arc<MaskPlan>>,
+    /// A policy wants to judge the answer too.
+    judges_answer: bool,
 }
 
 impl Shared {
     /// What a listener needs. `reserved` are header names that the operator wants no client to set, beside those that
     /// the gateway knows and those that its routes add.
     pub fn new(
+        dialect: Box<dyn Dialect>,
         routes: Routes,
         token: TokenHeader,
         reserved: impl IntoIterator<Item = HeaderName>,
@@ -124,7 +154,7 @@ impl Shared {
     ) -> Self {
         let own: Vec<HeaderName> =
             routes.iter().flat_map(|route| route.injection.names()).chain(reserved).collect();
-        Self { rules: HeaderRules::new(token, own), routes, limits }
+        Self { dialect, rules: HeaderRules::new(token, own), routes, limits }
     }
 }
 
@@ -136,6 +166,7 @@ impl Exchange {
             seed,
             phase: Phase::Reading,
             head_only: false,
+            request: None,
             approval: None,
             outputs: VecDeque::new(),
         }
@@ -145,6 +176,10 @@ impl Exchange {
         match (std::mem::replace(&mut self.phase, Phase::Over), input) {
             (Phase::Over, _) => {}
             (Phase::Relaying(relay), input) => return self.relay(relay, now, input),
+            (Phase::Gathering(gathering), Input::Data { side: Side::Downstream, unit }) => {
+                return self.gather(gathering, now, unit);
+            }
+            (Phase::Gathering(gathering), Input::Timeout) => self.gather_slowly(gathering, now),
             (phase, Input::Terminate(rejection)) => {
                 self.withhold(&phase, rejection.code);
                 self.answer(termination(&rejection));
@@ -161,17 +196,21 @@ impl Exchange {
                 self.withhold(&phase, OUT_OF_ORDER.code);
                 return self.fail(OUT_OF_ORDER, side);
             }
-            (Phase::Proving(checked), Input::Authenticated(_)) => self.judge(*checked),
-            (Phase::Waiting(judged), Input::Permitted(permit)) => self.connect(judged, permit),
-            (Phase::Waiting(judged), Input::Held { approval, .. }) => {
+            (Phase::Proving(checked), Input::Authenticated(principal)) => {
+                self.admit(*checked, principal, now);
+            }
+            (Phase::Waiting(waiting), Input::Permitted(permit)) => self.connect(waiting, permit),
+            (Phase::Waiting(waiting), Input::Held { approval, .. }) => {
                 self.approval = Some(approval);
-                self.phase = Phase::Waiting(judged);
+                self.phase = Phase::Waiting(waiting);
             }
             (Phase::Waiting(_), Input::Denied(mut denial)) if denial.event == self.seed.event => {
                 denial.approval = denial.approval.or_else(|| self.approval.take());
                 self.answer(Problem::denied(&denial));
             }
-            (Phase::Connecting(judged), Input::Connected(account)) => self.forward(*judged, now, &account),
+            (Phase::Connecting(waiting, leave), Input::Connected(account)) => {
+                self.forward(*waiting, leave, now, &account);
+            }
             (phase, Input::Rejected(rejection)) => {
                 self.withhold(&phase, rejection.code);
                 self.answer(Problem::rejected(&rejection));
@@ -208,58 +247,79 @@ impl Exchange {
     }
 
     /// It is known who asks. Only now a client learns what there is, and what not.
-    fn judge(&mut self, checked: Checked) {
-        let Some(judged) = checked.route(&self.shared.routes) else {
-            let problem = Problem::new(StatusCode::NOT_FOUND, "http.no_route", "no route leads there");
-            return self.answer(problem);
+    fn admit(&mut self, checked: Checked, principal: Arc<Principal>, now: Instant) {
+        let judged = match checked.route(&self.shared.routes) {
+            Ok(judged) => judged,
+            Err(request) => {
+                self.request = Some(request);
+                let problem = Problem::new(StatusCode::NOT_FOUND, "http.no_route", "no route leads there");
+                return self.answer(problem);
+            }
         };
+        self.request = Some(Arc::clone(&judged.request));
         // Whatever is announced as too long is not judged, and no reviewer is asked.
         if judged.length.is_some_and(|length| length > self.shared.limits.body) {
             return self.answer(TOO_LARGE.into());
         }
-        let Judged { request, body, .. } = &judged;
-        self.outputs.push_back(Output::Decide(Event {
-            id: self.seed.event,
-            payload: digest::of(request, body),
-            facet: Facet::Http(HttpEvent { request: Arc::clone(request), body: body.clone() }),
-        }));
-        self.phase = Phase::Waiting(Box::new(judged));
+        let has_body = matches!(judged.body, HttpBody::Streamed { .. });
+        if has_body && self.shared.dialect.reads_body(&judged.request) {
+            return self.begin_to_gather(judged, principal, now);
+        }
+        self.judge(judged, principal);
+    }
+
+    /// The request is complete as far as it is judged.
+    fn judge(&mut self, judged: Judged, principal: Arc<Principal>) {
+        let (request, body) = (Arc::clone(&judged.request), judged.body.clone());
+        let payload = digest::of(&request, &body);
+        let facet = match self.shared.dialect.facet(HttpEvent { request, body, response: None }) {
+            Ok(facet) => facet,
+            Err(refusal) => return self.answer(refusal.into()),
+        };
+        let event = Event { id: self.seed.event, payload, facet: facet.clone() };
+        self.outputs.push_back(Output::Decide(event));
+        self.phase = Phase::Waiting(Box::new(Waiting { judged, facet, principal }));
     }
 
     /// A permit is used up; for another event it is none.
-    fn connect(&mut self, judged: Box<Judged>, permit: Permit) {
+    fn connect(&mut self, waiting: Box<Waiting>, permit: Permit) {
         if permit.event() != self.seed.event {
-            self.phase = Phase::Waiting(judged);
+            self.phase = Phase::Waiting(waiting);
             return;
         }
-        if permit.consume().is_some_and(|masks| !masks.is_empty()) {
-            // A mask that can not be kept is a refusal before anything is sent.
-            self.refused("http.mask_unsupported");
-            let problem = Problem::new(
-                StatusCode::FORBIDDEN,
-                "http.mask_unsupported",
-                "a policy hides parts of this answer, and the gateway can not do that to a body yet",
-            );
-            return self.answer(problem.remedy("ask the owner of the policy"));
-        }
-        let route = Arc::clone(&judged.route.name);
-        self.phase = Phase::Connecting(judged);
+        let judges_answer = permit.judges_answer();
+        let masks = permit.consume().filter(|masks| !masks.is_empty());
+        let route = Arc::clone(&waiting.judged.route.name);
+        self.phase = Phase::Connecting(waiting, Leave { masks, judges_answer });
         let attributes = vec![("route", route)];
         self.outputs.push_back(Output::Connect(ConnectRequest::Session { account: None, attributes }));
     }
 
     /// Sends the head that was judged, and what the gateway adds.
-    fn forward(&mut self, judged: Judged, now: Instant, account: &Account) {
+    fn forward(&mut self, waiting: Waiting, leave: Leave, now: Instant, account: &Account) {
+        let Waiting { judged, facet, principal } = waiting;
         let (request, route) = (Arc::clone(&judged.request), Arc::clone(&judged.route));
-        let relay = Relay::new(&judged.body, judged.length, self.shared.limits, now);
-        let body = if relay.is_uploading() { Body::Follows } else { Body::None };
+        let (judged_body, length) = (judged.body.clone(), judged.length);
         let mut parts = judged.into_parts();
-        if let Err(refusal) = route.injection.apply(&mut parts.headers, &request, self.seed.client, account)
-        {
+        let prepared = self.shared.dialect.prepare(Outgoing {
+            facet: &facet,
+            principal: &principal,
+            masks: leave.masks.as_deref(),
+            headers: &mut parts.headers,
+        });
+        let prepared = prepared
+            .and_then(|()| route.injection.apply(&mut parts.headers, &request, self.seed.client, account));
+        if let Err(refusal) = prepared {
             self.refused(refusal.code);
             return self.answer(refusal.into());
         }
-        self.send(Side::Upstream, Unit::Request(Box::new(parts), body));
+        let follows = if matches!(judged_body, HttpBody::Empty) { Body::None } else { Body::Follows };
+        self.send(Side::Upstream, Unit::Request(Box::new(parts), follows));
+        let relay = Relay::new(&judged_body, length, self.shared.limits, facet, leave, now);
+        if let HttpBody::Read { bytes, .. } = judged_body {
+            self.send(Side::Upstream, Unit::Data(bytes));
+            self.send(Side::Upstream, Unit::End);
+        }
         self.outputs.push_back(Output::Wake(now + self.shared.limits.silence));
         self.phase = Phase::Relaying(relay);
     }
@@ -273,7 +333,8 @@ impl Exchange {
     /// Tells the client of a problem in place of an answer, and ends. Whatever was sent to the target is cut.
     fn answer(&mut self, problem: Problem) {
         let Seed { session, event, .. } = self.seed;
-        let (parts, body) = problem.request(format!("{session}/{event}")).into_answer();
+        let problem = problem.request(format!("{session}/{event}"));
+        let (parts, body) = self.shared.dialect.tell(problem, self.request.as_deref());
         if self.head_only {
             self.send(Side::Downstream, Unit::Response(Box::new(parts), Body::None));
         } else {
@@ -286,7 +347,7 @@ impl Exchange {
 
     /// A phase is left before anything was sent: what was permitted by then has not run.
     fn withhold(&mut self, left: &Phase, code: &str) {
-        if matches!(left, Phase::Connecting(_)) {
+        if matches!(left, Phase::Connecting(..)) {
             self.refused(code);
         }
     }
@@ -330,8 +391,9 @@ impl Session for Exchange {
 
     fn wants_input(&self, side: Side) -> bool {
         match (&self.phase, side) {
-            (Phase::Reading, Side::Downstream) | (Phase::Relaying(_), Side::Upstream) => true,
+            (Phase::Reading | Phase::Gathering(_), Side::Downstream) => true,
             (Phase::Relaying(relay), Side::Downstream) => relay.is_uploading(),
+            (Phase::Relaying(relay), Side::Upstream) => relay.wants_answer(),
             _ => false,
         }
     }

@@ -18,8 +18,10 @@
 //! the one way that every server reads alike, and that form is judged, hashed, shown to a reviewer, and sent.
 
 pub mod authority;
+pub mod dialect;
 mod digest;
 pub mod exchange;
+pub mod filter;
 pub mod headers;
 pub mod inject;
 pub mod path;
@@ -29,4 +31,5 @@ pub mod query;
 pub mod refusal;
 pub mod request;
 pub mod route;
+pub mod tunnel;
 pub mod unit;

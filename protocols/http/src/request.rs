@@ -2,8 +2,17 @@
 
 use std::sync::Arc;
 
-use gatewright_model::http::{HttpBody, HttpRequest};
-use http::{HeaderMap, Method, Version, request, uri::PathAndQuery};
+use bytes::Bytes;
+use gatewright_model::{
+    http::{HttpBody, HttpRequest},
+    json::Document,
+};
+use http::{
+    HeaderMap, HeaderValue, Method, Version,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH},
+    request,
+    uri::PathAndQuery,
+};
 
 use crate::{
     authority,
@@ -116,18 +125,38 @@ pub fn read(
 }
 
 impl Checked {
-    /// Finds the way of a request. None: there is no route.
-    pub fn route(self, routes: &Routes) -> Option<Judged> {
+    /// Finds the way of a request.
+    ///
+    /// # Errors
+    ///
+    /// There is none for this request.
+    pub fn route(self, routes: &Routes) -> Result<Judged, Arc<HttpRequest>> {
         let Self { mut request, method, address, headers, body, length, token: _ } = self;
-        let taken = routes.find(authority::host(&request.authority), &request.path)?;
+        let Some(taken) = routes.find(authority::host(&request.authority), &request.path) else {
+            return Err(Arc::new(request));
+        };
         request.route = Arc::clone(&taken.route.name);
         request.route_parameters = taken.parameters;
         let request = Arc::new(request);
-        Some(Judged { request, body, route: taken.route, length, method, address, headers })
+        Ok(Judged { request, body, route: taken.route, length, method, address, headers })
     }
 }
 
 impl Judged {
+    /// Takes in the body that was read whole: from here on it is these bytes, in no content coding.
+    pub(crate) fn read(&mut self, bytes: Bytes, json: Option<Arc<Document>>) {
+        self.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        if self.headers.remove(CONTENT_ENCODING).is_some() {
+            Arc::make_mut(&mut self.request).headers.retain(|(name, _)| &**name != "content-encoding");
+        }
+        self.body = HttpBody::Read { bytes, json };
+    }
+
+    /// The content codings of the body, as the client says them.
+    pub(crate) fn content_encoding(&self) -> Option<&HeaderValue> {
+        self.headers.get(CONTENT_ENCODING)
+    }
+
     /// The head as it is sent: what was judged, made of the same values, without what the gateway adds.
     pub(crate) fn into_parts(self) -> request::Parts {
         let (mut parts, ()) = http::Request::new(()).into_parts();

@@ -42,23 +42,29 @@ pub enum Reason {
     Number,
 }
 
+impl Reason {
+    /// The reason in words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Long => "the document is too long",
+            Self::ByteOrderMark => "the document begins with a byte order mark",
+            Self::NotUtf8 => "the document is not UTF-8",
+            Self::Syntax => "the document is not JSON",
+            Self::Incomplete => "the document ends too early",
+            Self::Trailing => "something follows the document",
+            Self::Deep => "the document is nested too deeply",
+            Self::DuplicateName => "an object has a name twice",
+            Self::CaseVariants => "an object has two names that differ in case only",
+            Self::NulInName => "a name contains a zero character",
+            Self::LoneSurrogate => "a string contains half of a surrogate pair",
+            Self::Number => "a number is larger than readers of JSON can hold",
+        }
+    }
+}
+
 impl fmt::Display for Ambiguous {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.reason {
-            Reason::Long => "the document is too long",
-            Reason::ByteOrderMark => "the document begins with a byte order mark",
-            Reason::NotUtf8 => "the document is not UTF-8",
-            Reason::Syntax => "the document is not JSON",
-            Reason::Incomplete => "the document ends too early",
-            Reason::Trailing => "something follows the document",
-            Reason::Deep => "the document is nested too deeply",
-            Reason::DuplicateName => "an object has a name twice",
-            Reason::CaseVariants => "an object has two names that differ in case only",
-            Reason::NulInName => "a name contains a zero character",
-            Reason::LoneSurrogate => "a string contains half of a surrogate pair",
-            Reason::Number => "a number is larger than readers of JSON can hold",
-        };
-        write!(f, "{what} (byte {})", self.at)
+        write!(f, "{} (byte {})", self.reason.as_str(), self.at)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::UNIX_EPOCH};
 use gatewright_model::event::Facet;
 use wasmtime::component::Resource;
 
-use super::{Interface, http::HttpHandle, sql::SqlHandle};
+use super::{Interface, http::HttpHandle, kubernetes::KubernetesHandle, sql::SqlHandle};
 use crate::guest::{Guest, Stop, item};
 
 /// Type of the handle to an event.
@@ -26,18 +26,19 @@ fn link_event(interface: &mut Interface) -> wasmtime::Result<()> {
     interface.resource::<SessionHandle>("session")?;
     interface.get::<H, _>("[method]event.kind", |guest| Ok(guest.event()?.kind()))?;
     interface.get::<H, _>("[method]event.grade", |guest| Ok(guest.event()?.grade().as_str()))?;
-    interface
-        .get::<H, _>("[method]event.grade-reason", |guest| Ok(guest.event()?.grade_reason().cloned()))?;
+    interface.get::<H, _>("[method]event.grade-reason", |guest| Ok(guest.event()?.grade_reason()))?;
     interface.get::<H, _>("[method]event.now", now)?;
     interface.get::<H, _>("[method]event.principal", |_| Ok(Resource::<PrincipalHandle>::new_own(0)))?;
     interface.get::<H, _>("[method]event.session", |_| Ok(Resource::<SessionHandle>::new_own(0)))?;
-    interface.get::<H, _>("[method]event.sql", |guest| match &guest.event()?.facet {
-        Facet::Sql(_) => Ok(Some(Resource::<SqlHandle>::new_own(0))),
-        Facet::Http(_) => Ok(None),
+    interface.get::<H, _>("[method]event.sql", |guest| {
+        Ok(matches!(guest.event()?.facet, Facet::Sql(_)).then(|| Resource::<SqlHandle>::new_own(0)))
     })?;
-    interface.get::<H, _>("[method]event.http", |guest| match &guest.event()?.facet {
-        Facet::Http(_) => Ok(Some(Resource::<HttpHandle>::new_own(0))),
-        Facet::Sql(_) => Ok(None),
+    interface.get::<H, _>("[method]event.http", |guest| {
+        Ok(matches!(guest.event()?.facet, Facet::Http(_)).then(|| Resource::<HttpHandle>::new_own(0)))
+    })?;
+    interface.get::<H, _>("[method]event.kubernetes", |guest| {
+        let is_kubernetes = matches!(guest.event()?.facet, Facet::Kubernetes(_));
+        Ok(is_kubernetes.then(|| Resource::<KubernetesHandle>::new_own(0)))
     })
 }
 

@@ -53,6 +53,7 @@ pub(super) fn link(interface: &mut Interface) -> wasmtime::Result<()> {
             let inputs = &mut open(cx.data_mut())?.inputs;
             match &*input {
                 "parameters" => inputs.parameters = true,
+                "body" => inputs.body = true,
                 "clock" => inputs.clock = true,
                 _ => Err(Stop::Invalid("declares an input that this gateway does not have".to_owned()))?,
             }

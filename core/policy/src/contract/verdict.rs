@@ -5,7 +5,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gatewright_model::mask::{Detector, MaskMethod};
+use gatewright_model::{
+    json_path::{JsonPath, MAX_PATHS},
+    mask::{Detector, MaskMethod},
+};
 use wasmtime::{
     StoreContextMut,
     component::{Resource, WasmStr},
@@ -28,6 +31,8 @@ const NAME: usize = 256;
 /// Columns and detectors of one mask.
 const COLUMNS: usize = 512;
 const DETECTORS: usize = 16;
+/// Pairs of namespace and name of one mask.
+const OBJECTS: usize = 512;
 /// Groups of one escalation.
 const REVIEWERS: usize = 16;
 const QUORUM: u32 = 16;
@@ -41,8 +46,49 @@ const DRAFTS: usize = 8;
 pub(crate) enum Draft {
     Allow,
     Block { rule: String, reason: String, remedy: String },
-    Mask { columns: Vec<ColumnDraft>, detectors: Vec<DetectorDraft> },
+    Mask(MaskDraft),
     Escalate { rule: String, reason: String, reviewers: Vec<Arc<str>>, quorum: u8, ttl: Duration },
+}
+
+/// A mask as the module made it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct MaskDraft {
+    pub(crate) columns: Vec<ColumnDraft>,
+    pub(crate) json: Vec<JsonDraft>,
+    pub(crate) objects: Vec<ObjectDraft>,
+    pub(crate) detectors: Vec<DetectorDraft>,
+}
+
+impl MaskDraft {
+    fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+            && self.json.is_empty()
+            && self.objects.is_empty()
+            && self.detectors.is_empty()
+    }
+
+    /// The rule of any part of it, to blame.
+    pub(crate) fn any_rule(&self) -> &str {
+        let rules = self.columns.iter().map(|column| &column.rule);
+        let rules = rules.chain(self.json.iter().map(|json| &json.rule));
+        let rules = rules.chain(self.objects.iter().map(|object| &object.rule));
+        let mut rules = rules.chain(self.detectors.iter().map(|detector| &detector.rule));
+        rules.next().map_or("", |rule| rule)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JsonDraft {
+    pub(crate) path: JsonPath,
+    pub(crate) method: MaskMethod,
+    pub(crate) rule: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ObjectDraft {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) rule: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,11 +134,18 @@ impl Drafts {
         open.map(|(_, draft)| draft).ok_or_else(stale)
     }
 
+    fn mask(&mut self, handle: &Resource<H>) -> Result<&mut MaskDraft, Stop> {
+        match self.get(handle)? {
+            Draft::Mask(mask) => Ok(mask),
+            _ => Err(not_a("mask")),
+        }
+    }
+
     /// Takes the verdict that the module returned.
     pub(crate) fn take(&mut self, handle: &Resource<H>) -> Result<Draft, Stop> {
         let place = self.open.iter().position(|(number, _)| *number == handle.rep()).ok_or_else(stale)?;
         match self.open.swap_remove(place).1 {
-            Draft::Mask { columns, detectors } if columns.is_empty() && detectors.is_empty() => {
+            Draft::Mask(mask) if mask.is_empty() => {
                 Err(Stop::Invalid("returned a mask that hides nothing".to_owned()))
             }
             draft => Ok(draft),
@@ -128,7 +181,7 @@ pub(super) fn link(interface: &mut Interface) -> wasmtime::Result<()> {
         },
     )?;
     instance.func_wrap("[static]verdict.mask", |cx: Cx, ()| {
-        construct(cx, |_| Ok(Draft::Mask { columns: Vec::new(), detectors: Vec::new() }))
+        construct(cx, |_| Ok(Draft::Mask(MaskDraft::default())))
     })?;
     instance.func_wrap("[static]verdict.escalate", |cx: Cx, (rule, reason): (WasmStr, WasmStr)| {
         construct(cx, |cx| {
@@ -163,31 +216,56 @@ fn link_mask(interface: &mut Interface) -> wasmtime::Result<()> {
                 method: mask_method(&text(&cx, &method)?)?,
                 rule: rule_name(&cx, &rule)?,
             };
-            match cx.data_mut().drafts.get(&verdict)? {
-                Draft::Mask { columns, .. } if columns.len() < COLUMNS => columns.push(added),
-                Draft::Mask { .. } => Err(too_many("columns", COLUMNS))?,
-                _ => Err(not_a("mask"))?,
-            }
-            Ok(())
+            let mask = cx.data_mut().drafts.mask(&verdict)?;
+            Ok(put(&mut mask.columns, added, "columns", COLUMNS)?)
+        },
+    )?;
+    type Words = (Resource<H>, WasmStr, WasmStr, WasmStr);
+    interface.0.func_wrap(
+        "[method]verdict.add-json-path",
+        |mut cx: Cx, (verdict, path, method, rule): Words| {
+            cx.data_mut().count_call()?;
+            let path = JsonPath::parse(&text(&cx, &path)?)
+                .map_err(|error| Stop::Invalid(format!("named a path that is none: {error}")))?;
+            let method = mask_method(&text(&cx, &method)?)?;
+            let added = JsonDraft { path, method, rule: rule_name(&cx, &rule)? };
+            let mask = cx.data_mut().drafts.mask(&verdict)?;
+            Ok(put(&mut mask.json, added, "paths", MAX_PATHS)?)
+        },
+    )?;
+    interface.0.func_wrap(
+        "[method]verdict.show-object",
+        |mut cx: Cx, (verdict, namespace, object, rule): Words| {
+            cx.data_mut().count_call()?;
+            // What has no namespace has an empty one.
+            let namespace =
+                if text(&cx, &namespace)?.is_empty() { String::new() } else { name(&cx, &namespace)? };
+            let added = ObjectDraft { namespace, name: name(&cx, &object)?, rule: rule_name(&cx, &rule)? };
+            let mask = cx.data_mut().drafts.mask(&verdict)?;
+            Ok(put(&mut mask.objects, added, "objects", OBJECTS)?)
         },
     )?;
     interface.0.func_wrap(
         "[method]verdict.add-detector",
-        |mut cx: Cx, (verdict, detector, method, rule): (Resource<H>, WasmStr, WasmStr, WasmStr)| {
+        |mut cx: Cx, (verdict, detector, method, rule): Words| {
             cx.data_mut().count_call()?;
             let added = DetectorDraft {
                 detector: Detector::parse(&text(&cx, &detector)?).ok_or_else(|| unknown("detector"))?,
                 method: mask_method(&text(&cx, &method)?)?,
                 rule: rule_name(&cx, &rule)?,
             };
-            match cx.data_mut().drafts.get(&verdict)? {
-                Draft::Mask { detectors, .. } if detectors.len() < DETECTORS => detectors.push(added),
-                Draft::Mask { .. } => Err(too_many("detectors", DETECTORS))?,
-                _ => Err(not_a("mask"))?,
-            }
-            Ok(())
+            let mask = cx.data_mut().drafts.mask(&verdict)?;
+            Ok(put(&mut mask.detectors, added, "detectors", DETECTORS)?)
         },
     )
+}
+
+fn put<T>(parts: &mut Vec<T>, part: T, what: &str, most: usize) -> Result<(), Stop> {
+    if parts.len() == most {
+        return Err(too_many(what, most));
+    }
+    parts.push(part);
+    Ok(())
 }
 
 fn link_escalation(interface: &mut Interface) -> wasmtime::Result<()> {

@@ -1,11 +1,17 @@
 //! The cases of a document: what is sent, by whom, and what is expected of it.
 
-use gatewright_model::{http::HttpBody, principal::PrincipalKind};
+use std::sync::Arc;
+
+use gatewright_model::{
+    http::{HttpBody, HttpResponse},
+    json::Document,
+    principal::PrincipalKind,
+};
 use toml::de::DeValue;
 
 use super::{
     Case, Expect,
-    fields::{Fields, Source},
+    fields::{Fields, Found, Source},
     parse::KINDS,
 };
 use crate::cases::{CaseRequest, HttpCase, SqlCase};
@@ -69,35 +75,33 @@ fn request(source: &mut Source, fields: &mut Fields) -> Option<CaseRequest> {
     let line = fields.line;
     let sql = fields.text(source, "sql");
     let parameters = fields.texts(source, "parameters");
-    let has_http = fields.any(source, "http").is_some();
-    let http = fields.table(source, "http", "http: ").and_then(|fields| http(source, fields));
-    match (sql, has_http) {
-        (Some(sql), false) => {
-            let parameters = parameters.map(|found| found.value);
-            Some(CaseRequest::Sql(SqlCase { text: sql.value, parameters }))
-        }
-        (None, true) => {
-            if let Some(found) = parameters {
-                source.report(
-                    found.line,
-                    "[[case]]: `parameters` belong to `sql`",
-                    "write the query into `url`",
-                );
-            }
-            http.map(CaseRequest::Http)
-        }
-        (Some(_), true) => {
-            source.report(line, "[[case]]: `sql` and `http` are two requests", "write two cases");
-            None
-        }
-        (None, false) => {
-            // A `sql` of the wrong type was reported as that.
-            if !fields.has("sql") {
-                let remedy = "add `sql = \"...\"` or `http = { method = \"GET\", url = \"https://...\" }`";
-                source.report(line, "[[case]]: the request is missing", remedy);
-            }
-            None
-        }
+    let asked = [("http", "http: "), ("kubernetes", "kubernetes: ")]
+        .map(|(key, place)| (fields.any(source, key).is_some(), fields.table(source, key, place)));
+    let [(has_http, http), (has_kubernetes, kubernetes)] = asked;
+    let keys = [(sql.is_some(), "sql"), (has_http, "http"), (has_kubernetes, "kubernetes")];
+    let given: Vec<_> =
+        keys.iter().filter(|(given, _)| *given).map(|(_, key)| format!("`{key}`")).collect();
+    if given.len() > 1 {
+        let message = format!("[[case]]: {} are {} requests", given.join(" and "), given.len());
+        source.report(line, message, "write a case for each");
+        return None;
+    }
+    if let (None, Some(found)) = (&sql, &parameters) {
+        source.report(found.line, "[[case]]: `parameters` belong to `sql`", "write the query into `url`");
+    }
+    if let Some(sql) = sql {
+        let parameters = parameters.map(|found| found.value);
+        return Some(CaseRequest::Sql(SqlCase { text: sql.value, parameters }));
+    }
+    // What is there and of the wrong type was reported as that.
+    if given.is_empty() && !fields.has("sql") {
+        let remedy = "add `sql = \"...\"`, or `http = { method = \"GET\", url = \"https://...\" }`, or `kubernetes = ...`";
+        source.report(line, "[[case]]: the request is missing", remedy);
+    }
+    match (http, kubernetes) {
+        (Some(fields), _) => self::http(source, fields).map(CaseRequest::Http),
+        (_, Some(fields)) => self::http(source, fields).map(CaseRequest::Kubernetes),
+        (None, None) => None,
     }
 }
 
@@ -108,12 +112,41 @@ fn http(source: &mut Source, mut fields: Fields) -> Option<HttpCase> {
     let body = body(source, &mut fields);
     let route = fields.text(source, "route").map(|found| found.value).unwrap_or_default();
     let route_parameters = fields.pairs(source, "route_parameters").unwrap_or_default();
+    let has_response = fields.any(source, "response").is_some();
+    let response = fields.table(source, "response", "response: ");
+    let response = response.and_then(|fields| response_head(source, fields));
     fields.finish(source);
-    Some(HttpCase { method: method?.value, url: url?.value, headers, body: body?, route, route_parameters })
+    if has_response && response.is_none() {
+        return None;
+    }
+    let (method, url, body) = (method?.value, url?.value, body?);
+    Some(HttpCase { method, url, headers, body, route, route_parameters, response })
 }
 
+/// `body` is JSON that is read; `body_length` is a body that is streamed.
 fn body(source: &mut Source, fields: &mut Fields) -> Option<HttpBody> {
-    let Some(found) = fields.any(source, "body_length") else { return Some(HttpBody::Empty) };
+    let text = fields.text(source, "body");
+    let length = fields.any(source, "body_length");
+    match (text, length) {
+        (None, None) => Some(HttpBody::Empty),
+        (None, Some(length)) => streamed(source, &length),
+        (Some(text), None) => match Document::read(text.value) {
+            Ok(json) => Some(HttpBody::Read { bytes: json.text().clone(), json: Some(Arc::new(json)) }),
+            Err(error) => {
+                let message = format!("`body` would be refused: {error}");
+                source.report(text.line, message, "write JSON that has one meaning, or `body_length`");
+                None
+            }
+        },
+        (Some(text), Some(_)) => {
+            let remedy = "leave out one: `body` for JSON that is read, `body_length` for what is streamed";
+            source.report(text.line, "`body` and `body_length` are two bodies", remedy);
+            None
+        }
+    }
+}
+
+fn streamed(source: &mut Source, found: &Found<&DeValue>) -> Option<HttpBody> {
     let length = match found.value {
         DeValue::String(text) if **text == *"unknown" => return Some(HttpBody::Streamed { length: None }),
         DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
@@ -124,10 +157,30 @@ fn body(source: &mut Source, fields: &mut Fields) -> Option<HttpBody> {
         Some(length) => Some(HttpBody::Streamed { length: Some(length) }),
         None => {
             let remedy = "write the number of bytes, or \"unknown\" where the client does not say it";
-            source.report(found.line, "http: `body_length` is not a length", remedy);
+            source.report(found.line, "`body_length` is not a length", remedy);
             None
         }
     }
+}
+
+fn response_head(source: &mut Source, mut fields: Fields) -> Option<HttpResponse> {
+    let line = fields.line;
+    let status = match fields.any(source, "status").map(|found| found.value) {
+        Some(DeValue::Integer(number)) => u16::from_str_radix(number.as_str(), number.radix()).ok(),
+        _ => None,
+    };
+    let status = status.filter(|status| (200..600).contains(status));
+    if status.is_none() {
+        source.report(
+            line,
+            "response: `status` is missing or not a status",
+            "write a number from 200 to 599",
+        );
+    }
+    let headers = fields.pairs(source, "headers").unwrap_or_default();
+    fields.finish(source);
+    let headers = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase().into(), value.into()));
+    Some(HttpResponse { status: status?, headers: headers.collect() })
 }
 
 type PrincipalFields = (String, Vec<String>, PrincipalKind, Vec<String>);
@@ -181,13 +234,13 @@ mod tests {
         check(
             r#"http = { method = "GET", url = "https://api.example/" }"#,
             expect![[r#"
-            Http(HttpCase { method: "GET", url: "https://api.example/", headers: [], body: Empty, route: "", route_parameters: [] })
+            Http(HttpCase { method: "GET", url: "https://api.example/", headers: [], body: Empty, route: "", route_parameters: [], response: None })
         "#]],
         );
         check(
             r#"http = { method = "PUT", url = "https://api.example/", body_length = 0x10, headers = { a = ["1", "2"], b = "3" }, route = "people", route_parameters = { id = "7" } }"#,
             expect![[r#"
-                Http(HttpCase { method: "PUT", url: "https://api.example/", headers: [("a", "1"), ("a", "2"), ("b", "3")], body: Streamed { length: Some(16) }, route: "people", route_parameters: [("id", "7")] })
+                Http(HttpCase { method: "PUT", url: "https://api.example/", headers: [("a", "1"), ("a", "2"), ("b", "3")], body: Streamed { length: Some(16) }, route: "people", route_parameters: [("id", "7")], response: None })
             "#]],
         );
     }
@@ -197,25 +250,25 @@ mod tests {
         check(
             r#"http = { method = "PUT", url = "u", body_length = "unknown" }"#,
             expect![[r#"
-            Http(HttpCase { method: "PUT", url: "u", headers: [], body: Streamed { length: None }, route: "", route_parameters: [] })
+            Http(HttpCase { method: "PUT", url: "u", headers: [], body: Streamed { length: None }, route: "", route_parameters: [], response: None })
         "#]],
         );
         check(
             r#"http = { method = "PUT", url = "u", body_length = 0 }"#,
             expect![[r#"
-            Http(HttpCase { method: "PUT", url: "u", headers: [], body: Empty, route: "", route_parameters: [] })
+            Http(HttpCase { method: "PUT", url: "u", headers: [], body: Empty, route: "", route_parameters: [], response: None })
         "#]],
         );
         check(
             r#"http = { method = "PUT", url = "u", body_length = -1 }"#,
             expect![[r#"
-            p.toml:6: http: `body_length` is not a length; write the number of bytes, or "unknown" where the client does not say it
+            p.toml:6: `body_length` is not a length; write the number of bytes, or "unknown" where the client does not say it
         "#]],
         );
         check(
             r#"http = { method = "PUT", url = "u", body_length = "7" }"#,
             expect![[r#"
-            p.toml:6: http: `body_length` is not a length; write the number of bytes, or "unknown" where the client does not say it
+            p.toml:6: `body_length` is not a length; write the number of bytes, or "unknown" where the client does not say it
         "#]],
         );
     }
@@ -225,7 +278,7 @@ mod tests {
         check(
             "",
             expect![[r#"
-            p.toml:3: [[case]]: the request is missing; add `sql = "..."` or `http = { method = "GET", url = "https://..." }`
+            p.toml:3: [[case]]: the request is missing; add `sql = "..."`, or `http = { method = "GET", url = "https://..." }`, or `kubernetes = ...`
         "#]],
         );
         check(
@@ -243,7 +296,7 @@ mod tests {
         check(
             "sql = \"select 1\"\nhttp = { method = \"GET\", url = \"u\" }",
             expect![[r#"
-            p.toml:3: [[case]]: `sql` and `http` are two requests; write two cases
+            p.toml:3: [[case]]: `sql` and `http` are 2 requests; write a case for each
         "#]],
         );
         check(
@@ -258,7 +311,7 @@ mod tests {
             p.toml:6: http: `method` is missing; add `method = "..."`
             p.toml:6: http: `url` is missing; add `url = "..."`
             p.toml:6: http: `headers` has the wrong type; write texts in quotes as its values
-            p.toml:6: http: `methods` is not a known key; use one of `method`, `url`, `headers`, `body_length`, `route`, `route_parameters`
+            p.toml:6: http: `methods` is not a known key; use one of `method`, `url`, `headers`, `body`, `body_length`, `route`, `route_parameters`, `response`
         "#]],
         );
     }

@@ -179,7 +179,7 @@ pub fn head(method: &str, path: &str) -> HttpRequest {
 }
 
 pub fn http_event(request: HttpRequest, body: HttpBody) -> Arc<Event> {
-    let facet = Facet::Http(HttpEvent { request: Arc::new(request), body });
+    let facet = Facet::Http(HttpEvent { request: Arc::new(request), body, response: None });
     Arc::new(Event { id: EventId::FIRST, payload: Digest::new([7; 32]), facet })
 }
 

@@ -13,7 +13,7 @@ use gatewright_http::{
 use gatewright_model::{
     digest::Digest,
     event::{Event, Facet},
-    http::{HttpBody, HttpEvent, HttpRequest},
+    http::{HttpEvent, HttpRequest},
     id::EventId,
 };
 use gatewright_policy::HttpCase;
@@ -22,7 +22,13 @@ use sha2::{Digest as _, Sha256};
 /// A pair of a query, of headers or of route parameters.
 type Pair = (Arc<str>, Arc<str>);
 
+/// The event of an HTTP case.
 pub(super) fn read(case: &HttpCase) -> Result<Event, String> {
+    Ok(event(Facet::Http(http(case)?)))
+}
+
+/// What HTTP makes of a case.
+pub(super) fn http(case: &HttpCase) -> Result<HttpEvent, String> {
     if !is_token(&case.method) {
         return Err(format!("`{}` is not a method", case.method));
     }
@@ -38,16 +44,16 @@ pub(super) fn read(case: &HttpCase) -> Result<Event, String> {
         route: case.route.as_str().into(),
         route_parameters: case.route_parameters.iter().map(pair).collect(),
     };
-    Ok(event(request, &case.body))
+    let response = case.response.clone().map(Arc::new);
+    Ok(HttpEvent { request: Arc::new(request), body: case.body.clone(), response })
 }
 
-fn event(request: HttpRequest, body: &HttpBody) -> Event {
-    Event {
-        id: EventId::FIRST,
-        // No message is sent: what a reviewer would see stands for it.
-        payload: Digest::new(Sha256::digest(request.full_text()).into()),
-        facet: Facet::Http(HttpEvent { request: Arc::new(request), body: body.clone() }),
-    }
+/// The event of a facet.
+pub(super) fn event(facet: Facet) -> Event {
+    let event = Event { id: EventId::FIRST, payload: Digest::new([0; 32]), facet };
+    // No message is sent: what a reviewer would see stands for it.
+    let payload = Digest::new(Sha256::digest(event.full_text().as_bytes()).into());
+    Event { payload, ..event }
 }
 
 /// The parts of a URL, in canonical form.
@@ -109,6 +115,8 @@ fn is_token(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use gatewright_model::http::HttpBody;
+
     use super::*;
 
     fn case(method: &str, url: &str) -> HttpCase {
@@ -119,13 +127,14 @@ mod tests {
             body: HttpBody::Empty,
             route: String::new(),
             route_parameters: Vec::new(),
+            response: None,
         }
     }
 
     fn request(case: &HttpCase) -> Arc<HttpRequest> {
         match read(case).unwrap().facet {
             Facet::Http(http) => http.request,
-            Facet::Sql(_) => panic!("not HTTP"),
+            Facet::Sql(_) | Facet::Kubernetes(_) => panic!("not HTTP"),
         }
     }
 

@@ -42,13 +42,40 @@ impl EventBuilder {
         self
     }
 
-    /// A body, and its length where the client says it.
+    /// A JSON body that was read whole.
+    ///
+    /// # Panics
+    /// Where the text is no JSON, or the event is of another protocol.
+    #[must_use]
+    pub fn json(mut self, text: &str) -> Self {
+        self.request().body = Some(raw::Body::Json(serde_json::from_str(text).expect("the body is JSON")));
+        self
+    }
+
+    /// The answer to it: the event is about that.
+    ///
+    /// # Panics
+    /// Where the event is of another protocol.
+    #[must_use]
+    pub fn answer<'a>(
+        mut self,
+        status: u32,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let headers =
+            headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
+        self.request().response = Some(raw::Response { status, headers: headers.collect() });
+        self.raw.kind = self.raw.kind.replace(".request", ".response");
+        self
+    }
+
+    /// A body that is streamed, and its length where the client says it.
     ///
     /// # Panics
     /// Where the event is of another protocol.
     #[must_use]
     pub fn body(mut self, length: Option<u64>) -> Self {
-        self.request().body = Some(length);
+        self.request().body = Some(raw::Body::Streamed(length));
         self
     }
 
@@ -71,6 +98,7 @@ impl EventBuilder {
     fn request(&mut self) -> &mut raw::Http {
         match &mut self.raw.facet {
             Facet::Http(http) => http,
+            Facet::Kubernetes(kubernetes) => &mut kubernetes.http,
             Facet::Sql(_) => panic!("headers, bodies and routes are parts of HTTP events"),
         }
     }
@@ -96,8 +124,48 @@ pub(super) mod raw {
         pub(super) headers: Vec<(String, String)>,
         pub(super) route: String,
         pub(super) route_parameters: Vec<(String, String)>,
-        /// None: there is none. Its length, where the client says it.
-        pub(super) body: Option<Option<u64>>,
+        /// None: there is none.
+        pub(super) body: Option<Body>,
+        pub(super) response: Option<Response>,
+    }
+
+    #[derive(Debug, Clone)]
+    pub(super) enum Body {
+        /// Its length, where the client says it.
+        Streamed(Option<u64>),
+        Json(serde_json::Value),
+    }
+
+    #[derive(Debug, Clone)]
+    pub struct Response {
+        pub(super) status: u32,
+        pub(super) headers: Vec<(String, String)>,
+    }
+
+    impl Response {
+        pub(crate) fn status(&self) -> u32 {
+            self.status
+        }
+
+        pub(crate) fn header(&self, name: &str) -> Option<String> {
+            first(&self.headers, &name.to_ascii_lowercase())
+        }
+
+        pub(crate) fn header_count(&self) -> u32 {
+            self.headers.len() as u32
+        }
+
+        pub(crate) fn header_name(&self, index: u32) -> String {
+            self.headers[index as usize].0.clone()
+        }
+
+        pub(crate) fn header_value(&self, index: u32) -> String {
+            self.headers[index as usize].1.clone()
+        }
+
+        pub(crate) fn media_type(&self) -> Option<String> {
+            self.header("content-type").map(essence)
+        }
     }
 
     impl Http {
@@ -170,17 +238,73 @@ pub(super) mod raw {
         }
 
         pub(crate) fn media_type(&self) -> Option<String> {
-            let value = self.header("content-type")?;
-            Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
-        }
-
-        pub(crate) fn has_body(&self) -> bool {
-            self.body.is_some()
+            self.header("content-type").map(essence)
         }
 
         pub(crate) fn body_length(&self) -> Option<u64> {
-            self.body.unwrap_or(Some(0))
+            match &self.body {
+                None => Some(0),
+                Some(Body::Streamed(length)) => *length,
+                Some(Body::Json(value)) => Some(value.to_string().len() as u64),
+            }
         }
+
+        pub(crate) fn body_state(&self) -> String {
+            let word = match &self.body {
+                None => "none",
+                Some(Body::Streamed(_)) => "streamed",
+                Some(Body::Json(_)) => "json",
+            };
+            word.to_owned()
+        }
+
+        fn at(&self, pointer: &str) -> Option<&serde_json::Value> {
+            assert!(pointer.is_empty() || pointer.starts_with('/'), "`{pointer}` is no JSON pointer");
+            match &self.body {
+                Some(Body::Json(value)) => value.pointer(pointer),
+                _ => panic!("the body was not read as JSON: look at `body()` first"),
+            }
+        }
+
+        pub(crate) fn json_kind(&self, pointer: &str) -> Option<String> {
+            use serde_json::Value;
+            let word = match self.at(pointer)? {
+                Value::Null => "null",
+                Value::Bool(_) => "boolean",
+                Value::Number(_) => "number",
+                Value::String(_) => "string",
+                Value::Array(_) => "array",
+                Value::Object(_) => "object",
+            };
+            Some(word.to_owned())
+        }
+
+        pub(crate) fn json_text(&self, pointer: &str) -> Option<String> {
+            use serde_json::Value;
+            match self.at(pointer)? {
+                Value::String(text) => Some(text.clone()),
+                Value::Object(_) | Value::Array(_) => None,
+                scalar => Some(scalar.to_string()),
+            }
+        }
+
+        pub(crate) fn json_count(&self, pointer: &str) -> Option<u32> {
+            let value = self.at(pointer)?;
+            let count = value.as_object().map(serde_json::Map::len);
+            count.or_else(|| value.as_array().map(Vec::len)).map(|count| count as u32)
+        }
+
+        pub(crate) fn json_key(&self, pointer: &str, index: u32) -> Option<String> {
+            self.at(pointer)?.as_object()?.keys().nth(index as usize).cloned()
+        }
+
+        pub(crate) fn response(&self) -> Option<Response> {
+            self.response.clone()
+        }
+    }
+
+    fn essence(value: String) -> String {
+        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
     fn first(pairs: &[(String, String)], name: &str) -> Option<String> {

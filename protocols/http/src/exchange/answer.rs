@@ -3,6 +3,9 @@
 //! An answer is data, not an order: a redirect is passed on and never followed, a switch of protocols that nobody asked
 //! for is an error, and interim answers are dropped, because nothing in them was judged (threats A74, A78).
 
+use std::sync::Arc;
+
+use gatewright_model::http::HttpResponse;
 use http::{
     HeaderMap, HeaderName, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
@@ -85,6 +88,16 @@ fn length(parts: &response::Parts, body: Body, head_only: bool) -> Result<Option
         );
     }
     Ok(length)
+}
+
+/// The head as an event shows it.
+pub(super) fn listed(parts: &response::Parts) -> HttpResponse {
+    let headers = parts.headers.iter().map(|(name, value)| {
+        let shown = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { '?' };
+        let value: String = value.as_bytes().iter().map(shown).collect();
+        (Arc::from(name.as_str()), Arc::from(value))
+    });
+    HttpResponse { status: parts.status.as_u16(), headers: headers.collect() }
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {

@@ -1,4 +1,8 @@
-//! After the permit: both bodies at once, neither looked into.
+//! After the permit: both bodies at once.
+//!
+//! A policy may have asked to judge the answer: then its head waits for that decision, and of its body nothing is read. A
+//! permit may demand that parts are hidden: then the body passes through a filter, which the dialect makes. In all other
+//! cases nobody looks into it.
 //!
 //! Each body has an account of what was promised and what came. A body that is shorter or longer than its head said is
 //! not ended but cut, whatever the wire makes of it: half an answer never looks like a whole one (threats A74, fault F2),
@@ -6,19 +10,26 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use gatewright_model::{
+    event::{Event, Facet},
     http::HttpBody,
+    id::EventId,
+    mask::MaskPlan,
+    permit::Permit,
     session::{Input, Outcome, OutcomeResult, Output, ProtocolError, Side},
 };
-use http::StatusCode;
+use http::{StatusCode, header::CONTENT_LENGTH, response};
 
 use super::{
-    Exchange, Limits, OUT_OF_ORDER, Phase, TOO_LARGE,
+    Exchange, Leave, Limits, OUT_OF_ORDER, Phase, TOO_LARGE,
     answer::{self, Head},
     termination,
 };
 use crate::{
+    dialect::Incoming,
+    digest,
+    filter::Filter,
     problem::Problem,
     refusal::Refusal,
     unit::{Body, Unit},
@@ -30,6 +41,9 @@ pub(super) struct Relay {
     /// None: the request is complete.
     upload: Option<Flow>,
     answer: Answer,
+    /// What was judged.
+    facet: Facet,
+    leave: Leave,
     /// When something last came, from either side.
     heard: Instant,
 }
@@ -37,7 +51,21 @@ pub(super) struct Relay {
 #[derive(Debug)]
 enum Answer {
     Awaited,
-    Streaming { status: StatusCode, flow: Flow },
+    /// A policy judges it. Nothing of it was sent, and none of its body is read.
+    Judged(Box<Begun>),
+    Streaming {
+        status: StatusCode,
+        flow: Flow,
+        filter: Option<Box<dyn Filter>>,
+    },
+}
+
+/// An answer whose head has come.
+#[derive(Debug)]
+struct Begun {
+    parts: Box<response::Parts>,
+    body: Body,
+    length: Option<u64>,
 }
 
 /// What may still come of one body.
@@ -72,17 +100,29 @@ impl Flow {
 
 impl Relay {
     /// A request that is about to be forwarded.
-    pub(super) fn new(body: &HttpBody, length: Option<u64>, limits: Limits, now: Instant) -> Self {
+    pub(super) fn new(
+        body: &HttpBody,
+        length: Option<u64>,
+        limits: Limits,
+        facet: Facet,
+        leave: Leave,
+        now: Instant,
+    ) -> Self {
         let upload = match body {
-            HttpBody::Empty => None,
+            HttpBody::Empty | HttpBody::Read { .. } => None,
             HttpBody::Streamed { .. } => Some(Flow { promised: length, allowed: limits.body }),
         };
-        Self { upload, answer: Answer::Awaited, heard: now }
+        Self { upload, answer: Answer::Awaited, facet, leave, heard: now }
     }
 
     /// Can the client still be told something in place of the answer?
     const fn can_tell(&self) -> bool {
-        matches!(self.answer, Answer::Awaited)
+        !matches!(self.answer, Answer::Streaming { .. })
+    }
+
+    /// May more of the answer come?
+    pub(super) const fn wants_answer(&self) -> bool {
+        !matches!(self.answer, Answer::Judged(_))
     }
 
     /// Is there more of the request to come?
@@ -117,6 +157,16 @@ impl Exchange {
                 self.cut(told);
             }
             Input::Timeout => self.silent(relay, now),
+            Input::Permitted(permit) => return self.answer_permitted(relay, permit),
+            Input::Denied(denial) if denial.event == self.answer_event() => {
+                if let Answer::Judged(begun) = &relay.answer {
+                    // It has run, and this is how it went; the client does not get to see it.
+                    self.finish(outcome(begun.parts.status));
+                    self.answer(Problem::denied(&denial));
+                    return Ok(());
+                }
+                self.phase = Phase::Relaying(relay);
+            }
             _ => self.phase = Phase::Relaying(relay),
         }
         Ok(())
@@ -153,29 +203,46 @@ impl Exchange {
                 match answer::read(*parts, body, self.head_only) {
                     Ok(Head::Interim) => {}
                     Ok(Head::Final { parts, length }) => {
-                        let status = parts.status;
-                        self.send(Side::Downstream, Unit::Response(parts, body));
-                        if body == Body::None {
-                            self.complete(status);
-                            return Ok(());
+                        let begun = Begun { parts, body, length };
+                        if relay.leave.judges_answer {
+                            self.ask_about(&relay.facet, &begun.parts);
+                            relay.answer = Answer::Judged(Box::new(begun));
+                        } else {
+                            return self.begin_answer(relay, begun);
                         }
-                        let flow = Flow { promised: length, allowed: u64::MAX };
-                        relay.answer = Answer::Streaming { status, flow };
                     }
                     Err(refusal) => return self.broken(relay, refusal, Side::Upstream),
                 }
             }
-            (Answer::Streaming { flow, .. }, Unit::Data(data)) => {
+            (Answer::Streaming { flow, filter, .. }, Unit::Data(data)) => {
                 if flow.take(&data).is_err() {
                     return self.broken(relay, CUT_ANSWER, Side::Upstream);
                 }
-                self.send(Side::Downstream, Unit::Data(data));
+                match filter {
+                    None => self.send(Side::Downstream, Unit::Data(data)),
+                    Some(filter) => {
+                        let mut shown = BytesMut::with_capacity(data.len());
+                        if let Err(refusal) = filter.push(&data, &mut shown) {
+                            return self.broken(relay, refusal, Side::Upstream);
+                        }
+                        self.show(shown);
+                    }
+                }
             }
             (Answer::Streaming { .. }, Unit::Trailers(_)) => {}
-            (Answer::Streaming { status, flow }, Unit::End) if flow.is_complete() => {
+            (Answer::Streaming { status, flow, filter }, Unit::End) if flow.is_complete() => {
                 let status = *status;
+                let mut masked = Vec::new();
+                if let Some(filter) = filter {
+                    let mut shown = BytesMut::new();
+                    if let Err(refusal) = filter.finish(&mut shown) {
+                        return self.broken(relay, refusal, Side::Upstream);
+                    }
+                    masked = filter.masked();
+                    self.show(shown);
+                }
                 self.send(Side::Downstream, Unit::End);
-                self.complete(status);
+                self.complete(status, masked);
                 return Ok(());
             }
             _ => return self.broken(relay, CUT_ANSWER, Side::Upstream),
@@ -184,14 +251,77 @@ impl Exchange {
         Ok(())
     }
 
-    /// The answer is complete, and so is the exchange: what is left of the request is read by nobody.
-    fn complete(&mut self, status: StatusCode) {
-        let good = status.as_u16() < 400;
-        self.finish(Outcome {
-            result: if good { OutcomeResult::Ok } else { OutcomeResult::Error },
-            code: (!good).then(|| Arc::from(status.as_str())),
-            ..Outcome::default()
+    /// The number of the event that is about the answer: the one after the request's.
+    fn answer_event(&self) -> EventId {
+        self.seed.event.next()
+    }
+
+    fn ask_about(&mut self, facet: &Facet, parts: &response::Parts) {
+        let response = answer::listed(parts);
+        let payload = digest::of_answer(&response);
+        if let Some(facet) = facet.with_answer(Arc::new(response)) {
+            self.outputs.push_back(Output::Decide(Event { id: self.answer_event(), payload, facet }));
+        }
+    }
+
+    /// The answer may be shown, perhaps with more hidden than its request's permit says.
+    fn answer_permitted(&mut self, mut relay: Relay, permit: Permit) -> Result<(), ProtocolError> {
+        if permit.event() != self.answer_event() || relay.wants_answer() {
+            self.phase = Phase::Relaying(relay);
+            return Ok(());
+        }
+        if let Some(more) = permit.consume() {
+            let mut masks = relay.leave.masks.take().map_or_else(MaskPlan::default, Arc::unwrap_or_clone);
+            masks.merge(Arc::unwrap_or_clone(more));
+            relay.leave.masks = Some(Arc::new(masks)).filter(|masks| !masks.is_empty());
+        }
+        match std::mem::replace(&mut relay.answer, Answer::Awaited) {
+            Answer::Judged(begun) => self.begin_answer(relay, *begun),
+            answer => {
+                self.phase = Phase::Relaying(Relay { answer, ..relay });
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends the head of the answer.
+    fn begin_answer(&mut self, mut relay: Relay, begun: Begun) -> Result<(), ProtocolError> {
+        let Begun { mut parts, body, length } = begun;
+        let filter = self.shared.dialect.filter(Incoming {
+            facet: &relay.facet,
+            masks: relay.leave.masks.as_deref(),
+            head: &mut parts,
+            has_body: body == Body::Follows,
         });
+        let filter = match filter {
+            Ok(filter) => filter,
+            Err(refusal) => return self.broken(relay, refusal, Side::Upstream),
+        };
+        if filter.is_some() {
+            // What it was before.
+            parts.headers.remove(CONTENT_LENGTH);
+        }
+        let status = parts.status;
+        self.send(Side::Downstream, Unit::Response(parts, body));
+        if body == Body::None {
+            self.complete(status, Vec::new());
+            return Ok(());
+        }
+        let flow = Flow { promised: length, allowed: u64::MAX };
+        relay.answer = Answer::Streaming { status, flow, filter };
+        self.phase = Phase::Relaying(relay);
+        Ok(())
+    }
+
+    fn show(&mut self, shown: BytesMut) {
+        if !shown.is_empty() {
+            self.send(Side::Downstream, Unit::Data(shown.freeze()));
+        }
+    }
+
+    /// The answer is complete, and so is the exchange: what is left of the request is read by nobody.
+    fn complete(&mut self, status: StatusCode, masked: Vec<(Arc<str>, u64)>) {
+        self.finish(Outcome { masked, ..outcome(status) });
         self.close();
     }
 
@@ -231,6 +361,16 @@ impl Exchange {
             Some(problem) => self.answer(problem),
             None => self.close(),
         }
+    }
+}
+
+/// How a request went whose answer is complete.
+fn outcome(status: StatusCode) -> Outcome {
+    let good = status.as_u16() < 400;
+    Outcome {
+        result: if good { OutcomeResult::Ok } else { OutcomeResult::Error },
+        code: (!good).then(|| Arc::from(status.as_str())),
+        ..Outcome::default()
     }
 }
 

@@ -244,11 +244,8 @@ fn a_mask_that_can_not_be_kept_is_a_refusal() {
     }];
     let masks = MaskPlan { detectors, ..MaskPlan::default() };
     play.ask("GET /v1/items", "", Body::None).permit_with(Some(Arc::new(masks)));
-    assert!(
-        play.transcript().contains("finished 2: refused http.mask_unsupported"),
-        "{}",
-        play.transcript()
-    );
+    play.connected();
+    assert!(play.transcript().contains("finished 2: refused mask.unsupported"), "{}", play.transcript());
     assert!(play.sent.is_empty());
     // A plan that hides nothing is none.
     let mut play = crate::stage::play();

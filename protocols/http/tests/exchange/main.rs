@@ -8,6 +8,7 @@
 
 mod answers;
 mod attacks;
+mod judged;
 mod life;
 mod schedule;
 mod stage;

@@ -112,7 +112,7 @@ proptest! {
 
     #[test]
     fn no_order_of_inputs_breaks_a_promise(usual in usual(), rest in proptest::collection::vec(act(), 0..24)) {
-        let mut play = Play::new(shared(Limits { body: 8, silence: Duration::from_secs(30) }));
+        let mut play = Play::new(shared(Limits { body: 8, silence: Duration::from_secs(30), ..Limits::default() }));
         for act in usual.into_iter().chain(rest) {
             perform(&mut play, act);
         }

@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use gatewright_http::{
+    dialect::Http,
     exchange::{Exchange, Limits, Seed, Shared},
     headers::TokenHeader,
     inject::{Injection, TargetCredential},
@@ -60,7 +61,7 @@ pub(crate) fn shared_with(token: TokenHeader, limits: Limits) -> Arc<Shared> {
         Route::new(Arc::from("rest"), "*", "/open", Injection::default()).unwrap(),
     ];
     let reserved = [HeaderName::from_static("x-badge")];
-    Arc::new(Shared::new(Routes::new(routes).unwrap(), token, reserved, limits))
+    Arc::new(Shared::new(Box::new(Http), Routes::new(routes).unwrap(), token, reserved, limits))
 }
 
 pub(crate) fn play() -> Play {
@@ -151,6 +152,14 @@ impl Play {
     }
 
     pub(crate) fn deny(&mut self, approval: Option<ApprovalId>) -> &mut Self {
+        self.deny_with(EventId::FIRST.next(), approval)
+    }
+
+    pub(crate) fn deny_event(&mut self, event: EventId) -> &mut Self {
+        self.deny_with(event, None)
+    }
+
+    fn deny_with(&mut self, event: EventId, approval: Option<ApprovalId>) -> &mut Self {
         self.note("denied");
         let block = Block {
             code: Arc::from("http.denied"),
@@ -158,7 +167,7 @@ impl Play {
             reason: Arc::from("only GET is allowed"),
             remedy: Arc::from("ask the owner"),
         };
-        self.tell(Input::Denied(Denial { event: EventId::FIRST.next(), block, approval }))
+        self.tell(Input::Denied(Denial { event, block, approval }))
     }
 
     pub(crate) fn held(&mut self) -> &mut Self {
@@ -211,7 +220,7 @@ impl Play {
     pub(crate) fn http(&self) -> &HttpEvent {
         match &self.judged.as_ref().unwrap().facet {
             Facet::Http(http) => http,
-            Facet::Sql(_) => panic!("no SQL here"),
+            Facet::Sql(_) | Facet::Kubernetes(_) => panic!("only HTTP here"),
         }
     }
 

@@ -60,6 +60,7 @@ fn evaluate(event: &Event, settings: &Settings) -> Verdict {
                 method: Method::Hash,
                 rule: "detector".into(),
             }],
+            ..Mask::default()
         }
         .into(),
         Answer::Escalate => Escalation {

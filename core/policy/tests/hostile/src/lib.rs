@@ -25,6 +25,8 @@ impl Guest for Module {
         let manifest = Manifest::new("hostile", "0.1.0");
         manifest.add_kind("sql.*");
         manifest.add_kind("http.*");
+        manifest.add_kind("http.response");
+        manifest.add_input("body");
         manifest
     }
 
@@ -198,6 +200,26 @@ impl Guest for Module {
                 let text = kept.text();
                 KEPT_SQL.set(Some(kept));
                 Verdict::block("kept", &text, "")
+            }
+            "json-of-what-was-not-read" => asked(event, |http| http.json_kind("/a").is_none()),
+            "json-by-no-pointer" => asked(event, |http| http.json_text("$.a").is_none()),
+            "answer-header-with-space" => {
+                asked(event, |http| http.response().is_some_and(|answer| answer.header("x y").is_none()))
+            }
+            "mask-json" => {
+                let mask = Verdict::mask();
+                mask.add_json_path("$..ssn", "partial:4", "json");
+                mask
+            }
+            "mask-json-by-no-path" => {
+                let mask = Verdict::mask();
+                mask.add_json_path("$[?@.a]", "redact", "json");
+                mask
+            }
+            "show-object" => {
+                let mask = Verdict::mask();
+                mask.show_object("demo", "*", "object");
+                mask
             }
             "path-under-nothing" => asked(event, |http| http.path_under("")),
             "path-under-relative" => asked(event, |http| http.path_under("people")),

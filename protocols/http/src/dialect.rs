@@ -1,0 +1,135 @@
+//! What a protocol on top of HTTP makes of an exchange.
+//!
+//! An exchange knows heads, bodies and their order. What a request *means*, how a refusal is written, what an answer may
+//! show: these are questions to a [`Dialect`]. HTTP itself is one ([`Http`]); the Kubernetes API is another, in a crate of
+//! its own.
+
+use std::fmt;
+
+use bytes::Bytes;
+use gatewright_model::{
+    event::Facet,
+    http::{HttpEvent, HttpRequest},
+    mask::MaskPlan,
+    principal::Principal,
+};
+use http::{HeaderMap, StatusCode, response};
+
+use crate::{filter::Filter, problem::Problem, refusal::Refusal, tunnel::Tunnel};
+
+/// What a protocol on top of HTTP makes of an exchange.
+pub trait Dialect: fmt::Debug + Send + Sync {
+    /// Is the body of this request read whole before it is judged? If so, what is in it can be asked about; if not,
+    /// it is streamed after the decision.
+    fn reads_body(&self, request: &HttpRequest) -> bool;
+
+    /// What is judged.
+    ///
+    /// # Errors
+    ///
+    /// What HTTP allows and this protocol never does.
+    fn facet(&self, http: HttpEvent) -> Result<Facet, Refusal>;
+
+    /// Last changes to a head that was permitted, before the gateway's own headers are added.
+    ///
+    /// # Errors
+    ///
+    /// What was permitted can not be kept: nothing is sent.
+    fn prepare(&self, outgoing: Outgoing<'_>) -> Result<(), Refusal>;
+
+    /// What changes the body of an answer on its way. None: nothing does, and it is forwarded as it comes. What the
+    /// body's length and identity were is taken out of the head by whoever returns a filter.
+    ///
+    /// # Errors
+    ///
+    /// The answer can not be shown as the permit demands: nothing of it is.
+    fn filter(&self, answer: Incoming<'_>) -> Result<Option<Box<dyn Filter>>, Refusal>;
+
+    /// What a connection becomes that switched protocols after a permit.
+    ///
+    /// # Errors
+    ///
+    /// This protocol never switches to that one: the connection is closed.
+    fn tunnel(&self, answer: Incoming<'_>) -> Result<Box<dyn Tunnel>, Refusal>;
+
+    /// Does the answer to this go on until somebody ends it, so that it is judged again when policies change?
+    fn is_stream(&self, facet: &Facet) -> bool;
+
+    /// How a client is told of a problem. `request` is there once it could be read.
+    fn tell(&self, problem: Problem, request: Option<&HttpRequest>) -> (response::Parts, Bytes);
+}
+
+/// A request on its way to the target.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// What was judged.
+    pub facet: &'a Facet,
+    /// Who asks.
+    pub principal: &'a Principal,
+    /// What must be hidden in the answer.
+    pub masks: Option<&'a MaskPlan>,
+    /// The headers, as they are to be sent.
+    pub headers: &'a mut HeaderMap,
+}
+
+/// An answer on its way to the client.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    /// The request that was judged.
+    pub facet: &'a Facet,
+    /// What must be hidden.
+    pub masks: Option<&'a MaskPlan>,
+    /// The head, as it is to be sent.
+    pub head: &'a mut response::Parts,
+    /// Is there a body?
+    pub has_body: bool,
+}
+
+/// HTTP and nothing on top of it.
+#[derive(Debug, Default)]
+pub struct Http;
+
+impl Dialect for Http {
+    fn reads_body(&self, request: &HttpRequest) -> bool {
+        request.media_type().is_some_and(|media_type| is_json(&media_type))
+    }
+
+    fn facet(&self, http: HttpEvent) -> Result<Facet, Refusal> {
+        Ok(Facet::Http(http))
+    }
+
+    fn prepare(&self, outgoing: Outgoing<'_>) -> Result<(), Refusal> {
+        match outgoing.masks {
+            Some(masks) if !masks.is_empty() => Err(UNMASKABLE),
+            _ => Ok(()),
+        }
+    }
+
+    fn filter(&self, _answer: Incoming<'_>) -> Result<Option<Box<dyn Filter>>, Refusal> {
+        Ok(None)
+    }
+
+    fn tunnel(&self, _answer: Incoming<'_>) -> Result<Box<dyn Tunnel>, Refusal> {
+        Err(Refusal::bad_answer("upstream.upgrade", "the target switched protocols, and was not asked to"))
+    }
+
+    fn is_stream(&self, facet: &Facet) -> bool {
+        let Facet::Http(http) = facet else { return false };
+        http.request.header("accept").is_some_and(|accept| accept.contains("text/event-stream"))
+    }
+
+    fn tell(&self, problem: Problem, _request: Option<&HttpRequest>) -> (response::Parts, Bytes) {
+        problem.into_answer()
+    }
+}
+
+/// Is this media type JSON (RFC 6839 section 3.1)?
+pub fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
+}
+
+const UNMASKABLE: Refusal = Refusal {
+    status: StatusCode::FORBIDDEN,
+    code: "mask.unsupported",
+    detail: "a policy hides parts of this answer, and the gateway can not do that to it",
+};

@@ -1,0 +1,120 @@
+//! Before the permit: a body that is judged with its request is read whole.
+//!
+//! By then it is known who sends it, and how much of it there may be. What is read is what is judged, shown to a reviewer
+//! and sent: a body that two programs could read in two ways is refused, and so is one that is larger than what
+//! is read. None is ever judged as if it were not there (threats A59, A70, A80).
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::{Bytes, BytesMut};
+use gatewright_model::{
+    json::Document,
+    principal::Principal,
+    session::{Output, ProtocolError, Side},
+};
+use http::StatusCode;
+
+use super::{Exchange, OUT_OF_ORDER, Phase};
+use crate::{dialect::is_json, problem::Problem, refusal::Refusal, request::Judged, unit::Unit};
+
+/// A request whose body is being read.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    judged: Judged,
+    principal: Arc<Principal>,
+    body: BytesMut,
+    /// When something last came.
+    heard: Instant,
+}
+
+impl Exchange {
+    pub(super) fn begin_to_gather(&mut self, judged: Judged, principal: Arc<Principal>, now: Instant) {
+        let limit = self.shared.limits.inspected;
+        let announced = judged.length.unwrap_or_default();
+        if announced > limit as u64 {
+            return self.answer(Problem::from(TOO_LARGE_TO_JUDGE));
+        }
+        let body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(limit).min(limit));
+        self.outputs.push_back(Output::Wake(now + self.shared.limits.silence));
+        self.phase = Phase::Gathering(Box::new(Gathering { judged, principal, body, heard: now }));
+    }
+
+    /// Takes in a part of it.
+    pub(super) fn gather(
+        &mut self,
+        mut gathering: Box<Gathering>,
+        now: Instant,
+        unit: Unit,
+    ) -> Result<(), ProtocolError> {
+        gathering.heard = now;
+        match unit {
+            Unit::Data(data) if gathering.body.len() + data.len() > self.shared.limits.inspected => {
+                return self.fail(TOO_LARGE_TO_JUDGE, Side::Downstream);
+            }
+            Unit::Data(data) => gathering.body.extend_from_slice(&data),
+            // Nothing in them was judged.
+            Unit::Trailers(_) => {}
+            Unit::End => return self.gathered(*gathering),
+            Unit::Request(..) | Unit::Response(..) => return self.fail(OUT_OF_ORDER, Side::Downstream),
+        }
+        self.phase = Phase::Gathering(gathering);
+        Ok(())
+    }
+
+    fn gathered(&mut self, gathering: Gathering) -> Result<(), ProtocolError> {
+        let Gathering { mut judged, principal, body, .. } = gathering;
+        if judged.length.is_some_and(|length| length != body.len() as u64) {
+            return self.fail(SHORT, Side::Downstream);
+        }
+        match read(&judged, body.freeze()) {
+            Ok((bytes, json)) => {
+                judged.read(bytes, json);
+                self.judge(judged, principal);
+                Ok(())
+            }
+            // It is the client's mistake, and its connection is as good as before.
+            Err(refusal) => {
+                self.answer(refusal.into());
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn gather_slowly(&mut self, gathering: Box<Gathering>, now: Instant) {
+        let until = gathering.heard + self.shared.limits.silence;
+        if now >= until {
+            let detail = "the rest of the request did not come in time";
+            return self.answer(Problem::new(StatusCode::REQUEST_TIMEOUT, "net.slow", detail));
+        }
+        self.outputs.push_back(Output::Wake(until));
+        self.phase = Phase::Gathering(gathering);
+    }
+}
+
+/// What the body says.
+fn read(judged: &Judged, bytes: Bytes) -> Result<(Bytes, Option<Arc<Document>>), Refusal> {
+    if judged.content_encoding().is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(Refusal {
+            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            code: "http.encoding",
+            detail: "the body has a content coding, and could not be judged",
+        });
+    }
+    let media_type = judged.request.media_type().unwrap_or_default();
+    if bytes.is_empty() || !is_json(&media_type) {
+        return Ok((bytes, None));
+    }
+    match Document::read(bytes.clone()) {
+        Ok(document) => Ok((bytes, Some(Arc::new(document)))),
+        Err(ambiguous) => Err(Refusal::bad("json.ambiguous", ambiguous.reason.as_str())),
+    }
+}
+
+const TOO_LARGE_TO_JUDGE: Refusal = Refusal {
+    status: StatusCode::PAYLOAD_TOO_LARGE,
+    code: "http.body_limit",
+    detail: "the body is larger than what the gateway reads to judge it",
+};
+
+const SHORT: Refusal = Refusal::bad("http.framing", "the body is not as long as was announced");

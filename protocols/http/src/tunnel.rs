@@ -1,0 +1,89 @@
+//! A connection that has switched protocols (RFC 9110 section 7.8): bytes in both directions.
+//!
+//! Nothing passes by itself: a tunnel is told what came, and says what goes on. What it wants judged before it goes on
+//! (the port of a stream that is opened later than the connection) it asks about, and takes in nothing more until it is
+//! answered.
+
+use std::{fmt, sync::Arc};
+
+use bytes::BytesMut;
+use gatewright_model::{event::Facet, permit::Denial, session::Side};
+
+use crate::refusal::Refusal;
+
+/// A connection that has switched protocols.
+pub trait Tunnel: fmt::Debug + Send {
+    /// Takes in bytes of one side.
+    ///
+    /// # Errors
+    ///
+    /// A peer broke the protocol: both sides are cut.
+    fn push(&mut self, from: Side, bytes: &[u8], passing: &mut Passing) -> Result<(), Refusal>;
+
+    /// A side sends no more. The other one is told so, after what passes, if this returns `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// The side ended in the middle of something: both sides are cut.
+    fn end(&mut self, from: Side, passing: &mut Passing) -> Result<(), Refusal>;
+
+    /// What was asked about may go on, or not.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Tunnel::push`], for what had come meanwhile.
+    fn answer(&mut self, answer: Result<(), &Denial>, passing: &mut Passing) -> Result<(), Refusal>;
+
+    /// How many values were hidden, by rule.
+    fn masked(&self) -> Vec<(Arc<str>, u64)>;
+}
+
+/// What a tunnel lets through.
+#[derive(Debug, Default)]
+pub struct Passing {
+    /// Bytes for the target.
+    pub upstream: BytesMut,
+    /// Bytes for the client.
+    pub downstream: BytesMut,
+    /// Something to be judged. While there is no answer, nothing more is handed in.
+    pub ask: Option<Box<Facet>>,
+    /// The tunnel is over: both sides are closed, after what passes.
+    pub over: bool,
+}
+
+impl Passing {
+    /// What goes to a side.
+    pub fn towards(&mut self, side: Side) -> &mut BytesMut {
+        match side {
+            Side::Downstream => &mut self.downstream,
+            Side::Upstream => &mut self.upstream,
+        }
+    }
+}
+
+/// Bytes as they come: for a protocol whose frames nobody has to read.
+#[derive(Debug, Default)]
+pub struct Plain;
+
+impl Tunnel for Plain {
+    fn push(&mut self, from: Side, bytes: &[u8], passing: &mut Passing) -> Result<(), Refusal> {
+        let to = match from {
+            Side::Downstream => Side::Upstream,
+            Side::Upstream => Side::Downstream,
+        };
+        passing.towards(to).extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn end(&mut self, _from: Side, _passing: &mut Passing) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn answer(&mut self, _answer: Result<(), &Denial>, _passing: &mut Passing) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn masked(&self) -> Vec<(Arc<str>, u64)> {
+        Vec::new()
+    }
+}
