@@ -35,6 +35,15 @@ pub enum Facet {
 }
 
 impl Facet {
+    /// The request in the words of HTTP, where the protocol is on top of it.
+    pub const fn http(&self) -> Option<&HttpEvent> {
+        match self {
+            Self::Sql(_) => None,
+            Self::Http(http) => Some(http),
+            Self::Kubernetes(kubernetes) => Some(&kubernetes.http),
+        }
+    }
+
     /// The same, about the answer. None: of this protocol, answers are no events.
     pub fn with_answer(&self, response: Arc<HttpResponse>) -> Option<Self> {
         let mut answer = self.clone();

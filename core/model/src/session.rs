@@ -46,6 +46,12 @@ pub trait Session: Send {
     /// transaction has locked? An event of it can not wait long for a reviewer (threats F24).
     fn holds_locks(&self) -> bool;
 
+    /// Is something that was permitted still going on, like a stream that ends when somebody ends it? It is judged again
+    /// when the policies change ([`Input::PoliciesChanged`]).
+    fn is_judged_again(&self) -> bool {
+        false
+    }
+
     /// May bytes of this side be read now? `false` is back-pressure: a held event costs no memory.
     fn wants_input(&self, side: Side) -> bool;
 }
@@ -104,6 +110,8 @@ pub enum Input<U> {
     Denied(Denial),
     /// The instant that `Wake` asked for has come.
     Timeout,
+    /// Other policies are active than those that permitted what is going on: ask them, with an event of its own.
+    PoliciesChanged,
     /// The gateway wants to stop: end at the next point where nothing is lost.
     Drain,
     /// The session must end now, and this is why (revoked, expired, killed).

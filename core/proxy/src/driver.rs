@@ -48,6 +48,8 @@ pub struct Driver<W: Wire> {
     wake: Option<Pin<Box<Sleep>>>,
     expiry: Option<Pin<Box<Sleep>>>,
     rest: Option<Rest>,
+    /// Other policies than those that permitted what goes on. None: nothing does, or nobody waits yet.
+    swapped: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Where somebody outside says that the session is to end.
     ending: Arc<Ending>,
     /// The session was told that.
@@ -84,6 +86,8 @@ enum Happened<U> {
     Expired,
     /// The time has come to see whether the session rests.
     Quiet,
+    /// Other policies are active than those that permitted what goes on.
+    Swapped,
     /// Somebody outside ended the session.
     Ended(End),
     Settled(Settled),
@@ -125,6 +129,7 @@ impl<W: Wire> Driver<W> {
             wake: None,
             expiry: None,
             rest: None,
+            swapped: None,
             ending: Arc::default(),
             told: false,
             entered: None,
@@ -207,6 +212,10 @@ impl<W: Wire> Driver<W> {
                 self.terminate(end.rejection());
             }
             Happened::Quiet => self.rest(),
+            Happened::Swapped => {
+                self.swapped = None;
+                self.tell(Input::PoliciesChanged);
+            }
             Happened::Settled(settled) => {
                 if let (Some(held), Some(enforcer)) = (self.held.take(), &mut self.enforcer) {
                     let verdict = enforcer.settle(held, &settled).await;
@@ -489,6 +498,14 @@ impl<W: Wire> Driver<W> {
         }
         if self.wake.as_mut().is_some_and(|wake| wake.as_mut().poll(context).is_ready()) {
             return Poll::Ready(Happened::Woken);
+        }
+        if self.session.is_judged_again()
+            && let Some(enforcer) = &self.enforcer
+        {
+            let swapped = self.swapped.get_or_insert_with(|| Box::pin(enforcer.policies_changed()));
+            if swapped.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Happened::Swapped);
+            }
         }
         if self.rest.as_mut().is_some_and(|rest| rest.at.as_mut().poll(context).is_ready()) {
             return Poll::Ready(Happened::Quiet);

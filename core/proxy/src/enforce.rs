@@ -54,6 +54,8 @@ pub struct Enforcer {
     session: Arc<SessionContext>,
     ending: Arc<Ending>,
     policies: SessionPolicies,
+    /// The number of the set that judged the last event.
+    judged_by: u64,
     decisions: Vec<(&'static str, DecisionMetrics)>,
 }
 
@@ -92,7 +94,14 @@ impl Held {
 impl Enforcer {
     /// Makes ready for a session whose principal was just authenticated.
     pub fn new(shared: Arc<Enforcement>, session: Arc<SessionContext>, ending: Arc<Ending>) -> Self {
-        Self { shared, session, ending, policies: SessionPolicies::default(), decisions: Vec::new() }
+        Self {
+            shared,
+            session,
+            ending,
+            policies: SessionPolicies::default(),
+            judged_by: 0,
+            decisions: Vec::new(),
+        }
     }
 
     /// Judges an event, records the decision, and only then gives leave. `locks`: while the event waits,
@@ -202,6 +211,11 @@ impl Enforcer {
         self.policies.holds_instances()
     }
 
+    /// Waits until other policies are active than those that judged the last event.
+    pub fn policies_changed(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.shared.policies.swapped(self.judged_by)
+    }
+
     /// The session is idle.
     pub fn rest(&mut self) {
         self.policies.rest();
@@ -215,6 +229,7 @@ impl Enforcer {
     async fn evaluate(&mut self, event: &Arc<Event>) -> Evaluation {
         let started = std::time::Instant::now();
         let set = self.shared.policies.current();
+        self.judged_by = set.version().number;
         let evaluation = self.policies.evaluate(&set, &self.session, event, SystemTime::now()).await;
         self.shared.metrics.policy_evaluation.observe(started.elapsed());
         self.count(event.kind(), &evaluation.decision);

@@ -21,6 +21,7 @@
 //! - `Closed` is for what the wire did not end well. A message that ended is an `End`, and no `Closed` follows it.
 //! - `Connected` means that the connection is one on which the account's secret may be sent: encrypted, where the target wants that.
 
+mod again;
 mod answer;
 mod gather;
 mod relay;
@@ -109,6 +110,8 @@ pub struct Exchange {
     request: Option<Arc<HttpRequest>>,
     /// A reviewer was asked.
     approval: Option<ApprovalId>,
+    /// The number of the last event.
+    last: EventId,
     outputs: VecDeque<Output<Unit>>,
 }
 
@@ -136,7 +139,7 @@ struct Waiting {
 /// What was left of a permit when it was used up.
 #[derive(Debug, Clone)]
 struct Leave {
-    /// What must be hidden in the answer.
+    /// What must be hidden in the answer. None: nothing.
     masks: Option<Arc<MaskPlan>>,
     /// A policy wants to judge the answer too.
     judges_answer: bool,
@@ -168,6 +171,7 @@ impl Exchange {
             head_only: false,
             request: None,
             approval: None,
+            last: seed.event,
             outputs: VecDeque::new(),
         }
     }
@@ -387,6 +391,10 @@ impl Session for Exchange {
     /// HTTP has nothing that a request keeps from others before it is sent.
     fn holds_locks(&self) -> bool {
         false
+    }
+
+    fn is_judged_again(&self) -> bool {
+        matches!(&self.phase, Phase::Relaying(relay) if relay.is_judged_again())
     }
 
     fn wants_input(&self, side: Side) -> bool {

@@ -4,6 +4,9 @@
 //! permit may demand that parts are hidden: then the body passes through a filter, which the dialect makes. In all other
 //! cases nobody looks into it.
 //!
+//! An answer that goes on until somebody ends it is judged again when the policies change, and is cut where they do not
+//! permit it any more, or not in the same way.
+//!
 //! Each body has an account of what was promised and what came. A body that is shorter or longer than its head said is
 //! not ended but cut, whatever the wire makes of it: half an answer never looks like a whole one (threats A74, fault F2),
 //! and a target never takes half a request for a whole one (threats A64, A70).
@@ -12,14 +15,16 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 use gatewright_model::{
-    event::{Event, Facet},
+    event::Facet,
     http::HttpBody,
     id::EventId,
-    mask::MaskPlan,
-    permit::Permit,
     session::{Input, Outcome, OutcomeResult, Output, ProtocolError, Side},
 };
-use http::{StatusCode, header::CONTENT_LENGTH, response};
+use http::{
+    StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+    response,
+};
 
 use super::{
     Exchange, Leave, Limits, OUT_OF_ORDER, Phase, TOO_LARGE,
@@ -28,7 +33,6 @@ use super::{
 };
 use crate::{
     dialect::Incoming,
-    digest,
     filter::Filter,
     problem::Problem,
     refusal::Refusal,
@@ -40,32 +44,40 @@ use crate::{
 pub(super) struct Relay {
     /// None: the request is complete.
     upload: Option<Flow>,
-    answer: Answer,
+    pub(super) answer: Answer,
     /// What was judged.
-    facet: Facet,
-    leave: Leave,
+    pub(super) facet: Facet,
+    pub(super) leave: Leave,
+    /// The event by which an answer that goes on is being judged again.
+    pub(super) again: Option<EventId>,
     /// When something last came, from either side.
     heard: Instant,
 }
 
 #[derive(Debug)]
-enum Answer {
+pub(super) enum Answer {
     Awaited,
     /// A policy judges it. Nothing of it was sent, and none of its body is read.
-    Judged(Box<Begun>),
-    Streaming {
-        status: StatusCode,
-        flow: Flow,
-        filter: Option<Box<dyn Filter>>,
-    },
+    Judged(EventId, Box<Begun>),
+    Streaming(Streaming),
 }
 
 /// An answer whose head has come.
 #[derive(Debug)]
-struct Begun {
-    parts: Box<response::Parts>,
+pub(super) struct Begun {
+    pub(super) parts: Box<response::Parts>,
     body: Body,
     length: Option<u64>,
+}
+
+/// An answer whose head was sent.
+#[derive(Debug)]
+pub(super) struct Streaming {
+    status: StatusCode,
+    flow: Flow,
+    filter: Option<Box<dyn Filter>>,
+    /// It goes on until somebody ends it.
+    is_stream: bool,
 }
 
 /// What may still come of one body.
@@ -112,17 +124,28 @@ impl Relay {
             HttpBody::Empty | HttpBody::Read { .. } => None,
             HttpBody::Streamed { .. } => Some(Flow { promised: length, allowed: limits.body }),
         };
-        Self { upload, answer: Answer::Awaited, facet, leave, heard: now }
+        Self { upload, answer: Answer::Awaited, facet, leave, again: None, heard: now }
     }
 
     /// Can the client still be told something in place of the answer?
     const fn can_tell(&self) -> bool {
-        !matches!(self.answer, Answer::Streaming { .. })
+        !matches!(self.answer, Answer::Streaming(_))
     }
 
     /// May more of the answer come?
     pub(super) const fn wants_answer(&self) -> bool {
-        !matches!(self.answer, Answer::Judged(_))
+        !matches!(self.answer, Answer::Judged(..))
+    }
+
+    /// Does the answer go on, and is nobody asked about it yet?
+    pub(super) const fn is_judged_again(&self) -> bool {
+        matches!(&self.answer, Answer::Streaming(streaming) if streaming.is_stream) && self.again.is_none()
+    }
+
+    /// Is this the event by which the answer is judged, or judged again?
+    fn asks_by(&self, event: EventId) -> bool {
+        let judged = matches!(&self.answer, Answer::Judged(own, _) if *own == event);
+        judged || self.again == Some(event)
     }
 
     /// Is there more of the request to come?
@@ -157,16 +180,14 @@ impl Exchange {
                 self.cut(told);
             }
             Input::Timeout => self.silent(relay, now),
-            Input::Permitted(permit) => return self.answer_permitted(relay, permit),
-            Input::Denied(denial) if denial.event == self.answer_event() => {
-                if let Answer::Judged(begun) = &relay.answer {
-                    // It has run, and this is how it went; the client does not get to see it.
-                    self.finish(outcome(begun.parts.status));
-                    self.answer(Problem::denied(&denial));
-                    return Ok(());
-                }
-                self.phase = Phase::Relaying(relay);
+            Input::Permitted(permit) if relay.asks_by(permit.event()) => {
+                return self.permitted_again(relay, permit);
             }
+            Input::Denied(denial) if relay.asks_by(denial.event) => self.denied_again(&relay, denial),
+            Input::Held { event, approval, .. } if relay.asks_by(event) => {
+                self.held_again(relay, approval);
+            }
+            Input::PoliciesChanged if relay.is_judged_again() => self.ask_again(relay),
             _ => self.phase = Phase::Relaying(relay),
         }
         Ok(())
@@ -205,8 +226,8 @@ impl Exchange {
                     Ok(Head::Final { parts, length }) => {
                         let begun = Begun { parts, body, length };
                         if relay.leave.judges_answer {
-                            self.ask_about(&relay.facet, &begun.parts);
-                            relay.answer = Answer::Judged(Box::new(begun));
+                            let event = self.ask_about(&relay.facet, &begun.parts);
+                            relay.answer = Answer::Judged(event, Box::new(begun));
                         } else {
                             return self.begin_answer(relay, begun);
                         }
@@ -214,7 +235,7 @@ impl Exchange {
                     Err(refusal) => return self.broken(relay, refusal, Side::Upstream),
                 }
             }
-            (Answer::Streaming { flow, filter, .. }, Unit::Data(data)) => {
+            (Answer::Streaming(Streaming { flow, filter, .. }), Unit::Data(data)) => {
                 if flow.take(&data).is_err() {
                     return self.broken(relay, CUT_ANSWER, Side::Upstream);
                 }
@@ -229,8 +250,10 @@ impl Exchange {
                     }
                 }
             }
-            (Answer::Streaming { .. }, Unit::Trailers(_)) => {}
-            (Answer::Streaming { status, flow, filter }, Unit::End) if flow.is_complete() => {
+            (Answer::Streaming(_), Unit::Trailers(_)) => {}
+            (Answer::Streaming(Streaming { status, flow, filter, .. }), Unit::End)
+                if flow.is_complete() =>
+            {
                 let status = *status;
                 let mut masked = Vec::new();
                 if let Some(filter) = filter {
@@ -251,41 +274,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// The number of the event that is about the answer: the one after the request's.
-    fn answer_event(&self) -> EventId {
-        self.seed.event.next()
-    }
-
-    fn ask_about(&mut self, facet: &Facet, parts: &response::Parts) {
-        let response = answer::listed(parts);
-        let payload = digest::of_answer(&response);
-        if let Some(facet) = facet.with_answer(Arc::new(response)) {
-            self.outputs.push_back(Output::Decide(Event { id: self.answer_event(), payload, facet }));
-        }
-    }
-
-    /// The answer may be shown, perhaps with more hidden than its request's permit says.
-    fn answer_permitted(&mut self, mut relay: Relay, permit: Permit) -> Result<(), ProtocolError> {
-        if permit.event() != self.answer_event() || relay.wants_answer() {
-            self.phase = Phase::Relaying(relay);
-            return Ok(());
-        }
-        if let Some(more) = permit.consume() {
-            let mut masks = relay.leave.masks.take().map_or_else(MaskPlan::default, Arc::unwrap_or_clone);
-            masks.merge(Arc::unwrap_or_clone(more));
-            relay.leave.masks = Some(Arc::new(masks)).filter(|masks| !masks.is_empty());
-        }
-        match std::mem::replace(&mut relay.answer, Answer::Awaited) {
-            Answer::Judged(begun) => self.begin_answer(relay, *begun),
-            answer => {
-                self.phase = Phase::Relaying(Relay { answer, ..relay });
-                Ok(())
-            }
-        }
-    }
-
     /// Sends the head of the answer.
-    fn begin_answer(&mut self, mut relay: Relay, begun: Begun) -> Result<(), ProtocolError> {
+    pub(super) fn begin_answer(&mut self, mut relay: Relay, begun: Begun) -> Result<(), ProtocolError> {
         let Begun { mut parts, body, length } = begun;
         let filter = self.shared.dialect.filter(Incoming {
             facet: &relay.facet,
@@ -301,14 +291,15 @@ impl Exchange {
             // What it was before.
             parts.headers.remove(CONTENT_LENGTH);
         }
-        let status = parts.status;
+        let (status, is_events) = (parts.status, is_event_stream(&parts));
         self.send(Side::Downstream, Unit::Response(parts, body));
         if body == Body::None {
             self.complete(status, Vec::new());
             return Ok(());
         }
         let flow = Flow { promised: length, allowed: u64::MAX };
-        relay.answer = Answer::Streaming { status, flow, filter };
+        let is_stream = is_events || self.shared.dialect.is_stream(&relay.facet);
+        relay.answer = Answer::Streaming(Streaming { status, flow, filter, is_stream });
         self.phase = Phase::Relaying(relay);
         Ok(())
     }
@@ -355,7 +346,7 @@ impl Exchange {
 
     /// Ends an exchange that was forwarded: what became of it is unknown. The client is told where its answer has not
     /// begun; where it has, it is cut.
-    fn cut(&mut self, told: Option<Problem>) {
+    pub(super) fn cut(&mut self, told: Option<Problem>) {
         self.finish(Outcome::default());
         match told {
             Some(problem) => self.answer(problem),
@@ -364,8 +355,14 @@ impl Exchange {
     }
 }
 
+/// Server-sent events go on until somebody ends them.
+fn is_event_stream(parts: &response::Parts) -> bool {
+    let media_type = parts.headers.get(CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase());
+    media_type.is_some_and(|media_type| media_type.starts_with(b"text/event-stream"))
+}
+
 /// How a request went whose answer is complete.
-fn outcome(status: StatusCode) -> Outcome {
+pub(super) fn outcome(status: StatusCode) -> Outcome {
     let good = status.as_u16() < 400;
     Outcome {
         result: if good { OutcomeResult::Ok } else { OutcomeResult::Error },

@@ -9,7 +9,8 @@ use gatewright_http::{
 };
 use gatewright_model::{
     http::HttpBody,
-    id::EventId,
+    id::{ApprovalId, EventId},
+    mask::{Detector, DetectorMask, MaskMethod, MaskPlan},
     permit::Permit,
     session::{Input, Side},
 };
@@ -158,6 +159,71 @@ fn another_permit_is_none_for_an_answer() {
     let mut play = answered();
     play.tell(Input::Permitted(Permit::mint(EventId::FIRST.next(), None)));
     assert!(!play.transcript().contains("to client"), "{}", play.transcript());
+}
+
+/// A stream whose head the client has.
+fn streaming() -> Play {
+    let mut play = play();
+    play.forwarded("GET /v1/items", "", Body::None);
+    play.target(
+        "200\ncontent-type: Text/Event-Stream; charset=utf-8\ntransfer-encoding: chunked",
+        Body::Follows,
+    );
+    play.data(Side::Upstream, "data: 1\n\n");
+    play
+}
+
+const AGAIN: EventId = EventId::FIRST.next().next();
+
+#[test]
+fn a_stream_is_judged_again_when_the_policies_change() {
+    let mut play = streaming();
+    assert!(play.is_judged_again());
+    play.tell(Input::PoliciesChanged);
+    assert_eq!(play.judged.as_ref().unwrap().id, AGAIN);
+    assert!(!play.is_judged_again(), "it is being judged");
+    play.data(Side::Upstream, "data: 2\n\n");
+    assert!(play.transcript().ends_with("to client: data `data: 2\n\n`\n"), "it goes on meanwhile");
+    play.tell(Input::Permitted(Permit::mint(AGAIN, None)));
+    assert!(play.is_judged_again());
+    assert!(!play.transcript().contains("close"), "{}", play.transcript());
+    play.tell(Input::PoliciesChanged).deny_event(AGAIN.next());
+    assert!(
+        play.transcript().ends_with("finished 2: unknown\n  close target\n  close client\n"),
+        "{}",
+        play.transcript()
+    );
+}
+
+#[test]
+fn a_stream_that_is_to_be_hidden_or_approved_now_ends() {
+    let mut masked = streaming();
+    masked.tell(Input::PoliciesChanged);
+    let detectors = vec![DetectorMask {
+        detector: Detector::Email,
+        method: MaskMethod::Redact,
+        rule: "hide/emails".into(),
+    }];
+    let masks = MaskPlan { detectors, ..MaskPlan::default() };
+    masked.tell(Input::Permitted(Permit::mint(AGAIN, Some(masks.into()))));
+    let mut held = streaming();
+    held.tell(Input::PoliciesChanged);
+    let approval = ApprovalId::from_random([1; 10]);
+    held.tell(Input::Held { event: AGAIN, approval, reason: "why".into() });
+    assert!(held.transcript().contains("withdraw"), "{}", held.transcript());
+    for play in [masked, held] {
+        assert!(play.transcript().ends_with("close target\n  close client\n"), "{}", play.transcript());
+    }
+}
+
+#[test]
+fn an_answer_that_ends_by_itself_is_judged_once() {
+    let mut play = play();
+    play.forwarded("GET /v1/items", "", Body::None).target("200\ncontent-length: 3", Body::Follows);
+    assert!(!play.is_judged_again());
+    play.judged = None;
+    play.tell(Input::PoliciesChanged);
+    assert!(play.judged.is_none());
 }
 
 #[test]

@@ -216,6 +216,10 @@ impl Play {
         (self.exchange.wants_input(Side::Downstream), self.exchange.wants_input(Side::Upstream))
     }
 
+    pub(crate) fn is_judged_again(&self) -> bool {
+        self.exchange.is_judged_again()
+    }
+
     /// The request of the event that was judged.
     pub(crate) fn http(&self) -> &HttpEvent {
         match &self.judged.as_ref().unwrap().facet {
@@ -270,7 +274,8 @@ impl Play {
                 self.judged = Some(event);
                 line
             }
-            Output::StartTls { .. } | Output::Withdraw(_) => panic!("nothing asks for this"),
+            Output::Withdraw(_) => "  withdraw".to_owned(),
+            Output::StartTls { .. } => panic!("nothing asks for this"),
         };
         self.note(&line);
     }

@@ -1,0 +1,101 @@
+//! After the permit, once more: an answer that a policy wants to judge, and one that goes on while the policies change.
+
+use std::sync::Arc;
+
+use gatewright_model::{
+    event::{Event, Facet},
+    id::{ApprovalId, EventId},
+    mask::MaskPlan,
+    permit::{Denial, Permit},
+    session::{Outcome, OutcomeResult, Output, ProtocolError},
+};
+use http::response;
+
+use super::{
+    Exchange, Phase, answer,
+    relay::{Answer, Relay, outcome},
+};
+use crate::{digest, problem::Problem};
+
+impl Exchange {
+    /// Asks about the head of an answer.
+    pub(super) fn ask_about(&mut self, facet: &Facet, parts: &response::Parts) -> EventId {
+        let response = answer::listed(parts);
+        let payload = digest::of_answer(&response);
+        self.last = self.last.next();
+        if let Some(facet) = facet.with_answer(Arc::new(response)) {
+            self.outputs.push_back(Output::Decide(Event { id: self.last, payload, facet }));
+        }
+        self.last
+    }
+
+    /// Asks about a request whose answer goes on, which does so meanwhile.
+    pub(super) fn ask_again(&mut self, mut relay: Relay) {
+        if let Some(http) = relay.facet.http() {
+            self.last = self.last.next();
+            let payload = digest::of(&http.request, &http.body);
+            let event = Event { id: self.last, payload, facet: relay.facet.clone() };
+            self.outputs.push_back(Output::Decide(event));
+            relay.again = Some(self.last);
+        }
+        self.phase = Phase::Relaying(relay);
+    }
+
+    pub(super) fn permitted_again(
+        &mut self,
+        mut relay: Relay,
+        permit: Permit,
+    ) -> Result<(), ProtocolError> {
+        let event = permit.event();
+        let masks = permit.consume().filter(|masks| !masks.is_empty());
+        if relay.again == Some(event) {
+            relay.again = None;
+            let same = relay.leave.masks == masks;
+            let result = if same { OutcomeResult::Ok } else { OutcomeResult::Refused };
+            self.outputs
+                .push_back(Output::Finished { event, outcome: Outcome { result, ..Outcome::default() } });
+            if same {
+                self.phase = Phase::Relaying(relay);
+            } else {
+                // What is hidden can not change in the middle: whoever asks again gets the answer as it is to be now.
+                self.cut(None);
+            }
+            return Ok(());
+        }
+        if let Some(more) = masks {
+            let mut all = relay.leave.masks.take().map_or_else(MaskPlan::default, Arc::unwrap_or_clone);
+            all.merge(Arc::unwrap_or_clone(more));
+            relay.leave.masks = Some(Arc::new(all));
+        }
+        match std::mem::replace(&mut relay.answer, Answer::Awaited) {
+            Answer::Judged(_, begun) => self.begin_answer(relay, *begun),
+            other => {
+                relay.answer = other;
+                self.phase = Phase::Relaying(relay);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn denied_again(&mut self, relay: &Relay, mut denial: Denial) {
+        match &relay.answer {
+            Answer::Judged(_, begun) => {
+                denial.approval = denial.approval.or_else(|| self.approval.take());
+                // It has run, and this is how it went; the client does not get to see it.
+                self.finish(outcome(begun.parts.status));
+                self.answer(Problem::denied(&denial));
+            }
+            _ => self.cut(None),
+        }
+    }
+
+    pub(super) fn held_again(&mut self, relay: Relay, approval: ApprovalId) {
+        if relay.again.is_some() {
+            // Nobody can look at what has passed by then: whoever asks again is held before anything passes.
+            self.outputs.push_back(Output::Withdraw(approval));
+            return self.cut(None);
+        }
+        self.approval = Some(approval);
+        self.phase = Phase::Relaying(relay);
+    }
+}
