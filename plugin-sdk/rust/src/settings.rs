@@ -9,7 +9,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use self::http::is_segment;
 pub use self::{
-    answer::{Quorum, RuleName, Sentence, Ttl},
+    answer::{Answer, AnswerFields, Decision, Quorum, RuleName, Sentence, Ttl},
     http::{HostPattern, PathPattern},
 };
 

@@ -1,4 +1,4 @@
-//! Allows, blocks or holds HTTP requests by method, host, path and group. The first rule that fits decides; where
+//! Allows, blocks or holds HTTP requests by method, host, path, group and what a JSON body says. The first rule that fits decides; where
 //! none fits, the answer is block.
 //!
 //! A rule about a method means what the target will do, so a request that asks the target to take it for another
@@ -9,14 +9,14 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use gatewright_policy_sdk::{Escalation, Event, Http, Verdict, policy};
+use gatewright_policy_sdk::{Event, Http, Verdict, policy};
 
-use crate::settings::Answer;
-pub use crate::settings::{Decision, Rule, Settings};
+pub use crate::settings::{Condition, Rule, Settings};
 
 policy! {
     name: "http-rules",
     kinds: ["http.request"],
+    inputs: ["body"],
     settings: Settings,
     evaluate: evaluate,
 }
@@ -37,10 +37,11 @@ pub fn evaluate(event: &Event, settings: &Settings) -> Verdict {
     let principal = event.principal();
     let fits = |rule: &&Rule| {
         rule.fits(&method, &host, &path)
+            && rule.fits_body(&http)
             && rule.groups.as_ref().is_none_or(|groups| principal.in_any_group(groups))
     };
     match settings.rules.iter().enumerate().find(|(_, rule)| fits(rule)) {
-        Some((index, rule)) => answer(index, rule),
+        Some((index, rule)) => rule.answer.verdict(rule.name.as_ref(), index),
         None => Verdict::block("no-rule", "no rule allows this request", "ask for a rule that covers it"),
     }
 }
@@ -51,22 +52,4 @@ fn overrides_method(http: &Http) -> bool {
         .into_iter()
         .any(|name| http.header(name).is_some())
         || http.query_pairs().any(|(name, _)| name.eq_ignore_ascii_case("_method"))
-}
-
-fn answer(index: usize, rule: &Rule) -> Verdict {
-    let name = match &rule.name {
-        Some(name) => name.as_str().to_owned(),
-        // People count from one.
-        None => format!("rule-{}", index + 1),
-    };
-    match &rule.answer {
-        Answer::Allow => Verdict::Allow,
-        Answer::Block { reason, remedy } => Verdict::block(name, reason.text(), remedy.text()),
-        Answer::Escalate { reason, reviewers, quorum, ttl } => Verdict::Escalate(Escalation {
-            reviewers: reviewers.iter().map(|group| group.clone().into()).collect(),
-            quorum: quorum.get(),
-            ttl: ttl.get(),
-            ..Escalation::new(name, reason.text())
-        }),
-    }
 }

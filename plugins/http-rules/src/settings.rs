@@ -1,6 +1,9 @@
 //! The settings. `gatewright policy inspect` prints them as a JSON schema.
 
-use gatewright_policy_sdk::settings::{HostPattern, PathPattern, Quorum, RuleName, Sentence, Ttl};
+use gatewright_policy_sdk::{
+    Body, Http,
+    settings::{Answer, AnswerFields, Decision, HostPattern, PathPattern, Quorum, RuleName, Sentence, Ttl},
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -32,6 +35,7 @@ pub struct Rule {
     hosts: Option<Vec<HostPattern>>,
     paths: Option<Vec<PathPattern>>,
     pub(crate) groups: Option<Vec<String>>,
+    body: Vec<Condition>,
     pub(crate) answer: Answer,
 }
 
@@ -41,25 +45,81 @@ impl Rule {
             && self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|own| own.matches(host)))
             && self.paths.as_ref().is_none_or(|paths| paths.iter().any(|own| own.matches(path)))
     }
+
+    /// Does what the body says fit? What could not be read fits whatever is stricter: rules that block or hold, and
+    /// none that allows.
+    pub(crate) fn fits_body(&self, http: &Http) -> bool {
+        let allows = matches!(self.answer, Answer::Allow);
+        self.body.iter().all(|condition| condition.holds(http).unwrap_or(!allows))
+    }
+}
+
+/// Something that a JSON body says.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(try_from = "ConditionFields")]
+#[schemars(with = "ConditionFields")]
+pub struct Condition {
+    pointer: String,
+    wanted: Wanted,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum Answer {
-    Allow,
-    Block { reason: Sentence, remedy: Sentence },
-    Escalate { reason: Sentence, reviewers: Vec<String>, quorum: Quorum, ttl: Ttl },
+enum Wanted {
+    OneOf(Vec<String>),
+    AtMost(f64),
+    MoreThan(f64),
 }
 
-/// What a rule does with a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Decision {
-    /// Forward it.
-    Allow,
-    /// Refuse it.
-    Block,
-    /// Hold it until reviewers decide.
-    Escalate,
+/// A condition as it is written: a pointer and one of the others.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ConditionFields {
+    /// A JSON pointer (RFC 6901) into the body: `/to/iban`.
+    pointer: String,
+    /// What is there is one of these: the characters of a string, or a number, `true`, `false` or `null` as it is written.
+    one_of: Option<Vec<String>>,
+    /// What is there is a number, and at most this one.
+    at_most: Option<f64>,
+    /// What is there is a number, and more than this one.
+    more_than: Option<f64>,
+}
+
+impl TryFrom<ConditionFields> for Condition {
+    type Error = String;
+
+    fn try_from(fields: ConditionFields) -> Result<Self, String> {
+        let ConditionFields { pointer, one_of, at_most, more_than } = fields;
+        let escapes = pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+        if !(pointer.is_empty() || pointer.starts_with('/')) || !escapes {
+            return Err(format!("`{}` is not a JSON pointer, like `/to/iban`", pointer.escape_debug()));
+        }
+        let wanted = match (one_of, at_most, more_than) {
+            (Some(words), None, None) if !words.is_empty() => Wanted::OneOf(words),
+            (None, Some(limit), None) => Wanted::AtMost(limit),
+            (None, None, Some(limit)) => Wanted::MoreThan(limit),
+            _ => return Err("a condition has one of `one_of`, `at_most` and `more_than`".to_owned()),
+        };
+        Ok(Self { pointer, wanted })
+    }
+}
+
+impl Condition {
+    /// None: the body was not read, or what is there can not be compared.
+    fn holds(&self, http: &Http) -> Option<bool> {
+        let json = match http.body() {
+            // Nothing is there, that is known.
+            Body::Empty => return Some(false),
+            _ => http.json()?,
+        };
+        let Some(kind) = json.kind(&self.pointer) else { return Some(false) };
+        match &self.wanted {
+            Wanted::OneOf(words) => Some(words.contains(&json.text(&self.pointer)?)),
+            Wanted::AtMost(limit) | Wanted::MoreThan(limit) => {
+                let number: f64 = (kind == "number").then(|| json.text(&self.pointer))??.parse().ok()?;
+                Some((number <= *limit) == matches!(self.wanted, Wanted::AtMost(_)))
+            }
+        }
+    }
 }
 
 /// A rule as it is written.
@@ -76,6 +136,9 @@ struct RuleFields {
     paths: Option<Vec<PathPattern>>,
     /// The principal is in any of these. Default: everybody.
     groups: Option<Vec<String>>,
+    /// What its JSON body says, all of it. A body that could not be read (it is no JSON, or too large) fits rules that
+    /// block or escalate, and none that allows. Default: anything.
+    body: Option<Vec<Condition>>,
     /// What becomes of the request.
     decision: Decision,
     /// Of a block or escalation: why, in a sentence that the client reads.
@@ -101,6 +164,7 @@ impl TryFrom<RuleFields> for Rule {
             ("hosts", fields.hosts.as_ref().is_some_and(Vec::is_empty)),
             ("paths", fields.paths.as_ref().is_some_and(Vec::is_empty)),
             ("groups", fields.groups.as_ref().is_some_and(Vec::is_empty)),
+            ("body", fields.body.as_ref().is_some_and(Vec::is_empty)),
         ];
         if let Some((name, _)) = empty.into_iter().find(|(_, empty)| *empty) {
             return Err(format!("an empty `{name}` fits nothing: leave it out for any"));
@@ -108,43 +172,22 @@ impl TryFrom<RuleFields> for Rule {
         if let Some(method) = fields.methods.iter().flatten().find(|method| !is_method(method)) {
             return Err(format!("`{}` is not a method in capitals", method.escape_debug()));
         }
-        let answer = fields.answer()?;
-        let RuleFields { name, methods, hosts, paths, groups, .. } = fields;
-        Ok(Self { name, methods, hosts, paths, groups, answer })
-    }
-}
-
-impl RuleFields {
-    fn answer(&self) -> Result<Answer, String> {
-        let Self { decision, reason, remedy, reviewers, quorum, ttl, .. } = self;
-        let (blocks, holds) = (*decision == Decision::Block, *decision == Decision::Escalate);
-        let misplaced = [
-            ("reason", reason.is_some() && !blocks && !holds, "block or escalate"),
-            ("remedy", remedy.is_some() && !blocks, "block"),
-            ("reviewers", reviewers.is_some() && !holds, "escalate"),
-            ("quorum", quorum.is_some() && !holds, "escalate"),
-            ("ttl", ttl.is_some() && !holds, "escalate"),
-        ];
-        if let Some((name, _, decision)) = misplaced.into_iter().find(|(_, misplaced, _)| *misplaced) {
-            return Err(format!("`{name}` belongs to rules that {decision}"));
-        }
-        let reason_or = |default: &str| match reason {
-            Some(reason) => Ok(reason.clone()),
-            None => Sentence::try_from(default.to_owned()),
-        };
-        Ok(match decision {
-            Decision::Allow => Answer::Allow,
-            Decision::Block => Answer::Block {
-                reason: reason_or("this request is not allowed here")?,
-                remedy: remedy.clone().unwrap_or_default(),
-            },
-            Decision::Escalate => Answer::Escalate {
-                reason: reason_or("this request needs an approval")?,
-                reviewers: reviewers.clone().unwrap_or_default(),
-                quorum: quorum.unwrap_or_default(),
-                ttl: ttl.unwrap_or_default(),
-            },
-        })
+        let RuleFields {
+            name,
+            methods,
+            hosts,
+            paths,
+            groups,
+            body,
+            decision,
+            reason,
+            remedy,
+            reviewers,
+            quorum,
+            ttl,
+        } = fields;
+        let answer = AnswerFields { decision, reason, remedy, reviewers, quorum, ttl }.read()?;
+        Ok(Self { name, methods, hosts, paths, groups, body: body.unwrap_or_default(), answer })
     }
 }
 

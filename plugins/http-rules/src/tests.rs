@@ -126,3 +126,49 @@ fn a_rule_that_can_not_be_meant_is_refused_at_load() {
     }
     assert!(testkit::settings::<Settings>("{}").is_err(), "without rules nothing can be meant");
 }
+
+const PAYMENTS: &str = r#"{"rules": [
+    {"name": "large", "methods": ["POST"], "body": [{"pointer": "/amount", "more_than": 1000}], "decision": "escalate"},
+    {"name": "frozen", "body": [{"pointer": "/to/iban", "one_of": ["DE00"]}], "decision": "block"},
+    {"name": "euros", "methods": ["POST"],
+     "body": [{"pointer": "/currency", "one_of": ["EUR"]}, {"pointer": "/amount", "at_most": 1000}], "decision": "allow"},
+    {"name": "reads", "methods": ["GET"], "decision": "allow"}
+]}"#;
+
+#[test]
+fn what_a_body_says_decides() {
+    let post = |json: &str| request("POST", "/payments").json(json);
+    check(PAYMENTS, &post(r#"{"amount": 10, "currency": "EUR"}"#), None);
+    check(PAYMENTS, &post(r#"{"amount": 1000.5, "currency": "EUR"}"#), Some("large"));
+    check(PAYMENTS, &post(r#"{"amount": 10, "currency": "EUR", "to": {"iban": "DE00"}}"#), Some("frozen"));
+    check(PAYMENTS, &post(r#"{"amount": 10, "currency": "USD"}"#), Some("no-rule"));
+    check(PAYMENTS, &request("GET", "/payments"), None);
+}
+
+#[test]
+fn a070_what_was_not_read_fits_what_is_stricter() {
+    // A number in quotes is no number, and some targets take it for one.
+    let quoted = request("POST", "/payments").json(r#"{"amount": "9999", "currency": "EUR"}"#);
+    check(PAYMENTS, &quoted, Some("large"));
+    check(PAYMENTS, &request("POST", "/payments").body(Some(7)), Some("large"));
+    let streamed = request("POST", "/payments").body(None);
+    let allows = r#"{"rules": [{"body": [{"pointer": "/a", "one_of": ["1"]}], "decision": "allow"}]}"#;
+    check(allows, &streamed, Some("no-rule"));
+    check(allows, &request("POST", "/payments"), Some("no-rule"));
+    check(allows, &request("POST", "/payments").json(r#"{"a": [1]}"#), Some("no-rule"));
+}
+
+#[test]
+fn conditions_are_read_strictly() {
+    for condition in [
+        r#"{"pointer": "amount", "at_most": 1}"#,
+        r#"{"pointer": "/a~2", "at_most": 1}"#,
+        r#"{"pointer": "/a"}"#,
+        r#"{"pointer": "/a", "one_of": []}"#,
+        r#"{"pointer": "/a", "at_most": 1, "more_than": 0}"#,
+        r#"{"pointer": "/a", "is": 1}"#,
+    ] {
+        let text = format!(r#"{{"rules": [{{"body": [{condition}], "decision": "allow"}}]}}"#);
+        assert!(testkit::settings::<Settings>(&text).is_err(), "{condition}");
+    }
+}

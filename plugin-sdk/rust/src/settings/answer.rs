@@ -6,6 +6,8 @@ use std::{borrow::Cow, time::Duration};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::verdict::{Escalation, Verdict};
+
 /// The name of a rule, for records and for people.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
@@ -119,6 +121,121 @@ impl TryFrom<String> for Ttl {
             _ => Err(format!(
                 "`{text}` is not a time from 1 second to 7 days: write `30s`, `10m`, `2h` or `1d`"
             )),
+        }
+    }
+}
+
+/// What a rule does with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Forward it.
+    Allow,
+    /// Refuse it.
+    Block,
+    /// Hold it until reviewers decide.
+    Escalate,
+}
+
+/// The settings of a rule that say what becomes of a request. A rule has them beside those that say which requests
+/// it is about, and reads them with [`AnswerFields::read`].
+#[derive(Debug, Clone)]
+pub struct AnswerFields {
+    /// What becomes of the request.
+    pub decision: Decision,
+    /// Of a block or escalation: why, in a sentence that the client reads.
+    pub reason: Option<Sentence>,
+    /// Of a block: what to do to get access.
+    pub remedy: Option<Sentence>,
+    /// Of an escalation: groups whose members may decide.
+    pub reviewers: Option<Vec<String>>,
+    /// Of an escalation: how many different reviewers must approve.
+    pub quorum: Option<Quorum>,
+    /// Of an escalation: how long to wait for them.
+    pub ttl: Option<Ttl>,
+}
+
+/// What a rule answers.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// Forward it.
+    Allow,
+    /// Refuse it.
+    Block {
+        /// Why.
+        reason: Sentence,
+        /// What to do to get access.
+        remedy: Sentence,
+    },
+    /// Hold it until reviewers decide.
+    Escalate {
+        /// Why a person must look at it.
+        reason: Sentence,
+        /// Groups whose members may decide. Empty: the reviewers that the gateway's configuration names.
+        reviewers: Vec<String>,
+        /// How many different reviewers must approve.
+        quorum: Quorum,
+        /// How long to wait for them.
+        ttl: Ttl,
+    },
+}
+
+impl AnswerFields {
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// A setting belongs to another decision.
+    pub fn read(self) -> Result<Answer, String> {
+        let Self { decision, reason, remedy, reviewers, quorum, ttl } = self;
+        let (blocks, holds) = (decision == Decision::Block, decision == Decision::Escalate);
+        let misplaced = [
+            ("reason", reason.is_some() && !blocks && !holds, "block or escalate"),
+            ("remedy", remedy.is_some() && !blocks, "block"),
+            ("reviewers", reviewers.is_some() && !holds, "escalate"),
+            ("quorum", quorum.is_some() && !holds, "escalate"),
+            ("ttl", ttl.is_some() && !holds, "escalate"),
+        ];
+        if let Some((name, _, decision)) = misplaced.into_iter().find(|(_, misplaced, _)| *misplaced) {
+            return Err(format!("`{name}` belongs to rules that {decision}"));
+        }
+        let reason_or = |default: &str| match reason {
+            Some(reason) => Ok(reason),
+            None => Sentence::try_from(default.to_owned()),
+        };
+        Ok(match decision {
+            Decision::Allow => Answer::Allow,
+            Decision::Block => Answer::Block {
+                reason: reason_or("this request is not allowed here")?,
+                remedy: remedy.unwrap_or_default(),
+            },
+            Decision::Escalate => Answer::Escalate {
+                reason: reason_or("this request needs an approval")?,
+                reviewers: reviewers.unwrap_or_default(),
+                quorum: quorum.unwrap_or_default(),
+                ttl: ttl.unwrap_or_default(),
+            },
+        })
+    }
+}
+
+impl Answer {
+    /// The answer of the rule of this name; where it has none, of the rule at this place, from 0.
+    pub fn verdict(&self, name: Option<&RuleName>, index: usize) -> Verdict {
+        let name = match name {
+            Some(name) => name.as_str().to_owned(),
+            // People count from one.
+            None => format!("rule-{}", index + 1),
+        };
+        match self {
+            Self::Allow => Verdict::Allow,
+            Self::Block { reason, remedy } => Verdict::block(name, reason.text(), remedy.text()),
+            Self::Escalate { reason, reviewers, quorum, ttl } => Verdict::Escalate(Escalation {
+                reviewers: reviewers.iter().map(|group| group.clone().into()).collect(),
+                quorum: quorum.get(),
+                ttl: ttl.get(),
+                ..Escalation::new(name, reason.text())
+            }),
         }
     }
 }

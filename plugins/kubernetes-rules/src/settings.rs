@@ -1,0 +1,289 @@
+//! The settings. `gatewright policy inspect` prints them as a JSON schema.
+
+use gatewright_policy_sdk::{
+    Kubernetes,
+    settings::{Answer, AnswerFields, Decision, PathPattern, Pattern, Quorum, RuleName, Sentence, Ttl},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Which requests are allowed, blocked or held.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The first one that fits decides. A request that none fits is blocked.
+    pub rules: Vec<Rule>,
+}
+
+/// Requests, and what becomes of them.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(try_from = "RuleFields")]
+#[schemars(with = "RuleFields")]
+pub struct Rule {
+    pub(crate) name: Option<RuleName>,
+    verbs: Option<Vec<Pattern>>,
+    resources: Option<Vec<ResourcePattern>>,
+    namespaces: Option<Vec<Pattern>>,
+    names: Option<Vec<Pattern>>,
+    paths: Option<Vec<PathPattern>>,
+    streams: Option<Vec<StreamKind>>,
+    by_node: bool,
+    impersonates: bool,
+    pub(crate) groups: Option<Vec<String>>,
+    pub(crate) shows: Option<Vec<Shown>>,
+    pub(crate) answer: Answer,
+}
+
+impl Rule {
+    pub(crate) fn fits(&self, request: &Kubernetes) -> bool {
+        if request.impersonated_user().is_some() != self.impersonates {
+            return false;
+        }
+        let fits = |patterns: &Option<Vec<Pattern>>, text: &str| {
+            patterns.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(text)))
+        };
+        if !fits(&self.verbs, &request.verb()) {
+            return false;
+        }
+        match (request.stream_kind(), &self.streams) {
+            (Some(kind), Some(streams)) => {
+                let through = !request.stream_by_node() || self.by_node;
+                return through
+                    && streams.iter().any(|stream| stream.as_str() == kind)
+                    && fits(&self.namespaces, &request.stream_namespace())
+                    && fits(&self.names, &request.stream_name());
+            }
+            (None, None) => {}
+            _ => return false,
+        }
+        if !request.is_resource_request() {
+            let paths = self.paths.iter().flatten();
+            return paths.into_iter().any(|pattern| pattern.matches(&request.http().path()));
+        }
+        if self.paths.is_some() {
+            return false;
+        }
+        let (resource, subresource, group) =
+            (request.resource(), request.subresource(), request.api_group());
+        let fits_resource = |pattern: &ResourcePattern| pattern.matches(&resource, &group, &subresource);
+        self.resources.as_ref().is_none_or(|resources| resources.iter().any(fits_resource))
+            && fits(&self.namespaces, &request.namespace())
+            && fits(&self.names, &request.name())
+    }
+}
+
+/// A resource, its group, and a subresource: `secrets`, `deployments.apps`, `pods/log`, `*.apps`, `*`, `*/status`, `*/*`.
+/// Without a group it is of the core group, but for `*`, which is of any. Without a subresource it is the object itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct ResourcePattern {
+    /// None: any.
+    resource: Option<String>,
+    /// None: any.
+    group: Option<String>,
+    /// None: any that there is.
+    subresource: Option<String>,
+}
+
+impl ResourcePattern {
+    fn matches(&self, resource: &str, group: &str, subresource: &str) -> bool {
+        let fits = |own: &Option<String>, text: &str| own.as_ref().is_none_or(|own| own == text);
+        fits(&self.resource, resource)
+            && fits(&self.group, group)
+            && match &self.subresource {
+                Some(own) => own == subresource,
+                None => !subresource.is_empty(),
+            }
+    }
+}
+
+impl TryFrom<String> for ResourcePattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let word = |word: &str| {
+            let fits =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+            !word.is_empty() && word.bytes().all(fits)
+        };
+        let any = |part: &str| (part != "*").then(|| part.to_owned());
+        let (object, subresource) = match text.split_once('/') {
+            Some((object, subresource)) => (object, any(subresource)),
+            None => (&*text, Some(String::new())),
+        };
+        let (resource, group) = match object.split_once('.') {
+            Some((resource, group)) => (any(resource), Some(group.to_owned())),
+            None if object == "*" => (None, None),
+            None => (Some(object.to_owned()), Some(String::new())),
+        };
+        let good = resource.as_deref().is_none_or(word)
+            && group.as_deref().is_none_or(|group| group.is_empty() || word(group))
+            && subresource.as_deref().is_none_or(|part| part.is_empty() || word(part))
+            && !text.ends_with(['/', '.']);
+        if good {
+            Ok(Self { resource, group, subresource })
+        } else {
+            Err(format!(
+                "`{text}` is not a resource: write `secrets`, `deployments.apps`, `pods/log` or `*`"
+            ))
+        }
+    }
+}
+
+/// A way into a container, or past the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamKind {
+    /// Runs a command in a container.
+    Exec,
+    /// Input and output of the process that a container was started with.
+    Attach,
+    /// Connections to ports of a pod.
+    PortForward,
+    /// Runs a command through the kubelet's own API.
+    Run,
+    /// Adds a container to a running pod (`kubectl debug`).
+    EphemeralContainers,
+    /// HTTP requests to a pod, a service or a node.
+    Proxy,
+}
+
+impl StreamKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Exec => "exec",
+            Self::Attach => "attach",
+            Self::PortForward => "portforward",
+            Self::Run => "run",
+            Self::EphemeralContainers => "ephemeralcontainers",
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
+/// Objects that are shown. In each part, `*` stands for any characters.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// Their namespace. Objects without one have the namespace ``.
+    pub(crate) namespace: String,
+    /// Their name. Default: any.
+    #[serde(default = "any")]
+    pub(crate) name: String,
+}
+
+fn any() -> String {
+    "*".to_owned()
+}
+
+/// A rule as it is written.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RuleFields {
+    /// Its name in records and for people. Default: `rule-1`, `rule-2`, ... by its place.
+    name: Option<RuleName>,
+    /// Verbs of the API: `get`, `list`, `delete*`. Default: any.
+    verbs: Option<Vec<Pattern>>,
+    /// Resources: `secrets`, `deployments.apps`, `pods/log`, `*`. Default: any object, any subresource.
+    resources: Option<Vec<ResourcePattern>>,
+    /// Namespaces: `demo`, `team-*`. The empty one stands for requests that are about all namespaces, or about what has
+    /// none. Default: any.
+    namespaces: Option<Vec<Pattern>>,
+    /// Names of objects. The empty one stands for requests without a name. Default: any.
+    names: Option<Vec<Pattern>>,
+    /// Paths of what is no resource: `/version`, `/openapi/**`. A rule with paths is about nothing else. Default: none.
+    paths: Option<Vec<PathPattern>>,
+    /// Ways into a container or past the API. A rule with streams is about nothing else, and `namespaces` and `names` are then
+    /// those of the pod, service or node that they lead to. Default: none.
+    streams: Option<Vec<StreamKind>>,
+    /// Also where they go through the kubelet's own API (`nodes/NAME/proxy`)? Default: false.
+    by_node: Option<bool>,
+    /// Is it about requests that ask to be somebody else's? Default: false.
+    impersonates: Option<bool>,
+    /// The principal is in any of these. Default: everybody.
+    groups: Option<Vec<String>>,
+    /// Of a rule that allows: what lists, tables and watches show. Default: everything.
+    shows: Option<Vec<Shown>>,
+    /// What becomes of the request.
+    decision: Decision,
+    /// Of a block or escalation: why, in a sentence that the client reads.
+    reason: Option<Sentence>,
+    /// Of a block: what to do to get access. Default: nothing.
+    remedy: Option<Sentence>,
+    /// Of an escalation: groups whose members may decide. Default: the reviewers that the gateway's configuration
+    /// names.
+    reviewers: Option<Vec<String>>,
+    /// Of an escalation: how many different reviewers must approve, 1 to 16. Default: 1.
+    quorum: Option<Quorum>,
+    /// Of an escalation: how long to wait for them, 1 second to 7 days: `30s`, `10m`, `2h`, `1d`. Default: `10m`.
+    ttl: Option<Ttl>,
+}
+
+impl TryFrom<RuleFields> for Rule {
+    type Error = String;
+
+    fn try_from(fields: RuleFields) -> Result<Self, String> {
+        // A list that came out empty by mistake must not mean everything.
+        let empty = [
+            ("verbs", fields.verbs.as_ref().is_some_and(Vec::is_empty)),
+            ("resources", fields.resources.as_ref().is_some_and(Vec::is_empty)),
+            ("namespaces", fields.namespaces.as_ref().is_some_and(Vec::is_empty)),
+            ("names", fields.names.as_ref().is_some_and(Vec::is_empty)),
+            ("paths", fields.paths.as_ref().is_some_and(Vec::is_empty)),
+            ("streams", fields.streams.as_ref().is_some_and(Vec::is_empty)),
+            ("groups", fields.groups.as_ref().is_some_and(Vec::is_empty)),
+            ("shows", fields.shows.as_ref().is_some_and(Vec::is_empty)),
+        ];
+        if let Some((name, _)) = empty.into_iter().find(|(_, empty)| *empty) {
+            return Err(format!("an empty `{name}` fits nothing: leave it out"));
+        }
+        let RuleFields {
+            name,
+            verbs,
+            resources,
+            namespaces,
+            names,
+            paths,
+            streams,
+            by_node,
+            impersonates,
+            groups,
+            shows,
+            ..
+        } = fields.clone();
+        if paths.is_some()
+            && (resources.is_some() || streams.is_some() || namespaces.is_some() || names.is_some())
+        {
+            return Err(
+                "what has a path has no resource, namespace, name or stream: write two rules".to_owned()
+            );
+        }
+        if streams.is_some() && resources.is_some() {
+            return Err("`streams` are about whatever opens them: leave out `resources`".to_owned());
+        }
+        if by_node.is_some() && streams.is_none() {
+            return Err("`by_node` belongs to rules with `streams`".to_owned());
+        }
+        if shows.is_some() && fields.decision != Decision::Allow {
+            return Err("`shows` belongs to rules that allow".to_owned());
+        }
+        let RuleFields { decision, reason, remedy, reviewers, quorum, ttl, .. } = fields;
+        let answer = AnswerFields { decision, reason, remedy, reviewers, quorum, ttl }.read()?;
+        let (by_node, impersonates) = (by_node.unwrap_or(false), impersonates.unwrap_or(false));
+        Ok(Self {
+            name,
+            verbs,
+            resources,
+            namespaces,
+            names,
+            paths,
+            streams,
+            by_node,
+            impersonates,
+            groups,
+            shows,
+            answer,
+        })
+    }
+}

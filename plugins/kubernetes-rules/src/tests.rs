@@ -1,0 +1,99 @@
+use gatewright_policy_sdk::testkit::{self, EventBuilder};
+
+use super::*;
+
+const RULES: &str = r#"{"rules": [
+    {"name": "discovery", "verbs": ["get"], "paths": ["/api/**", "/apis/**", "/version"], "decision": "allow"},
+    {"name": "no-secrets", "resources": ["secrets"], "decision": "block", "reason": "not here"},
+    {"name": "debug", "streams": ["exec"], "namespaces": ["demo"], "groups": ["sre"], "decision": "escalate"},
+    {"name": "lists", "verbs": ["list", "watch"], "resources": ["*"], "decision": "allow",
+     "shows": [{"namespace": "demo"}, {"namespace": "", "name": "node-*"}]},
+    {"name": "reads", "verbs": ["get"], "resources": ["*", "pods/log"], "namespaces": ["demo"], "decision": "allow"},
+    {"name": "scale", "verbs": ["update", "patch"], "resources": ["*/scale"], "decision": "allow"}
+]}"#;
+
+fn rule(settings: &str, request: &EventBuilder) -> Option<String> {
+    match evaluate(&request.event(), &testkit::settings(settings).unwrap()) {
+        Verdict::Allow => None,
+        Verdict::Block(block) => Some(block.rule.into_owned()),
+        Verdict::Escalate(escalation) => Some(format!("held: {}", escalation.rule)),
+        Verdict::Mask(mask) => Some(format!("shown: {} of {}", mask.objects.len(), mask.objects[0].rule)),
+    }
+}
+
+#[track_caller]
+fn check(request: &EventBuilder, expected: Option<&str>) {
+    assert_eq!(rule(RULES, request).as_deref(), expected);
+}
+
+fn request(verb: &str, resource: &str) -> EventBuilder {
+    EventBuilder::kubernetes(verb, resource, "demo", "web").groups(["sre"])
+}
+
+#[test]
+fn the_first_rule_that_fits_decides() {
+    check(&request("get", "pods"), None);
+    check(&request("get", "pods/log"), None);
+    check(&request("get", "pods/status"), Some("no-rule"));
+    check(&request("get", "secrets"), Some("no-secrets"));
+    check(&request("get", "deployments").api_group("apps", "v1"), None);
+    check(&request("patch", "deployments/scale").api_group("apps", "v1"), None);
+    check(&request("patch", "deployments").api_group("apps", "v1"), Some("no-rule"));
+    check(&request("list", "pods"), Some("shown: 2 of lists"));
+    check(&EventBuilder::kubernetes("get", "pods", "prod", "web"), Some("no-rule"));
+}
+
+/// A resource of another group that has the same name is another one.
+#[test]
+fn a060_a_name_is_one_of_its_group() {
+    check(&request("get", "secrets").api_group("example.com", "v1"), None);
+    let apps = r#"{"rules": [{"resources": ["deployments.apps"], "decision": "allow"}]}"#;
+    assert_eq!(rule(apps, &request("get", "deployments")).as_deref(), Some("no-rule"));
+    assert_eq!(rule(apps, &request("get", "deployments").api_group("apps", "v1")), None);
+}
+
+#[test]
+fn a053_streams_are_fitted_by_rules_about_streams_only() {
+    check(&request("connect", "pods/exec").stream("exec", &["id"]), Some("held: debug"));
+    check(&request("get", "pods/exec").stream("exec", &["id"]).groups([]), Some("no-rule"));
+    check(&request("connect", "pods/attach").stream("attach", &[]), Some("no-rule"));
+    // The kubelet's own API is another way, though it leads to the same pod.
+    let by_node = EventBuilder::kubernetes("proxy", "nodes/proxy", "demo", "web").groups(["sre"]);
+    check(&by_node.stream("exec", &["id"]), Some("no-rule"));
+    let all = r#"{"rules": [{"decision": "allow"}]}"#;
+    assert_eq!(rule(all, &request("get", "pods")), None);
+    for kind in ["exec", "attach", "portforward", "run", "ephemeralcontainers", "proxy", "teleport"] {
+        let stream = request("create", "pods/exec").stream(kind, &[]);
+        assert_eq!(rule(all, &stream).as_deref(), Some("no-rule"), "{kind}");
+    }
+}
+
+#[test]
+fn a055_nobody_is_somebody_else_unless_a_rule_says_so() {
+    let all = r#"{"rules": [{"decision": "allow"}]}"#;
+    let posing = request("get", "pods").impersonates("admin", &["system:masters"]);
+    assert_eq!(rule(all, &posing).as_deref(), Some("no-rule"));
+    let allowed = r#"{"rules": [{"impersonates": true, "verbs": ["get"], "decision": "allow"}]}"#;
+    assert_eq!(rule(allowed, &posing), None);
+    assert_eq!(rule(allowed, &request("get", "pods")).as_deref(), Some("no-rule"));
+}
+
+#[test]
+fn rules_are_read_strictly() {
+    for rule in [
+        r#"{"verbs": [], "decision": "allow"}"#,
+        r#"{"resources": ["Secrets"], "decision": "allow"}"#,
+        r#"{"resources": ["pods/"], "decision": "allow"}"#,
+        r#"{"resources": [""], "decision": "allow"}"#,
+        r#"{"paths": ["/version"], "resources": ["pods"], "decision": "allow"}"#,
+        r#"{"streams": ["exec"], "resources": ["pods"], "decision": "allow"}"#,
+        r#"{"streams": ["ssh"], "decision": "allow"}"#,
+        r#"{"by_node": true, "decision": "allow"}"#,
+        r#"{"shows": [{"namespace": "demo"}], "decision": "block"}"#,
+        r#"{"reason": "why", "decision": "allow"}"#,
+        r#"{"verb": ["get"], "decision": "allow"}"#,
+    ] {
+        let text = format!(r#"{{"rules": [{rule}]}}"#);
+        assert!(testkit::settings::<Settings>(&text).is_err(), "{rule}");
+    }
+}
