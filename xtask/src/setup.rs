@@ -77,10 +77,16 @@ const NEEDS: &[Need] = &[
         present: || Path::new("/usr/sbin/nginx").exists(),
     },
     Need {
-        what: "curl, to test a real client",
+        what: "curl, to be a real client",
         package: "curl",
-        purposes: &[Purpose::Test],
+        purposes: &[Purpose::Demo, Purpose::Test],
         present: || run::exists("curl"),
+    },
+    Need {
+        what: "kubectl, to be a real client",
+        package: "kubernetes-client",
+        purposes: &[Purpose::Demo, Purpose::Test],
+        present: || run::exists("kubectl"),
     },
     Need {
         what: "Python, to test a real driver",

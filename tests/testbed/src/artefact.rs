@@ -35,8 +35,16 @@ pub fn gateway_program() -> Result<PathBuf> {
     if let Some(named) = std::env::var_os("GATEWRIGHT_PROGRAM") {
         return Ok(named.into());
     }
+    built_program("gatewright")
+}
+
+/// A program of this repository, of this profile.
+///
+/// # Errors
+/// As [`gateway_program`].
+pub(crate) fn built_program(name: &str) -> Result<PathBuf> {
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
-    let program = target_directory().join(profile).join("gatewright");
+    let program = target_directory().join(profile).join(name);
     fresh(&program, "cargo build --workspace")?;
     Ok(program)
 }

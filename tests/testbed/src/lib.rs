@@ -1,6 +1,6 @@
-//! Throwaway PostgreSQL servers, gateways and clients, for the tests, the demo and the bench.
+//! Throwaway servers, gateways and clients, for the tests, the demo and the bench.
 //!
-//! Everything here is the real program: Debian's PostgreSQL and psql, openssl, the gateway's own binary. What
+//! Everything here is the real program: Debian's PostgreSQL and psql, nginx, kubectl, openssl, the gateway's own binary. What
 //! it adds is that nothing stays behind. A [`Stage`] owns one temporary directory and the processes that live
 //! in it; when it is dropped, or when the process that holds it dies for whatever reason, they end and the
 //! directory goes.
@@ -11,6 +11,8 @@ mod artefact;
 mod certificates;
 mod error;
 mod gateway;
+mod kubectl;
+mod kubernetes;
 mod nginx;
 mod port;
 mod postgres;
@@ -23,6 +25,8 @@ pub use artefact::{gateway_program, modules_directory, repository, target_direct
 pub use certificates::{Certificates, Pair};
 pub use error::{Error, Result};
 pub use gateway::{Answer, Gateway, Mint, Setup};
+pub use kubectl::{Kubectl, Running, Said};
+pub use kubernetes::{ADMIN_TOKEN, Kubernetes, manifest};
 pub use nginx::Nginx;
 pub use port::free_port;
 pub use postgres::{Clients, Postgres};

@@ -37,6 +37,7 @@ const INSIDE: &[(&str, &[&str])] = &[
         ],
     ),
     ("gatewright-testbed", &[]),
+    ("gatewright-apiserver", &[]),
     ("xtask", &["gatewright-testbed"]),
 ];
 
