@@ -116,6 +116,52 @@ fn tokens_are_minted_to_the_screen_or_to_a_private_file() {
 }
 
 #[test]
+fn a_kubeconfig_holds_an_authority_and_no_secret() {
+    let folder = folder();
+    let run = |arguments: &[&str]| {
+        run(folder.path(), &[&["kubeconfig", "--listener", "postgres"], arguments].concat())
+    };
+    let to_file = ["--ca", "ca.pem", "--token-file", "alice.token", "--output", "alice.kubeconfig"];
+    let output = run(&to_file);
+    assert_eq!((code(&output), out(&output).as_str()), (0, ""), "{}", err(&output));
+    let file = folder.path().join("alice.kubeconfig");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("server: \"https://127.0.0.1:6432\""), "{text}");
+    assert!(text.contains("certificate-authority-data: LS0tLS1CRUdJTi"), "{text}");
+    assert!(text.contains("tokenFile: \"/") && text.contains("/alice.token\""), "{text}");
+    assert_eq!(code(&run(&to_file)), 3, "a file is never replaced");
+
+    let output = run(&["--server", "https://gw.example:6443", "--", "mint", "--for", "a \"b\""]);
+    let text = out(&output);
+    assert!(text.contains("server: \"https://gw.example:6443\""), "{text}");
+    assert!(text.contains("command: \"mint\"") && text.contains(r#"- "a \"b\"""#), "{text}");
+
+    for (arguments, complaint) in [
+        (&["--ca", "ca.pem"][..], "how the user gets a token"),
+        (&["--token-file", "t", "--server", "gw.example"], "not where a server is"),
+        (&["--token-file", "t", "--ca", "server.key"], "private key"),
+        (&["--token-file", "t", "--ca", "gatewright.toml"], "no certificate"),
+    ] {
+        let output = run(arguments);
+        assert!(code(&output) == 3 && err(&output).contains(complaint), "{}", err(&output));
+    }
+    assert_eq!(code(&run(&["--token-file", "t", "--", "mint"])), 2);
+}
+
+#[test]
+fn a_credential_for_kubectl_says_when_it_ends() {
+    let folder = folder();
+    let mint = ["token", "exec-credential", "--subject", "alice", "--kind", "human", "--ttl", "10m"];
+    let output = run(folder.path(), &mint);
+    let credential: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(credential["apiVersion"], "client.authentication.k8s.io/v1");
+    assert_eq!(credential["status"]["token"].as_str().unwrap().split('.').count(), 3);
+    let end = credential["status"]["expirationTimestamp"].as_str().unwrap();
+    assert!(end.len() == "2026-11-20T20:00:00Z".len() && end.ends_with('Z'), "{end}");
+}
+
+#[test]
 fn reviewers_are_told_what_is_missing() {
     let folder = folder();
     let output = run(folder.path(), &["approvals", "list"]);

@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod dev;
 mod evidence;
+mod kubeconfig;
 mod policy;
 mod revocations;
 mod serve;
@@ -58,6 +59,8 @@ enum Command {
     /// Tokens of the built-in issuer
     #[command(subcommand)]
     Token(token::Command),
+    /// Write a kubeconfig with which kubectl speaks to a listener
+    Kubeconfig(kubeconfig::Arguments),
     /// Write, build, test and inspect policies
     #[command(subcommand)]
     Policy(policy::Command),
@@ -93,6 +96,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termina
         Command::Check(arguments) => check::run(&arguments, terminal),
         Command::Config(command) => config::run(&command, terminal),
         Command::Token(command) => token::run(&command, terminal),
+        Command::Kubeconfig(arguments) => kubeconfig::run(&arguments, terminal),
         Command::Policy(command) => policy::run(&command, terminal),
         Command::Approvals(command) => approvals::run(&command, terminal),
         Command::Sessions(command) => sessions::run(&command, terminal),

@@ -5,12 +5,14 @@ use std::{
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use clap::{Subcommand, ValueEnum};
+use der::DateTime;
 use gatewright_identity::MintRequest;
-use gatewright_model::principal::PrincipalKind;
+use gatewright_model::{principal::PrincipalKind, secret::Secret};
+use serde_json::json;
 
 use super::{Answer, ConfigArgument, Failure, Terminal};
 use crate::{config::parse_duration, keys};
@@ -19,10 +21,22 @@ use crate::{config::parse_duration, keys};
 pub(super) enum Command {
     /// Make a token of the built-in issuer, and print it
     Mint(Mint),
+    /// Make a token, and print it as kubectl wants it from a credential plugin
+    ExecCredential(Wanted),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Mint {
+    #[command(flatten)]
+    wanted: Wanted,
+    /// Write the token to this file, readable by its owner only, and not to standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// What the token is to say.
+#[derive(Debug, clap::Args)]
+pub(super) struct Wanted {
     #[command(flatten)]
     config: ConfigArgument,
     /// Who the token is for
@@ -40,9 +54,6 @@ pub(super) struct Mint {
     /// How long the token is good, like `15m` or `1h`
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
     ttl: Duration,
-    /// Write the token to this file, readable by its owner only, and not to standard output
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -63,29 +74,17 @@ impl From<Kind> for PrincipalKind {
 }
 
 pub(super) fn run(command: &Command, terminal: &mut Terminal) -> Result<Answer, Failure> {
-    let Command::Mint(mint) = command;
-    let config = match mint.config.load(terminal)? {
-        Ok(config) => config,
+    match command {
+        Command::Mint(mint) => print(mint, terminal),
+        Command::ExecCredential(wanted) => exec_credential(wanted, terminal),
+    }
+}
+
+fn print(mint: &Mint, terminal: &mut Terminal) -> Result<Answer, Failure> {
+    let token = match make(&mint.wanted, SystemTime::now(), terminal)? {
+        Ok(token) => token,
         Err(answer) => return Ok(answer),
     };
-    let issuer = keys::issuer(&config.state).map_err(|error| {
-        Failure::new(
-            error,
-            format!("the keys are in `{}`; run this as the gateway's user", config.state.display()),
-        )
-    })?;
-    let request = MintRequest {
-        subject: mint.subject.as_str().into(),
-        groups: mint.groups.iter().map(|group| group.as_str().into()).collect(),
-        actors: mint.actors.iter().map(|actor| actor.as_str().into()).collect(),
-        kind: mint.kind.into(),
-        audience: config.identity.audience.clone(),
-        ttl: mint.ttl,
-        claims: Vec::new(),
-    };
-    let token = issuer
-        .mint(&request, SystemTime::now())
-        .map_err(|error| Failure::new(error, "see `gatewright token mint --help`"))?;
     match &mint.out {
         None => terminal.line(token.expose())?,
         Some(path) => {
@@ -99,4 +98,50 @@ pub(super) fn run(command: &Command, terminal: &mut Terminal) -> Result<Answer, 
         }
     }
     Ok(Answer::Done)
+}
+
+/// <https://kubernetes.io/docs/reference/config-api/client-authentication.v1/>. kubectl keeps it until it ends, and
+/// runs this again then.
+fn exec_credential(wanted: &Wanted, terminal: &mut Terminal) -> Result<Answer, Failure> {
+    let now = SystemTime::now();
+    let token = match make(wanted, now, terminal)? {
+        Ok(token) => token,
+        Err(answer) => return Ok(answer),
+    };
+    let end = now.checked_add(wanted.ttl).and_then(|end| end.duration_since(UNIX_EPOCH).ok());
+    let end = end.and_then(|end| DateTime::from_unix_duration(end).ok()).map(|end| end.to_string());
+    terminal.json(&json!({
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": { "token": token.expose(), "expirationTimestamp": end },
+    }))?;
+    Ok(Answer::Done)
+}
+
+fn make(
+    wanted: &Wanted,
+    now: SystemTime,
+    terminal: &mut Terminal,
+) -> Result<Result<Secret, Answer>, Failure> {
+    let config = match wanted.config.load(terminal)? {
+        Ok(config) => config,
+        Err(answer) => return Ok(Err(answer)),
+    };
+    let issuer = keys::issuer(&config.state).map_err(|error| {
+        Failure::new(
+            error,
+            format!("the keys are in `{}`; run this as the gateway's user", config.state.display()),
+        )
+    })?;
+    let request = MintRequest {
+        subject: wanted.subject.as_str().into(),
+        groups: wanted.groups.iter().map(|group| group.as_str().into()).collect(),
+        actors: wanted.actors.iter().map(|actor| actor.as_str().into()).collect(),
+        kind: wanted.kind.into(),
+        audience: config.identity.audience.clone(),
+        ttl: wanted.ttl,
+        claims: Vec::new(),
+    };
+    let token = issuer.mint(&request, now);
+    token.map(Ok).map_err(|error| Failure::new(error, "see `gatewright token mint --help`"))
 }
