@@ -59,7 +59,7 @@ pub fn canonical(path: &str) -> Result<String, Refusal> {
 }
 
 /// The segments of a canonical path, encoded as they stand there. `/` has none; a slash at the end is an empty one.
-pub(crate) fn segments(canonical: &str) -> impl Iterator<Item = &str> {
+pub fn segments(canonical: &str) -> impl Iterator<Item = &str> {
     canonical.strip_prefix('/').filter(|rest| !rest.is_empty()).into_iter().flat_map(|rest| rest.split('/'))
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn segments(canonical: &str) -> impl Iterator<Item = &str> {
 /// # Errors
 ///
 /// 400 `http.path`, where it is not percent-encoded UTF-8.
-pub(crate) fn decoded(segment: &str) -> Result<Cow<'_, str>, Refusal> {
+pub fn decoded(segment: &str) -> Result<Cow<'_, str>, Refusal> {
     percent::decode(segment).or_else(|malformed| match malformed {
         Malformed::Sequence => refuse("the path has a percent sign without two hex digits"),
         Malformed::NotUtf8 => refuse("the path is not UTF-8"),

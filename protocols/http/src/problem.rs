@@ -71,6 +71,41 @@ impl Problem {
         self
     }
 
+    /// The status: 400 to 599.
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// What went wrong, in a sentence.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Which rule of which policy refused it. Empty: none did.
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// What the client can do about it. May be empty.
+    pub fn remedy_text(&self) -> &str {
+        &self.remedy
+    }
+
+    /// The name under which the evidence knows the request. May be empty.
+    pub fn request_id(&self) -> &str {
+        &self.request
+    }
+
+    /// The approval that the request waits for.
+    pub const fn approval(&self) -> Option<&ApprovalId> {
+        self.approval.as_ref()
+    }
+
     /// 401: the credential was not good.
     pub fn rejected(rejection: &Rejection) -> Self {
         let problem = Self::new(StatusCode::UNAUTHORIZED, rejection.code, Arc::clone(&rejection.message));

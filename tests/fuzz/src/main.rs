@@ -10,6 +10,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod http;
+mod kubernetes;
 mod mutate;
 mod postgres;
 mod sql;
@@ -37,7 +38,7 @@ struct Target {
     check: fn(&[u8]),
 }
 
-const TARGETS: &[Target] = &[http::TARGET, postgres::TARGET, sql::TARGET];
+const TARGETS: &[Target] = &[http::TARGET, kubernetes::TARGET, postgres::TARGET, sql::TARGET];
 
 /// The longest input that is made, in bytes.
 const LONGEST: usize = 4096;

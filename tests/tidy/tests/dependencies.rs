@@ -22,6 +22,7 @@ const INSIDE: &[(&str, &[&str])] = &[
     ("gatewright-sql", &["gatewright-model"]),
     ("gatewright-postgres", &["gatewright-model", "gatewright-masking", "gatewright-sql"]),
     ("gatewright-http", &["gatewright-model"]),
+    ("gatewright-kubernetes", &["gatewright-model", "gatewright-http"]),
     (
         "gatewright",
         &[
@@ -34,6 +35,7 @@ const INSIDE: &[(&str, &[&str])] = &[
             "gatewright-sql",
             "gatewright-postgres",
             "gatewright-http",
+            "gatewright-kubernetes",
         ],
     ),
     ("gatewright-testbed", &[]),
@@ -60,6 +62,7 @@ const OUTSIDE: &[(&[&str], &[&str], &str)] = &[
             "gatewright-sql",
             "gatewright-postgres",
             "gatewright-http",
+            "gatewright-kubernetes",
         ],
         &["tokio", "wasmtime", "hyper", "rustls", "tokio-rustls", "socket2", "mio"],
         "a protocol is a value that takes bytes and gives bytes: sockets, tasks and policies live elsewhere",
