@@ -33,3 +33,4 @@ pub mod request;
 pub mod route;
 pub mod tunnel;
 pub mod unit;
+pub mod websocket;
