@@ -10,9 +10,13 @@ pub mod impersonation;
 pub mod negotiate;
 pub mod protobuf;
 pub mod request_info;
+pub mod spdy;
 pub mod status;
 pub mod stream;
 pub mod upgrade;
+pub mod violation;
 
+#[cfg(test)]
+mod recorded;
 #[cfg(test)]
 mod transcripts;

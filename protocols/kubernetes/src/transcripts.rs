@@ -13,7 +13,6 @@ use serde::Deserialize;
 /// One line of a recording.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Item {
-    #[expect(dead_code, reason = "read by tests of streams")]
     /// The TCP connection.
     pub(crate) conn: u32,
     /// `request`, `response`; after a switch `up`, `down`.

@@ -60,7 +60,7 @@ impl Decoder {
     /// # Errors
     ///
     /// The peer broke the protocol or a limit. Nothing may be read any more.
-    pub fn next(&mut self, now: Instant) -> Result<Option<Frame>, Violation> {
+    pub fn poll_frame(&mut self, now: Instant) -> Result<Option<Frame>, Violation> {
         if self.is_closed {
             return if self.buffer.is_empty() { Ok(None) } else { Err(AFTER_CLOSE) };
         }

@@ -17,7 +17,7 @@ fn decode(sender: Sender, bytes: &[u8], size: usize) -> Result<Vec<Frame>, Viola
     let mut frames = Vec::new();
     for piece in bytes.chunks(size) {
         decoder.push(piece);
-        while let Some(frame) = decoder.next(now)? {
+        while let Some(frame) = decoder.poll_frame(now)? {
             frames.push(frame);
         }
     }
@@ -81,8 +81,8 @@ fn a075_lengths_that_no_frame_has_are_refused() {
     let mut limited = Decoder::new(Sender::Server, Limits { message: 8 });
     limited.push(b"\x02\x04aaaa\x00\x04aaaa\x80\x01a");
     let now = Instant::now();
-    assert!(limited.next(now).unwrap().is_some() && limited.next(now).unwrap().is_some());
-    assert_eq!(limited.next(now).unwrap_err().code, "ws.length");
+    assert!(limited.poll_frame(now).unwrap().is_some() && limited.poll_frame(now).unwrap().is_some());
+    assert_eq!(limited.poll_frame(now).unwrap_err().code, "ws.length");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a075_control_frames_are_whole_short_and_few() {
         decoder.push(&b"\x89\x00".repeat(100));
         let now = start + Duration::from_secs(second);
         for _ in 0..100 {
-            assert!(decoder.next(now).unwrap().is_some());
+            assert!(decoder.poll_frame(now).unwrap().is_some());
         }
     }
 }
