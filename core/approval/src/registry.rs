@@ -26,6 +26,36 @@ struct Registry {
     pending: HashMap<ApprovalId, (Request, Arc<Mutex<Slot>>)>,
     /// Settled requests, the oldest first.
     settled: VecDeque<(ApprovalId, Request)>,
+    /// Requests, settled or not, for which nobody waits and somebody may come back.
+    parked: Vec<Parked>,
+}
+
+/// A request that somebody may come back for.
+#[derive(Debug)]
+struct Parked {
+    id: ApprovalId,
+    asked: NewRequest,
+    expires_at: SystemTime,
+    slot: Arc<Mutex<Slot>>,
+}
+
+impl Parked {
+    /// Is it the same principal, in the same chain, who asks for the same bytes at the same target, under policies that
+    /// are the same too? An approval covers nothing else (promise P8).
+    fn is_asked_again(&self, asked: &NewRequest) -> bool {
+        let NewRequest { session, event, escalation, set } = &self.asked;
+        let (one, other) = (&session.principal, &asked.session.principal);
+        one.subject == other.subject
+            && one.issuer == other.issuer
+            && one.actors == other.actors
+            && session.listener == asked.session.listener
+            && session.target == asked.session.target
+            && session.account == asked.session.account
+            && event.payload == asked.event.payload
+            && event.kind() == asked.event.kind()
+            && *escalation == asked.escalation
+            && set.digest == asked.set.digest
+    }
 }
 
 /// A reviewer's answer.
@@ -118,16 +148,35 @@ impl Approvals {
         let request = Request::new(asked, now)?;
         let mut registry = self.inner.lock();
         let principal = &request.asked.session.principal;
-        let open = registry.pending.values().filter(|(other, _)| {
-            let other = &other.asked.session.principal;
+        let same = |other: &NewRequest| {
+            let other = &other.session.principal;
             other.subject == principal.subject && other.issuer == principal.issuer
-        });
-        if open.count() >= OPEN_PER_SUBJECT {
+        };
+        let open = registry.pending.values().filter(|(other, _)| same(&other.asked)).count();
+        let answered = registry.parked.iter().filter(|parked| !registry.pending.contains_key(&parked.id));
+        if open + answered.filter(|parked| same(&parked.asked)).count() >= OPEN_PER_SUBJECT {
             return Err(RequestError::TooMany);
         }
         let slot = Arc::new(Mutex::new(Slot::default()));
         registry.pending.insert(id.clone(), (request, Arc::clone(&slot)));
-        Ok(Ticket { id, approvals: self.clone(), slot })
+        Ok(Ticket { id, approvals: self.clone(), slot, parked: false })
+    }
+
+    /// Asks, where the same was asked before by somebody who stopped to wait for it: the ticket is then one for that
+    /// request, whatever has become of it meanwhile. It is given once.
+    pub fn resume(&self, asked: &NewRequest, now: SystemTime) -> Option<Ticket> {
+        let mut registry = self.inner.lock();
+        let place = registry.parked.iter().position(|parked| parked.is_asked_again(asked))?;
+        let Parked { id, expires_at, slot, .. } = registry.parked.swap_remove(place);
+        (now < expires_at).then(|| Ticket { id, approvals: self.clone(), slot, parked: false })
+    }
+
+    /// Keeps a request for whoever comes back with it, until it expires. An approval is then good once.
+    pub(crate) fn park(&self, id: &ApprovalId, slot: &Arc<Mutex<Slot>>) {
+        let mut registry = self.inner.lock();
+        let Some((request, _)) = registry.pending.get(id) else { return };
+        let (asked, expires_at) = (request.asked.clone(), request.expires_at());
+        registry.parked.push(Parked { id: id.clone(), asked, expires_at, slot: Arc::clone(slot) });
     }
 
     /// Takes a reviewer's answer. The first rejection settles a request; approvals settle it when as many
@@ -184,6 +233,7 @@ impl Approvals {
     /// Ends the requests whose time is over at `now`.
     pub fn expire(&self, now: SystemTime) {
         let mut registry = self.inner.lock();
+        registry.parked.retain(|parked| now < parked.expires_at);
         let over: Vec<ApprovalId> = registry
             .pending
             .iter()

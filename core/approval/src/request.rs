@@ -59,7 +59,7 @@ impl RequestError {
     /// What the one who asked can do.
     pub const fn remedy(&self) -> &'static str {
         match self {
-            Self::TooLong => "split the statement",
+            Self::TooLong => "ask for less at once",
             Self::TooMany => "wait until the open requests are answered",
             Self::NoReviewers => "ask the gateway's operator to set `reviewers` in the configuration",
             Self::Random => "try again",

@@ -183,6 +183,66 @@ fn f024_time_that_is_over_is_a_refusal() {
 }
 
 #[test]
+fn whoever_stopped_to_wait_may_come_back_once_with_the_same() {
+    let approvals = Approvals::new();
+    let ask = || asked("delete from people", Vec::new(), 1, principal("alice", &[], &[]));
+    approvals.request(ask(), NOW).unwrap().park();
+    let id = approvals.list(false)[0].id.clone();
+    assert_eq!(approvals.list(false).len(), 1, "it waits for a reviewer");
+    answer(&approvals, &id, &bob(), Answer::Approve).unwrap();
+    let mut ticket = approvals.resume(&ask(), NOW).unwrap();
+    assert_eq!(ticket.id(), &id);
+    assert_eq!(poll(&mut ticket), Poll::Ready(Settled::Approved { by: vec!["bob".into()] }));
+    drop(ticket);
+    assert!(approvals.resume(&ask(), NOW).is_none(), "an approval is good once");
+}
+
+#[test]
+fn a096_nobody_comes_back_for_what_somebody_else_asked_or_for_something_else() {
+    let approvals = Approvals::new();
+    let alice = || principal("alice", &[], &["agent"]);
+    let ask = || asked("delete from people", Vec::new(), 1, alice());
+    approvals.request(ask(), NOW).unwrap().park();
+    let mut others = vec![
+        asked("delete from people", Vec::new(), 1, principal("mallory", &[], &["agent"])),
+        asked("delete from people", Vec::new(), 1, principal("alice", &[], &[])),
+        asked("delete from people", Vec::new(), 2, alice()),
+    ];
+    let mut other = |change: fn(&mut NewRequest)| {
+        let mut asked = ask();
+        change(&mut asked);
+        others.push(asked);
+    };
+    other(|asked| Arc::make_mut(&mut asked.event).payload = Digest::new([9; 32]));
+    other(|asked| Arc::make_mut(&mut asked.session).target = "other".into());
+    other(|asked| asked.set.digest = Digest::new([9; 32]));
+    for other in others {
+        assert!(approvals.resume(&other, NOW).is_none());
+    }
+    assert!(approvals.resume(&ask(), NOW + TTL).is_none(), "its time is over");
+}
+
+#[test]
+fn who_comes_back_waits_on_and_can_leave_for_good() {
+    let approvals = Approvals::new();
+    let ask = || asked("delete from people", Vec::new(), 1, principal("alice", &[], &[]));
+    approvals.request(ask(), NOW).unwrap().park();
+    let mut ticket = approvals.resume(&ask(), NOW).unwrap();
+    assert_eq!(poll(&mut ticket), Poll::Pending);
+    drop(ticket);
+    assert_eq!(approvals.pending(), 0, "withdrawn");
+    // What is parked counts among what one subject may ask for, answered or not.
+    for _ in 0..OPEN_PER_SUBJECT {
+        approvals.request(ask(), NOW).unwrap().park();
+    }
+    let one = approvals.list(false)[0].id.clone();
+    answer(&approvals, &one, &bob(), Answer::Approve).unwrap();
+    assert_eq!(approvals.request(ask(), NOW).err(), Some(RequestError::TooMany));
+    approvals.expire(NOW + TTL);
+    assert!(approvals.request(ask(), NOW).is_ok());
+}
+
+#[test]
 fn f025_an_answer_after_the_client_left_counts_for_nothing() {
     let approvals = Approvals::new();
     let ticket = request(&approvals, 1);

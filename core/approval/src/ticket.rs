@@ -52,6 +52,7 @@ pub struct Ticket {
     pub(crate) id: ApprovalId,
     pub(crate) approvals: Approvals,
     pub(crate) slot: Arc<Mutex<Slot>>,
+    pub(crate) parked: bool,
 }
 
 /// Where an answer is left.
@@ -75,6 +76,12 @@ impl Ticket {
     pub const fn id(&self) -> &ApprovalId {
         &self.id
     }
+
+    /// Stops waiting without withdrawing: whoever asked may come back ([`Approvals::resume`]).
+    pub fn park(mut self) {
+        self.parked = true;
+        self.approvals.park(&self.id, &self.slot);
+    }
 }
 
 impl Future for Ticket {
@@ -94,6 +101,8 @@ impl Future for Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.approvals.withdraw(&self.id);
+        if !self.parked {
+            self.approvals.withdraw(&self.id);
+        }
     }
 }

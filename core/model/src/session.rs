@@ -144,6 +144,8 @@ pub enum Output<U> {
     /// Withdraw an approval request: whoever asked, in this session or in another one that this session
     /// proved to speak for, does not wait for it any more. One that is settled stays as it is.
     Withdraw(ApprovalId),
+    /// Stop waiting for this approval, without withdrawing it: whoever asked was told to come back for it.
+    Park(ApprovalId),
     /// Do a TLS handshake before anything else is read or sent on this side. Bytes that arrived before it
     /// and were not consumed are an attack (threats A1, A2): the session has checked that there are none.
     StartTls {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use gatewright_model::decision::SetVersion;
 use parking_lot::Mutex;
-use tokio::sync::watch;
 
 use crate::set::PolicySet;
 
@@ -18,16 +17,13 @@ struct Active {
     set: ArcSwap<PolicySet>,
     /// Held while a set is replaced, so that numbers count up by one. Reading takes no lock.
     swapping: Mutex<()>,
-    /// The number of the set, for those who wait for another one.
-    number: watch::Sender<u64>,
 }
 
 impl Policies {
     /// Makes `set` the first active set: number 1.
     pub fn new(mut set: PolicySet) -> Self {
         set.number(1);
-        let (number, _) = watch::channel(set.version().number);
-        let active = Active { set: ArcSwap::from_pointee(set), swapping: Mutex::new(()), number };
+        let active = Active { set: ArcSwap::from_pointee(set), swapping: Mutex::new(()) };
         Self(Arc::new(active))
     }
 
@@ -53,18 +49,6 @@ impl Policies {
         record(old, &set)?;
         let new = set.version();
         self.0.set.store(Arc::new(set));
-        self.0.number.send_replace(new.number);
         Ok(new)
-    }
-
-    /// Waits until another set is active than the one with this number. For what was judged by that one and goes on.
-    pub fn swapped(&self, judged: u64) -> impl Future<Output = ()> + Send + 'static {
-        let mut number = self.0.number.subscribe();
-        async move {
-            // An error: there will be no other one.
-            if number.wait_for(|number| *number != judged).await.is_err() {
-                std::future::pending().await
-            }
-        }
     }
 }

@@ -33,6 +33,11 @@ pub enum Change<'a> {
         /// The set that begins.
         new: &'a PolicySet,
     },
+    /// The set that was given with `Swap` is active. An error to this changes nothing.
+    Active {
+        /// Its version.
+        version: SetVersion,
+    },
     /// The new contents can not be used; the active set stays.
     Refuse {
         /// The version that stays.
@@ -163,9 +168,16 @@ impl FolderWatcher {
             Ok(set) => {
                 let Self { policies, on_change, .. } = self;
                 let swapped = policies.swap(set, |old, new| on_change(Change::Swap { old, new }));
-                if let Err(reason) = swapped {
-                    tracing::error!(reason, "the new policies are not used");
-                    self.seen = None;
+                match swapped.map(|version| on_change(Change::Active { version })) {
+                    Ok(told) => {
+                        told.unwrap_or_else(|reason| {
+                            tracing::error!(reason, "nobody was told of new policies")
+                        });
+                    }
+                    Err(reason) => {
+                        tracing::error!(reason, "the new policies are not used");
+                        self.seen = None;
+                    }
                 }
             }
             Err(problems) => {

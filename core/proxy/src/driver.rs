@@ -262,6 +262,11 @@ impl<W: Wire> Driver<W> {
                     }
                 }
                 Output::Withdraw(approval) => self.door.enforcement.approvals.withdraw(&approval),
+                Output::Park(approval) => {
+                    if let Some(held) = self.held.take_if(|held| held.approval == approval) {
+                        held.ticket.park();
+                    }
+                }
                 Output::Authenticate(credential) => self.authenticate(&credential),
                 Output::Connect(request) => self.connect(request).await,
                 Output::StartTls { side } => self.start_tls(side).await,

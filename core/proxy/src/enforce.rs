@@ -22,7 +22,7 @@ use gatewright_model::{
     session::{Outcome, OutcomeResult, Rejection},
 };
 use gatewright_policy::{Policies, SessionPolicies};
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 
 use crate::{
     metrics::{DecisionMetrics, Metrics},
@@ -34,6 +34,8 @@ use crate::{
 pub struct Enforcement {
     /// The active policy set.
     pub policies: Policies,
+    /// Its number, for what was judged by one set and goes on under another.
+    pub set_number: watch::Sender<u64>,
     /// Where records go.
     pub log: Log,
     /// Who is asked.
@@ -213,7 +215,13 @@ impl Enforcer {
 
     /// Waits until other policies are active than those that judged the last event.
     pub fn policies_changed(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.shared.policies.swapped(self.judged_by)
+        let (mut number, judged_by) = (self.shared.set_number.subscribe(), self.judged_by);
+        async move {
+            // An error: the gateway ends, and there will be no others.
+            if number.wait_for(|number| *number > judged_by).await.is_err() {
+                std::future::pending().await
+            }
+        }
     }
 
     /// The session is idle.
@@ -285,6 +293,11 @@ impl Enforcer {
         }
         let request =
             NewRequest { session: Arc::clone(&self.session), event: Arc::clone(event), escalation, set };
+        if let Some(ticket) = self.shared.approvals.resume(&request, SystemTime::now()) {
+            // It was asked and recorded before; how it is settled is recorded for this event.
+            let (event, approval) = (Arc::clone(event), ticket.id().clone());
+            return Verdict::Hold(Held { ticket, event, approval, reason, masks, rule, set });
+        }
         let ticket = match self.shared.approvals.request(request, SystemTime::now()) {
             Ok(ticket) => ticket,
             Err(error) => return deny(unasked(&rule, &error)),

@@ -53,6 +53,7 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     let revocations =
         Revocations::open(&config.state, Arc::clone(&verifier), Arc::clone(&sessions), log.clone())?;
     let enforcement = Arc::new(Enforcement {
+        set_number: tokio::sync::watch::Sender::new(policies.current().version().number),
         policies: policies.clone(),
         log: log.clone(),
         approvals: Approvals::new(),
@@ -173,6 +174,9 @@ fn watch_policies(
                 shared.metrics.policy_swap(true);
                 shared.metrics.policy_set.set(number(new));
                 tracing::info!(set = new.version().number, digest = %new.version().digest.short(), "policies swapped");
+            }
+            Change::Active { version } => {
+                shared.set_number.send_replace(version.number);
             }
             Change::Refuse { kept, problems } => {
                 shared.metrics.policy_swap(false);

@@ -75,13 +75,20 @@ pub struct Limits {
     pub body: u64,
     /// Largest body that is read whole to be judged, in bytes. It is held in memory until it is sent.
     pub inspected: usize,
+    /// How long a client waits for a reviewer before it is told to come back.
+    pub hold: Duration,
     /// How long client and target may both be silent before the answer begins. After that, streams may rest.
     pub silence: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 1 << 30, inspected: 1 << 20, silence: Duration::from_secs(60) }
+        Self {
+            body: 1 << 30,
+            inspected: 1 << 20,
+            hold: Duration::from_secs(50),
+            silence: Duration::from_secs(60),
+        }
     }
 }
 
@@ -206,8 +213,10 @@ impl Exchange {
             (Phase::Waiting(waiting), Input::Permitted(permit)) => self.connect(waiting, permit),
             (Phase::Waiting(waiting), Input::Held { approval, .. }) => {
                 self.approval = Some(approval);
+                self.outputs.push_back(Output::Wake(now + self.shared.limits.hold));
                 self.phase = Phase::Waiting(waiting);
             }
+            (Phase::Waiting(_), Input::Timeout) if self.approval.is_some() => self.come_back(),
             (Phase::Waiting(_), Input::Denied(mut denial)) if denial.event == self.seed.event => {
                 denial.approval = denial.approval.or_else(|| self.approval.take());
                 self.answer(Problem::denied(&denial));
@@ -283,6 +292,17 @@ impl Exchange {
         let event = Event { id: self.seed.event, payload, facet: facet.clone() };
         self.outputs.push_back(Output::Decide(event));
         self.phase = Phase::Waiting(Box::new(Waiting { judged, facet, principal }));
+    }
+
+    /// A client that waits for a reviewer would give up some time, and with it the approval. It is told before that: the
+    /// same request, sent again, waits on, or is forwarded once it was approved.
+    fn come_back(&mut self) {
+        let Some(approval) = self.approval.take() else { return };
+        self.outputs.push_back(Output::Park(approval.clone()));
+        let detail = "a reviewer has not decided yet: the request was not forwarded";
+        let problem = Problem::new(StatusCode::FORBIDDEN, "approval.pending", detail);
+        let remedy = "send the same request again: it waits for the same reviewer, and is forwarded once when it was approved";
+        self.answer(problem.remedy(remedy).waits_for(approval));
     }
 
     /// A permit is used up; for another event it is none.

@@ -64,6 +64,13 @@ impl Problem {
         self
     }
 
+    /// With the request for approval that it is about.
+    #[must_use]
+    pub fn waits_for(mut self, approval: ApprovalId) -> Self {
+        self.approval = Some(approval);
+        self
+    }
+
     /// With the name under which the evidence knows the request.
     #[must_use]
     pub fn request(mut self, request: impl Into<Arc<str>>) -> Self {

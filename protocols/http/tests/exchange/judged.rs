@@ -232,3 +232,14 @@ fn while_a_policy_judges_the_answer_the_target_may_leave() {
     play.closed(Side::Upstream);
     assert!(play.transcript().contains("to client: 502;"), "{}", play.transcript());
 }
+
+#[test]
+fn who_waits_too_long_for_a_reviewer_is_told_to_come_back() {
+    let mut play = play();
+    play.ask("GET /v1/items", "", Body::None).held().wait(Duration::from_secs(50));
+    let transcript = play.transcript();
+    assert!(transcript.contains("  park\n  to client: 403;"), "{transcript}");
+    assert!(transcript.contains(r#""code":"approval.pending""#), "{transcript}");
+    assert!(transcript.contains(r#""approval":""#), "{transcript}");
+    assert!(!transcript.contains("finished"), "nothing was forwarded: {transcript}");
+}

@@ -275,6 +275,7 @@ impl Play {
                 line
             }
             Output::Withdraw(_) => "  withdraw".to_owned(),
+            Output::Park(_) => "  park".to_owned(),
             Output::StartTls { .. } => panic!("nothing asks for this"),
         };
         self.note(&line);
