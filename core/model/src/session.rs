@@ -125,6 +125,9 @@ pub enum Output<U> {
     Authenticate(Credential),
     /// Open the upstream connection. Asked once, after authentication.
     Connect(ConnectRequest),
+    /// The session goes to this target, of those that its listener has. Said at most once, before the first `Decide` or
+    /// `Connect`, by protocols that find it in a request; where a listener has one target only, it needs no saying.
+    Target(Arc<str>),
     /// Judge this event. Its bytes stay held until the answer comes.
     Decide(Event),
     /// An event that was forwarded is over. For the record.

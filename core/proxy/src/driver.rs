@@ -25,6 +25,7 @@ use gatewright_model::{
 use tokio::time::{Sleep, sleep, sleep_until, timeout};
 
 use crate::{
+    config::Target,
     enforce::{self, Enforcer, Held, Verdict},
     listener::Door,
     sessions::{End, Ending, Entered},
@@ -42,6 +43,8 @@ pub struct Driver<W: Wire> {
     session: Box<dyn Session<Unit = W::Unit>>,
     downstream: Option<W::Downstream>,
     upstream: Option<W::Upstream>,
+    /// Where the session goes. None: it has not said so yet.
+    target: Option<Arc<Target>>,
     principal: Option<Arc<Principal>>,
     enforcer: Option<Enforcer>,
     held: Option<Held>,
@@ -117,6 +120,7 @@ impl<W: Wire> Driver<W> {
     ) -> Self {
         Self {
             wire,
+            target: door.listener.only_target().cloned(),
             door,
             id,
             client,
@@ -243,6 +247,8 @@ impl<W: Wire> Driver<W> {
             self.unanswered = 0;
             match output {
                 Output::Send { side, unit } => self.queue(side, unit),
+                // A name that the listener does not have leads nowhere.
+                Output::Target(name) => self.target = self.door.listener.target(&name).cloned(),
                 Output::Decide(event) => {
                     self.events += 1;
                     // Asked before identity was proved, a session gets no answer: and that is a refusal.
@@ -312,7 +318,7 @@ impl<W: Wire> Driver<W> {
     }
 
     async fn connect(&mut self, request: ConnectRequest) {
-        let target = Arc::clone(&self.door.listener.target);
+        let Some(target) = self.target.clone() else { return self.tell(Input::Unreachable) };
         if let ConnectRequest::Session { account, attributes } = request {
             if account.as_ref().is_some_and(|account| *account != target.account) {
                 return self.reject(Rejection {
@@ -346,7 +352,7 @@ impl<W: Wire> Driver<W> {
         if self.enforcer.is_some() {
             return true;
         }
-        let Some(principal) = self.principal.clone() else {
+        let (Some(principal), Some(target)) = (self.principal.clone(), &self.target) else {
             self.tell(Input::Unreachable);
             return false;
         };
@@ -354,8 +360,8 @@ impl<W: Wire> Driver<W> {
             id: self.id,
             protocol: self.door.listener.protocol,
             listener: Arc::clone(&self.door.listener.name),
-            target: Arc::clone(&self.door.listener.target.name),
-            account: Arc::clone(&self.door.listener.target.account),
+            target: Arc::clone(&target.name),
+            account: Arc::clone(&target.account),
             attributes,
             client: self.client,
             principal,
@@ -395,9 +401,8 @@ impl<W: Wire> Driver<W> {
                 }
                 None => closed(),
             },
-            Side::Upstream => match self.upstream.take() {
-                Some(pipe) => {
-                    let target = &self.door.listener.target;
+            Side::Upstream => match (self.upstream.take(), &self.target) {
+                (Some(pipe), Some(target)) => {
                     let secured = self.wire.secure_upstream(pipe, target);
                     let secured = timeout(target.connect_timeout, secured).await;
                     secured.map(|secured| {
@@ -407,7 +412,7 @@ impl<W: Wire> Driver<W> {
                         })
                     })
                 }
-                None => closed(),
+                _ => closed(),
             },
         };
         match secured.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
@@ -418,9 +423,10 @@ impl<W: Wire> Driver<W> {
                     Side::Upstream => "upstream.tls_failed",
                 };
                 tracing::info!(%error, code, session = %self.id, "the TLS handshake failed");
-                if side == Side::Upstream {
-                    let target = &self.door.listener.target.name;
-                    self.door.enforcement.metrics.connect_failed(target, code);
+                if side == Side::Upstream
+                    && let Some(target) = &self.target
+                {
+                    self.door.enforcement.metrics.connect_failed(&target.name, code);
                 }
                 self.note_end(code);
                 self.tell(Input::Closed { side });

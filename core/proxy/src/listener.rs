@@ -3,12 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use gatewright_http::{
-    dialect, exchange,
-    headers::TokenHeader,
-    inject::{Injection, TargetCredential},
-    route::{Route, Routes},
-};
+use gatewright_http::{dialect, exchange};
 use gatewright_identity::Verifier;
 use gatewright_masking::MaskKey;
 use gatewright_model::{
@@ -80,9 +75,9 @@ impl Door {
         let protocol = match listener.protocol {
             "http" => Protocol::Http(Arc::new(exchange::Shared::new(
                 Box::new(dialect::Http),
-                routes(&listener.target),
-                TokenHeader::Authorization,
-                [],
+                listener.routes.clone(),
+                listener.token_header.clone(),
+                listener.identity_headers.iter().cloned(),
                 exchange::Limits::default(),
             ))),
             _ => Protocol::Postgres(Arc::new(Shared {
@@ -103,19 +98,6 @@ fn postgres(shared: &Arc<Shared>, random: &[u8; 8]) -> Box<dyn Session<Unit = By
     let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| (n << 8) | u32::from(*byte));
     let cancel_key = OwnKey { process: number(process), key: number(key) };
     Box::new(PostgresSession::new(Arc::clone(shared), Seed { cancel_key }, Instant::now()))
-}
-
-/// Everything goes to the one target of the listener.
-fn routes(target: &config::Target) -> Routes {
-    let credential = match (target.credential, &target.password) {
-        (Some("bearer"), _) | (None, Some(_)) => TargetCredential::Bearer,
-        (Some("basic"), _) => TargetCredential::Basic,
-        _ => TargetCredential::None,
-    };
-    let injection = Injection { credential, forwarded: true, ..Injection::default() };
-    let all = Route::new(Arc::clone(&target.name), "*", "/", injection);
-    // A route for all hosts and paths can not be wrong; if it were, nothing would be routed.
-    all.and_then(|all| Routes::new(vec![all])).unwrap_or_default()
 }
 
 /// Opens the socket of a listener.

@@ -31,6 +31,9 @@ fn folder() -> TempDir {
 /// The example that operators start from.
 const CONFIG: &str = include_str!("../../../docs/gatewright.toml");
 
+/// The example for HTTP.
+const HTTP: &str = include_str!("../../../docs/http.toml");
+
 fn run(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gatewright"))
         .args(arguments)
@@ -66,7 +69,23 @@ fn check_says_what_would_be_served() {
     let output = run(folder.path(), &["check", "--json"]);
     let report: Value = serde_json::from_str(&out(&output)).unwrap();
     assert_eq!(report["ok"], true);
-    assert_eq!(report["listeners"][0]["target_tls"], "TLS verified");
+    assert_eq!(report["listeners"][0]["targets"][0]["tls"], "TLS verified");
+}
+
+#[test]
+fn the_example_for_http_is_one_that_would_be_served() {
+    let folder = folder();
+    fs::write(folder.path().join("gatewright.toml"), HTTP).unwrap();
+    for name in ["people.key", "files.token"] {
+        fs::write(folder.path().join(name), "canary-9173\n").unwrap();
+        fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let output = run(folder.path(), &["check", "--json"]);
+    assert_eq!(code(&output), 0, "{}", out(&output));
+    let report: Value = serde_json::from_str(&out(&output)).unwrap();
+    let targets = report["listeners"][0]["targets"].as_array().unwrap();
+    let names: Vec<&str> = targets.iter().map(|target| target["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["people", "files"]);
 }
 
 #[test]

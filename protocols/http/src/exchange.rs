@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The decision comes before the connection: for HTTP nothing of the target is needed to judge, and what is refused
-//! costs the target nothing. So the driver has to be able to judge as soon as it has said `Authenticated`; the route,
-//! by which it knows the target, is in the event and in the attributes of `Connect`. A body that a policy may look into is
+//! costs the target nothing. So the driver has to be able to judge as soon as it has said `Authenticated`; which target
+//! the request goes to is said with `Target`, before its event. A body that a policy may look into is
 //! read whole first ([`Dialect::reads_body`]); every other one is streamed after the permit, and the phase left out.
 //!
 //! # What the driver owes
@@ -290,6 +290,7 @@ impl Exchange {
             Err(refusal) => return self.answer(refusal.into()),
         };
         let event = Event { id: self.seed.event, payload, facet: facet.clone() };
+        self.outputs.push_back(Output::Target(Arc::clone(&judged.route.target)));
         self.outputs.push_back(Output::Decide(event));
         self.phase = Phase::Waiting(Box::new(Waiting { judged, facet, principal }));
     }

@@ -236,6 +236,14 @@ fn is_token(text: &str) -> bool {
     !body.is_empty() && body.bytes().all(good)
 }
 
+/// Can a configuration name this header for a token, a credential or an identity? Not one by which HTTP itself works, and
+/// not one that would be refused from every client.
+pub fn is_ordinary(name: &HeaderName) -> bool {
+    let known = NAMES.iter().find(|(known, _)| *known == name.as_str());
+    let own = known.is_some_and(|(_, kind)| matches!(kind, Kind::Wire | Kind::Once | Kind::Override));
+    is_plain(name.as_str()) && !own
+}
+
 fn is_plain(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

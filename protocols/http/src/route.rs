@@ -11,16 +11,18 @@ use std::{cmp::Reverse, sync::Arc};
 use crate::{authority, inject::Injection, path};
 
 /// All routes of a listener, the most specific ones first.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Routes {
     sorted: Vec<Arc<Route>>,
 }
 
 /// One way to a target.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Route {
-    /// Its name in the configuration; policies and records see it. The driver finds the target by it.
+    /// Its name in the configuration; policies and records see it.
     pub name: Arc<str>,
+    /// The name of the target that it leads to.
+    pub target: Arc<str>,
     /// What the gateway adds to requests that take it.
     pub injection: Injection,
     host: Host,
@@ -54,9 +56,7 @@ pub enum RouteError {
     #[error("there are two routes named `{0}`")]
     Name(Arc<str>),
     /// The same requests match two routes equally well.
-    #[error(
-        "routes `{0}` and `{1}` match the same requests: remove one, or make its host or path more specific"
-    )]
+    #[error("routes `{0}` and `{1}` match the same requests")]
     Same(Arc<str>, Arc<str>),
 }
 
@@ -78,7 +78,7 @@ enum Segment {
 
 impl Route {
     /// A route from its configuration: `host` is `*`, `*.example.com` or `api.example.com`; `path` is like
-    /// `/tenants/{tenant}/items`.
+    /// `/tenants/{tenant}/items`. It leads to the target of its own name, unless [`Self::to`] says otherwise.
     ///
     /// # Errors
     ///
@@ -97,7 +97,13 @@ impl Route {
             }
             segments.push(segment);
         }
-        Ok(Self { name, injection, host, segments })
+        Ok(Self { target: Arc::clone(&name), name, injection, host, segments })
+    }
+
+    /// The same route, to another target.
+    #[must_use]
+    pub fn to(self, target: Arc<str>) -> Self {
+        Self { target, ..self }
     }
 
     /// What a path binds, where it begins like this route.

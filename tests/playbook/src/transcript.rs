@@ -75,6 +75,7 @@ impl Transcript {
             Output::StartTls { side } => self.later.push(format!("  start tls {side:?}")),
             Output::Close { side } => self.later.push(format!("  close {side:?}")),
             Output::Wake(_) => {}
+            Output::Target(name) => self.later.push(format!("  target {name}")),
             Output::Decide(_) => self.later.push("  decide".to_owned()),
         }
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Answer, ConfigArgument, Failure, Terminal, count, policy};
 use crate::{
     case_reader::ProtocolCaseReader,
-    config::{Config, Listener, TargetTls},
+    config::{Config, Listener, Target, TargetTls},
     keys::Keys,
     revocations,
 };
@@ -79,10 +79,12 @@ fn as_json(
             "protocol": listener.protocol,
             "listen": listener.listen,
             "tls": client_tls(listener),
-            "target": &*listener.target.name,
-            "address": listener.target.address.to_string(),
-            "account": &*listener.target.account,
-            "target_tls": target_tls(listener),
+            "targets": listener.targets.iter().map(|target| json!({
+                "name": &*target.name,
+                "address": target.address.to_string(),
+                "account": &*target.account,
+                "tls": target_tls(target),
+            })).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
         "admin": config.admin.listen,
         "evidence": config.evidence.display().to_string(),
@@ -107,8 +109,10 @@ fn print(
         vec![
             listener.name.to_string(),
             format!("{} {}, {}", listener.protocol, listener.listen, client_tls(listener)),
-            listener.target.name.to_string(),
-            format!("{} as {}, {}", listener.target.address, listener.target.account, target_tls(listener)),
+            lines(listener, |target| target.name.to_string()),
+            lines(listener, |target| {
+                format!("{} as {}, {}", target.address, target.account, target_tls(target))
+            }),
         ]
     });
     terminal.table(&["Listener", "Serves", "Target", "Reached at"], rows.collect())?;
@@ -156,8 +160,13 @@ fn client_tls(listener: &Listener) -> &'static str {
     }
 }
 
-fn target_tls(listener: &Listener) -> &'static str {
-    match &listener.target.tls {
+/// A line for each target that the listener's clients reach.
+fn lines(listener: &Listener, line: impl Fn(&Target) -> String) -> String {
+    listener.targets.iter().map(|target| line(target)).collect::<Vec<_>>().join("\n")
+}
+
+fn target_tls(target: &Target) -> &'static str {
+    match &target.tls {
         TargetTls::Verify { .. } => "TLS verified",
         TargetTls::Off => "plain text",
     }

@@ -1,12 +1,16 @@
 //! `[[listener]]`
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, ops::Range, sync::Arc, time::Duration};
+
+use gatewright_http::{headers::TokenHeader, route::Routes};
+use hyper::header::{AUTHORIZATION, HeaderName};
 
 use super::{
     admin::read_server_tls,
     is_loopback,
     reader::{Context, Located, Reader},
-    target::{ReadTarget, Target, alpn},
+    route::{self, HostHeader, ReadRoute},
+    target::{ReadTarget, Target, alpn, parse_header},
 };
 use crate::tls::ServerTls;
 
@@ -19,14 +23,35 @@ pub struct Listener {
     pub protocol: &'static str,
     /// Where it listens.
     pub listen: SocketAddr,
-    /// What its clients reach. Speaks the same protocol.
-    pub target: Arc<Target>,
+    /// What its clients reach. All speak the same protocol.
+    pub targets: Vec<Arc<Target>>,
+    /// HTTP: which request reaches which.
+    pub routes: Routes,
+    /// HTTP: where a client's token is.
+    pub token_header: TokenHeader,
+    /// HTTP: headers that no client may set, beside those that are known.
+    pub identity_headers: Vec<HeaderName>,
     /// Connections at one time.
     pub max_connections: usize,
     /// From connecting to being authenticated.
     pub login_timeout: Duration,
     /// TLS, where it is configured. Always there beyond loopback.
     pub tls: Option<ListenerTls>,
+}
+
+impl Listener {
+    /// The one target, where there is one: all sessions reach it.
+    pub fn only_target(&self) -> Option<&Arc<Target>> {
+        match &self.targets[..] {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// The target of this name.
+    pub fn target(&self, name: &str) -> Option<&Arc<Target>> {
+        self.targets.iter().find(|target| *target.name == *name)
+    }
 }
 
 /// TLS towards clients.
@@ -42,8 +67,15 @@ pub struct ListenerTls {
 pub(super) struct ReadListener {
     pub(super) name: Option<Located<Arc<str>>>,
     pub(super) listen: Option<Located<SocketAddr>>,
+    span: Range<usize>,
     protocol: Option<Located<&'static str>>,
-    target: Option<Located<Arc<str>>>,
+    /// The inner one is None where there is none.
+    #[expect(clippy::option_option, reason = "the outer one is 'already reported', as in all fields")]
+    target: Option<Option<Located<Arc<str>>>>,
+    routes: Vec<ReadRoute>,
+    host_header: Option<HostHeader>,
+    token_header: Option<TokenHeader>,
+    identity_headers: Option<Vec<HeaderName>>,
     max_connections: Option<usize>,
     login_timeout: Option<Duration>,
     /// The inner one is None where no TLS is configured.
@@ -55,7 +87,13 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
     let name = reader.name("name", context);
     let protocol = reader.choice("protocol", context);
     let listen = reader.listen("listen", context);
-    let target = reader.name("target", context);
+    let target = if reader.has("target") { reader.name("target", context).map(Some) } else { Some(None) };
+    let routes = reader.tables("route", context);
+    let routes = routes.iter().map(|route| route::read(route, context)).collect();
+    let host_header = route::read_host_header(reader, context);
+    let token_header = read_token_header(reader, context);
+    let identity_headers = read_identity_headers(reader, context);
+    check_http_only(reader, protocol.as_ref(), context);
     let max_connections = reader.number("max_connections", context);
     let login_timeout = reader.duration("login_timeout", context);
     let has_tls = reader.has("tls");
@@ -74,11 +112,52 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
     ReadListener {
         name,
         listen,
+        span: reader.span.clone(),
         protocol,
         target,
+        routes,
+        host_header,
+        token_header,
+        identity_headers,
         max_connections: max_connections.and_then(|number| usize::try_from(number.value).ok()),
         login_timeout: login_timeout.map(|timeout| timeout.value),
         tls,
+    }
+}
+
+fn read_token_header(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<TokenHeader> {
+    let text = reader.text("token_header", context)?;
+    if text.value.eq_ignore_ascii_case(AUTHORIZATION.as_str()) {
+        return Some(TokenHeader::Authorization);
+    }
+    parse_header("token_header", &text.value, text.span, context).map(TokenHeader::Named)
+}
+
+fn read_identity_headers(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<Vec<HeaderName>> {
+    let names = reader.texts("identity_headers", context)?;
+    let parse = |name: &Arc<str>| parse_header("identity_headers", name, names.span.clone(), context);
+    // Collected in two steps, so that every wrong one is reported.
+    let parsed: Vec<Option<HeaderName>> = names.value.iter().map(parse).collect();
+    parsed.into_iter().collect()
+}
+
+/// What has no effect is an error: somebody believes that it has one.
+fn check_http_only(
+    reader: &Reader<'_>,
+    protocol: Option<&Located<&'static str>>,
+    context: &mut Context<'_>,
+) {
+    if protocol.is_none_or(|protocol| protocol.value == "http") {
+        return;
+    }
+    for key in ["route", "host_header", "token_header", "identity_headers"] {
+        if reader.has(key) {
+            context.problems.error(
+                reader.span_of(key),
+                format!("`{key}` is for HTTP listeners only"),
+                "remove it",
+            );
+        }
     }
 }
 
@@ -102,28 +181,84 @@ fn read_tls(
 }
 
 impl ReadListener {
-    /// Finds the target, and yields the listener if nothing of it was wrong.
+    /// Finds the targets, and yields the listener if nothing of it was wrong.
     pub(super) fn connect(self, targets: &[ReadTarget], context: &mut Context<'_>) -> Option<Listener> {
-        let target = self.target.as_ref().and_then(|name| find_target(name, targets, context));
-        if let (Some(target), Some(protocol)) = (&target, &self.protocol)
-            && target.protocol != protocol.value
-        {
-            context.problems.error(
-                protocol.span.clone(),
-                format!("the target `{}` speaks {}, not {}", target.name, target.protocol, protocol.value),
-                "give the listener the protocol of its target",
-            );
-            return None;
-        }
+        let reached = self.reach(targets, context);
+        let (targets, routes) = reached?;
         Some(Listener {
             name: self.name?.value,
             protocol: self.protocol?.value,
             listen: self.listen?.value,
-            target: target?,
+            targets,
+            routes,
+            token_header: self.token_header?,
+            identity_headers: self.identity_headers?,
             max_connections: self.max_connections?,
             login_timeout: self.login_timeout?,
             tls: self.tls?,
         })
+    }
+
+    fn reach(
+        &self,
+        targets: &[ReadTarget],
+        context: &mut Context<'_>,
+    ) -> Option<(Vec<Arc<Target>>, Routes)> {
+        match (self.target.as_ref()?, &self.routes[..]) {
+            (Some(target), []) => {
+                let target = find_target(target, targets, context)?;
+                self.check_protocol(&target, self.protocol.as_ref()?.span.clone(), context)?;
+                let routes = match target.protocol {
+                    "http" => route::everything(&target, self.host_header.as_ref()?)?,
+                    _ => Routes::default(),
+                };
+                Some((vec![target], routes))
+            }
+            (Some(target), _) => {
+                context.problems.error(
+                    target.span.clone(),
+                    "a listener with routes has no `target` of its own",
+                    "remove it, or make it a `[[listener.route]]` without `host` and `path`: what no other route takes",
+                );
+                None
+            }
+            (None, []) => {
+                context.problems.error(
+                    self.span.clone(),
+                    "`[[listener]]` has no `target`",
+                    "add `target = …`: name of the `[[target]]` that its clients reach",
+                );
+                None
+            }
+            (None, routes) => {
+                let host_header = self.host_header.as_ref();
+                let connected: Vec<_> = routes
+                    .iter()
+                    .map(|route| {
+                        let name = route.target.as_ref()?;
+                        let target = find_target(name, targets, context)?;
+                        self.check_protocol(&target, name.span.clone(), context)?;
+                        route.connect(&target, host_header?, context)
+                    })
+                    .collect();
+                route::check_same(routes, &connected, context)?;
+                let connected: Option<Vec<_>> = connected.into_iter().collect();
+                route::table(connected?)
+            }
+        }
+    }
+
+    fn check_protocol(&self, target: &Target, at: Range<usize>, context: &mut Context<'_>) -> Option<()> {
+        let protocol = self.protocol.as_ref()?;
+        if target.protocol == protocol.value {
+            return Some(());
+        }
+        context.problems.error(
+            at,
+            format!("the target `{}` speaks {}, not {}", target.name, target.protocol, protocol.value),
+            "give the listener the protocol of its target",
+        );
+        None
     }
 }
 

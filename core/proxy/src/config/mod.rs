@@ -12,6 +12,7 @@ mod listener;
 mod problem;
 mod reader;
 mod reference;
+mod route;
 mod schema;
 mod secret;
 mod storage;

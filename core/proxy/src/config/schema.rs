@@ -329,9 +329,15 @@ const TARGET: &[Setting] = &[
     },
     Setting {
         key: "credential",
-        kind: Kind::Choice(&["none", "bearer", "basic"]),
+        kind: Kind::Choice(&["none", "bearer", "basic", "header"]),
         need: Need::Optional("`bearer` where there is a password, else `none`"),
         about: "HTTP: how the password proves the account to the target",
+    },
+    Setting {
+        key: "credential_header",
+        kind: Kind::Text,
+        need: Need::Optional("`credential` is not `header`"),
+        about: "HTTP: the header that carries the password, like `X-Api-Key`",
     },
     Setting {
         key: "connect_timeout",
@@ -397,8 +403,32 @@ const LISTENER: &[Setting] = &[
     Setting {
         key: "target",
         kind: Kind::Name,
-        need: Need::Required,
+        need: Need::Optional("HTTP: its routes say where requests go; otherwise an error"),
         about: "Name of the `[[target]]` that its clients reach",
+    },
+    Setting {
+        key: "route",
+        kind: Kind::Tables(ROUTE),
+        need: Need::Optional("everything goes to `target`"),
+        about: "HTTP: requests for this host and path go to this target; the most specific route wins",
+    },
+    Setting {
+        key: "host_header",
+        kind: Kind::Text,
+        need: Need::Default("\"client\""),
+        about: "HTTP: the `Host` that targets see: `client` (what the client named), `target` (the target's `address`), or a host",
+    },
+    Setting {
+        key: "token_header",
+        kind: Kind::Text,
+        need: Need::Default("\"Authorization\""),
+        about: "HTTP: the header with the client's token; `Authorization: Bearer TOKEN`, or `NAME: TOKEN` for any other",
+    },
+    Setting {
+        key: "identity_headers",
+        kind: Kind::Texts,
+        need: Need::Default("[]"),
+        about: "HTTP: further headers that no client may set, because targets believe them",
     },
     Setting {
         key: "max_connections",
@@ -419,6 +449,39 @@ const LISTENER: &[Setting] = &[
             "plain text, which is allowed on loopback only: tokens travel on this connection",
         ),
         about: "TLS towards clients",
+    },
+];
+
+const ROUTE: &[Setting] = &[
+    Setting {
+        key: "name",
+        kind: Kind::Name,
+        need: Need::Required,
+        about: "Its name in policies and records",
+    },
+    Setting {
+        key: "host",
+        kind: Kind::Text,
+        need: Need::Default("\"*\""),
+        about: "The host that clients name, without a port: `api.example`, `*.example` for all below it, `*` for any",
+    },
+    Setting {
+        key: "path",
+        kind: Kind::Text,
+        need: Need::Default("\"/\""),
+        about: "Beginning of the path, by whole segments: `/v1`, or `/tenants/{tenant}`, which binds one for policies to see",
+    },
+    Setting {
+        key: "target",
+        kind: Kind::Name,
+        need: Need::Required,
+        about: "Name of the `[[target]]` that its requests go to",
+    },
+    Setting {
+        key: "host_header",
+        kind: Kind::Text,
+        need: Need::Optional("the listener's"),
+        about: "As the listener's `host_header`, for this route",
     },
 ];
 

@@ -1,8 +1,10 @@
 //! `[[target]]`
 
-use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
+use gatewright_http::{headers::is_ordinary, inject::TargetCredential};
 use gatewright_model::secret::Secret;
+use hyper::header::HeaderName;
 use rustls::pki_types::ServerName;
 
 use super::{
@@ -27,7 +29,7 @@ pub struct Target {
     /// The account's password.
     pub password: Option<Secret>,
     /// HTTP: how the password proves the account.
-    pub credential: Option<&'static str>,
+    pub credential: TargetCredential,
     /// How long connecting may take, TLS included.
     pub connect_timeout: Duration,
     /// How the connection is protected.
@@ -86,6 +88,9 @@ fn read_value(name: Option<Arc<str>>, reader: &Reader<'_>, context: &mut Context
     let password = reader.has("password").then(|| reader.secret("password", context));
     let credential = reader.has("credential").then(|| reader.choice("credential", context));
     check_credential(reader, protocol.as_ref(), credential.as_ref(), context);
+    let credential = credential.map_or(Some(None), |credential| credential.map(Some));
+    let credential = credential
+        .and_then(|credential| read_credential(reader, credential.as_ref(), protocol.as_ref(), context));
     let connect_timeout = reader.duration("connect_timeout", context);
     let tls = reader.table("tls", context);
     let alpn = alpn(protocol.as_ref());
@@ -99,10 +104,7 @@ fn read_value(name: Option<Arc<str>>, reader: &Reader<'_>, context: &mut Context
             Some(password) => Some(password?),
             None => None,
         },
-        credential: match credential {
-            Some(credential) => Some(credential?.value),
-            None => None,
-        },
+        credential: credential?,
         connect_timeout: connect_timeout?.value,
         tls: tls?,
     })
@@ -155,6 +157,60 @@ fn check_credential(
         _ => ("`credential` is for HTTP targets only", "remove it"),
     };
     context.problems.error(credential.span.clone(), problem, remedy);
+}
+
+fn read_credential(
+    reader: &Reader<'_>,
+    credential: Option<&Located<&'static str>>,
+    protocol: Option<&Located<&'static str>>,
+    context: &mut Context<'_>,
+) -> Option<TargetCredential> {
+    let named = credential.map(|credential| credential.value);
+    if named == Some("header") {
+        if !reader.has("credential_header") {
+            context.problems.error(
+                reader.span_of("credential"),
+                "`credential = \"header\"` needs `credential_header`",
+                "add `credential_header = \"X-Api-Key\"`",
+            );
+            return None;
+        }
+        let text = reader.text("credential_header", context)?;
+        return parse_header("credential_header", &text.value, text.span, context)
+            .map(TargetCredential::Header);
+    }
+    if reader.has("credential_header") {
+        context.problems.error(
+            reader.span_of("credential_header"),
+            "`credential_header` has no effect without `credential = \"header\"`",
+            "add that, or remove it",
+        );
+        return None;
+    }
+    Some(match named {
+        Some("bearer") => TargetCredential::Bearer,
+        Some("basic") => TargetCredential::Basic,
+        None if protocol?.value == "http" && reader.has("password") => TargetCredential::Bearer,
+        _ => TargetCredential::None,
+    })
+}
+
+/// A header's name that an operator may give a meaning.
+pub(super) fn parse_header(
+    key: &str,
+    text: &str,
+    span: Range<usize>,
+    context: &mut Context<'_>,
+) -> Option<HeaderName> {
+    let name = HeaderName::from_bytes(text.as_bytes()).ok().filter(is_ordinary);
+    if name.is_none() {
+        context.problems.error(
+            span,
+            format!("`{text}` can not be used as `{key}`"),
+            "name a header of letters, digits and `-` that has no meaning to HTTP itself, like `X-Api-Key`",
+        );
+    }
+    name
 }
 
 /// The application protocol of TLS connections in this protocol.

@@ -59,6 +59,15 @@ fn a_request_is_judged_then_connected_then_sent() {
 }
 
 #[test]
+fn the_target_is_said_before_anything_is_judged_and_not_to_strangers() {
+    let mut play = play();
+    play.client("GET /v1/x HTTP/1.1\nHost: api.example\nAuthorization: bearer tok", Body::None);
+    assert_eq!(play.target, None);
+    play.authenticated();
+    assert_eq!(play.target.as_deref(), Some("internal"));
+}
+
+#[test]
 fn both_bodies_stream_at_once_and_trailers_stay_behind() {
     let mut play = play();
     play.forwarded("POST /v1/items", "content-type: text/plain\ntransfer-encoding: chunked", Body::Follows);

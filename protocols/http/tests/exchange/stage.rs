@@ -42,6 +42,8 @@ pub(crate) struct Play {
     transcript: String,
     /// What the exchange ended with.
     pub(crate) error: Option<ProtocolError>,
+    /// The target that the exchange goes to.
+    pub(crate) target: Option<Arc<str>>,
 }
 
 /// What the tests' listener has: tokens in `Authorization`, one route for everything and one for an API.
@@ -57,7 +59,7 @@ pub(crate) fn shared_with(token: TokenHeader, limits: Limits) -> Arc<Shared> {
         forwarded: true,
     };
     let routes = vec![
-        Route::new(Arc::from("api"), "api.example", "/v1/{kind}", api).unwrap(),
+        Route::new(Arc::from("api"), "api.example", "/v1/{kind}", api).unwrap().to(Arc::from("internal")),
         Route::new(Arc::from("rest"), "*", "/open", Injection::default()).unwrap(),
     ];
     let reserved = [HeaderName::from_static("x-badge")];
@@ -83,6 +85,7 @@ impl Play {
             sent: Vec::new(),
             transcript: String::new(),
             error: None,
+            target: None,
         }
     }
 
@@ -269,6 +272,10 @@ impl Play {
             }
             Output::Close { side } => format!("  close {}", name(side)),
             Output::Wake(_) => return,
+            Output::Target(name) => {
+                self.target = Some(name);
+                return;
+            }
             Output::Decide(event) => {
                 let line = format!("  decide {}: {}", event.kind(), event.summary());
                 self.judged = Some(event);
