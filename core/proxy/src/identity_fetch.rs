@@ -131,7 +131,7 @@ mod tests {
         let now = SystemTime::now();
         let written = write_certificates(folder.path(), &CertificateRequest::localhost(now)).unwrap();
         let files = KeyPairFiles { certificate: written.server.0, key: written.server.1 };
-        let server = ServerTls::load(files, ALPN_HTTP, now).unwrap();
+        let server = ServerTls::load(files, &[ALPN_HTTP], now).unwrap();
         let files = ClientFiles { ca: written.ca, identity: None };
         let client = ClientTls::load(files, ALPN_HTTP, now).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

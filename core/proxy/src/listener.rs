@@ -28,7 +28,10 @@ use crate::{
     metrics::ListenerMetrics,
     shutdown::{Drain, DrainGuard},
     transport::Connection,
-    wire::{self, Sockets},
+    wire::{
+        Sockets,
+        http::{self, Pool},
+    },
 };
 
 /// One listener with everything that its sessions share.
@@ -47,7 +50,7 @@ pub struct Door {
 /// The table of protocols: what a listener of each makes a session with.
 enum Protocol {
     Postgres(Arc<Shared>),
-    Http(Arc<exchange::Shared>),
+    Http(Arc<exchange::Shared>, Arc<Pool>),
 }
 
 /// What every protocol is given to make its sessions with.
@@ -73,13 +76,7 @@ impl Door {
             None => DownstreamTls::Off,
         };
         let protocol = match listener.protocol {
-            "http" => Protocol::Http(Arc::new(exchange::Shared::new(
-                Box::new(dialect::Http),
-                listener.routes.clone(),
-                listener.token_header.clone(),
-                listener.identity_headers.iter().cloned(),
-                exchange::Limits::default(),
-            ))),
+            "http" => Protocol::Http(Arc::new(exchanges(&listener)), Arc::default()),
             _ => Protocol::Postgres(Arc::new(Shared {
                 analyser: Arc::clone(&parts.analyser),
                 cancel_keys: CancelKeys::default(),
@@ -91,6 +88,18 @@ impl Door {
         };
         Self { listener, verifier, enforcement, metrics, protocol }
     }
+}
+
+/// What the exchanges of a listener share.
+fn exchanges(listener: &config::Listener) -> exchange::Shared {
+    let limits = exchange::Limits {
+        silence: listener.stall_timeout,
+        idle: listener.idle_timeout,
+        ..exchange::Limits::default()
+    };
+    let reserved = listener.identity_headers.iter().cloned();
+    let (routes, token) = (listener.routes.clone(), listener.token_header.clone());
+    exchange::Shared::new(Box::new(dialect::Http), routes, token, reserved, limits)
 }
 
 fn postgres(shared: &Arc<Shared>, random: &[u8; 8]) -> Box<dyn Session<Unit = Bytes>> {
@@ -141,7 +150,7 @@ pub async fn accept(door: Arc<Door>, socket: TcpListener, drain: Arc<Drain>) {
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 async fn serve(door: Arc<Door>, socket: TcpStream, client: SocketAddr, guard: DrainGuard) {
-    let _open = door.metrics.connection();
+    let counted = door.metrics.connection();
     let mut random = [0; 24];
     if getrandom::fill(&mut random).is_err() {
         tracing::error!("the operating system gives no random bytes: a client was turned away");
@@ -159,19 +168,29 @@ async fn serve(door: Arc<Door>, socket: TcpStream, client: SocketAddr, guard: Dr
                     .run(first, guard)
                     .await;
             }
-            Protocol::Http(shared) => {
+            Protocol::Http(shared, pool) => {
                 if !connection.is_secure() && door.listener.tls.as_ref().is_some_and(|tls| tls.required) {
                     // An answer in the clear would teach clients to send their tokens so.
                     door.metrics.refuse("net.tls_required");
                     return;
                 }
-                wire::http::serve(Arc::clone(&door), Arc::clone(shared), connection, client, guard).await;
+                let alpn = first.and_then(agreed);
+                let client = http::Client { connection, alpn, address: client, counted };
+                http::serve(Arc::clone(&door), Arc::clone(shared), Arc::clone(pool), client, guard).await;
             }
         },
         Err(error) => {
             tracing::debug!(%error, %client, "a client left before it said anything");
             door.metrics.refuse("net.tls_failed");
         }
+    }
+}
+
+/// The application protocol that TLS agreed on.
+fn agreed(secured: Input<Bytes>) -> Option<Arc<[u8]>> {
+    match secured {
+        Input::Secured { tls, .. } => tls.alpn,
+        _ => None,
     }
 }
 

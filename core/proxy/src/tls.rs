@@ -24,8 +24,11 @@ pub use self::{
 /// The application protocol of PostgreSQL over TLS, as PostgreSQL 17 registered it.
 pub const ALPN_POSTGRESQL: &[u8] = b"postgresql";
 
-/// The application protocol of the admin listener.
+/// The application protocol of HTTP/1.1 over TLS, which targets and the admin listener speak.
 pub const ALPN_HTTP: &[u8] = b"http/1.1";
+
+/// The application protocol of HTTP/2 over TLS (RFC 9113 section 3.2).
+pub const ALPN_HTTP_2: &[u8] = b"h2";
 
 /// Makes aws-lc-rs the cryptography of every rustls user in this process.
 ///

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 pub use self::stream::Stream;
-use self::{reading::ReadBuffer, writing::WriteQueue};
+pub(crate) use self::{reading::ReadBuffer, writing::WriteQueue};
 use crate::{tls::server_end_point, wire::Pipe};
 
 /// One side's connection.

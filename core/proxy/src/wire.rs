@@ -26,7 +26,7 @@ pub trait Wire: Send + Sync {
     type Upstream: Pipe<Unit = Self::Unit>;
 
     /// Opens a side to a target.
-    fn connect(&self, target: &Target) -> impl Future<Output = io::Result<Self::Upstream>> + Send;
+    fn connect(&self, target: &Arc<Target>) -> impl Future<Output = io::Result<Self::Upstream>> + Send;
 
     /// Does a TLS handshake with the client, as the session asks where its protocol begins in the clear.
     fn secure_downstream(
@@ -91,7 +91,7 @@ impl Wire for Sockets {
     type Downstream = Connection;
     type Upstream = Connection;
 
-    async fn connect(&self, target: &Target) -> io::Result<Connection> {
+    async fn connect(&self, target: &Arc<Target>) -> io::Result<Connection> {
         upstream::connect(target).await
     }
 

@@ -15,10 +15,21 @@ use gatewright_model::{
 };
 use http::{HeaderMap, StatusCode, response};
 
-use crate::{filter::Filter, problem::Problem, refusal::Refusal, tunnel::Tunnel};
+use crate::{
+    filter::Filter,
+    headers::Upgrade,
+    problem::Problem,
+    refusal::Refusal,
+    tunnel::{self, Tunnel},
+};
 
 /// What a protocol on top of HTTP makes of an exchange.
 pub trait Dialect: fmt::Debug + Send + Sync {
+    /// What a connection may be switched to. The request that asks for it is judged like any other.
+    fn upgrades(&self) -> &'static [Upgrade] {
+        &[]
+    }
+
     /// Is the body of this request read whole before it is judged? If so, what is in it can be asked about; if not,
     /// it is streamed after the decision.
     fn reads_body(&self, request: &HttpRequest) -> bool;
@@ -90,6 +101,10 @@ pub struct Incoming<'a> {
 pub struct Http;
 
 impl Dialect for Http {
+    fn upgrades(&self) -> &'static [Upgrade] {
+        &[Upgrade::WebSocket]
+    }
+
     fn reads_body(&self, request: &HttpRequest) -> bool {
         request.media_type().is_some_and(|media_type| is_json(&media_type))
     }
@@ -109,8 +124,12 @@ impl Dialect for Http {
         Ok(None)
     }
 
-    fn tunnel(&self, _answer: Incoming<'_>) -> Result<Box<dyn Tunnel>, Refusal> {
-        Err(Refusal::bad_answer("upstream.upgrade", "the target switched protocols, and was not asked to"))
+    /// A WebSocket whose messages nobody has to read.
+    fn tunnel(&self, answer: Incoming<'_>) -> Result<Box<dyn Tunnel>, Refusal> {
+        match answer.masks {
+            Some(masks) if !masks.is_empty() => Err(UNMASKABLE),
+            _ => Ok(Box::new(tunnel::Plain)),
+        }
     }
 
     fn is_stream(&self, facet: &Facet) -> bool {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use gatewright_model::{
     digest::Digest,
+    event::Facet,
     http::{HttpBody, HttpRequest, HttpResponse},
 };
 use sha2::{Digest as _, Sha256};
@@ -48,6 +49,18 @@ pub(crate) fn of_answer(response: &HttpResponse) -> Digest {
     let mut hash = Fields::new("gatewright http.response 1");
     hash.add(response.status.to_string());
     hash.add_pairs(&response.headers);
+    hash.finish()
+}
+
+/// The digest of what is asked about in the middle of a connection that was switched: `gatewright tunnel 1`, then everything
+/// that a reviewer sees of it.
+pub(crate) fn of_tunnel(facet: &Facet) -> Digest {
+    let mut hash = Fields::new("gatewright tunnel 1");
+    match facet {
+        Facet::Sql(sql) => hash.add(&*sql.analysis.text),
+        Facet::Http(http) => hash.add(http.full_text()),
+        Facet::Kubernetes(kubernetes) => hash.add(kubernetes.full_text()),
+    }
     hash.finish()
 }
 

@@ -25,6 +25,7 @@ mod again;
 mod answer;
 mod gather;
 mod relay;
+mod switched;
 
 use std::{
     collections::VecDeque,
@@ -47,7 +48,7 @@ use gatewright_model::{
 };
 use http::{HeaderName, Method, StatusCode, request};
 
-use self::{gather::Gathering, relay::Relay};
+use self::{gather::Gathering, relay::Relay, switched::Switched};
 use crate::{
     dialect::{Dialect, Outgoing},
     digest,
@@ -79,6 +80,8 @@ pub struct Limits {
     pub hold: Duration,
     /// How long client and target may both be silent before the answer begins. After that, streams may rest.
     pub silence: Duration,
+    /// How long both may be silent after protocols were switched.
+    pub idle: Duration,
 }
 
 impl Default for Limits {
@@ -88,6 +91,7 @@ impl Default for Limits {
             inspected: 1 << 20,
             hold: Duration::from_secs(50),
             silence: Duration::from_secs(60),
+            idle: Duration::from_secs(3600),
         }
     }
 }
@@ -131,6 +135,7 @@ enum Phase {
     /// Entered only by using up a permit.
     Connecting(Box<Waiting>, Leave),
     Relaying(Relay),
+    Switched(Box<Switched>),
     Over,
 }
 
@@ -164,7 +169,8 @@ impl Shared {
     ) -> Self {
         let own: Vec<HeaderName> =
             routes.iter().flat_map(|route| route.injection.names()).chain(reserved).collect();
-        Self { dialect, rules: HeaderRules::new(token, own), routes, limits }
+        let rules = HeaderRules::new(token, own).with_upgrades(dialect.upgrades());
+        Self { dialect, rules, routes, limits }
     }
 }
 
@@ -187,6 +193,7 @@ impl Exchange {
         match (std::mem::replace(&mut self.phase, Phase::Over), input) {
             (Phase::Over, _) => {}
             (Phase::Relaying(relay), input) => return self.relay(relay, now, input),
+            (Phase::Switched(switched), input) => return self.switched(switched, now, input),
             (Phase::Gathering(gathering), Input::Data { side: Side::Downstream, unit }) => {
                 return self.gather(gathering, now, unit);
             }
@@ -324,7 +331,7 @@ impl Exchange {
     fn forward(&mut self, waiting: Waiting, leave: Leave, now: Instant, account: &Account) {
         let Waiting { judged, facet, principal } = waiting;
         let (request, route) = (Arc::clone(&judged.request), Arc::clone(&judged.route));
-        let (judged_body, length) = (judged.body.clone(), judged.length);
+        let (judged_body, length, upgrade) = (judged.body.clone(), judged.length, judged.upgrade);
         let mut parts = judged.into_parts();
         let prepared = self.shared.dialect.prepare(Outgoing {
             facet: &facet,
@@ -338,9 +345,14 @@ impl Exchange {
             self.refused(refusal.code);
             return self.answer(refusal.into());
         }
-        let follows = if matches!(judged_body, HttpBody::Empty) { Body::None } else { Body::Follows };
+        let follows = match (upgrade, &judged_body) {
+            (Some(_), _) => Body::Switches,
+            (None, HttpBody::Empty) => Body::None,
+            (None, _) => Body::Follows,
+        };
         self.send(Side::Upstream, Unit::Request(Box::new(parts), follows));
-        let relay = Relay::new(&judged_body, length, self.shared.limits, facet, leave, now);
+        let mut relay = Relay::new(&judged_body, length, self.shared.limits, facet, leave, now);
+        relay.upgrade = upgrade;
         if let HttpBody::Read { bytes, .. } = judged_body {
             self.send(Side::Upstream, Unit::Data(bytes));
             self.send(Side::Upstream, Unit::End);
@@ -415,7 +427,11 @@ impl Session for Exchange {
     }
 
     fn is_judged_again(&self) -> bool {
-        matches!(&self.phase, Phase::Relaying(relay) if relay.is_judged_again())
+        match &self.phase {
+            Phase::Relaying(relay) => relay.is_judged_again(),
+            Phase::Switched(switched) => switched.is_judged_again(),
+            _ => false,
+        }
     }
 
     fn wants_input(&self, side: Side) -> bool {
@@ -423,6 +439,7 @@ impl Session for Exchange {
             (Phase::Reading | Phase::Gathering(_), Side::Downstream) => true,
             (Phase::Relaying(relay), Side::Downstream) => relay.is_uploading(),
             (Phase::Relaying(relay), Side::Upstream) => relay.wants_answer(),
+            (Phase::Switched(switched), side) => switched.wants_input(side),
             _ => false,
         }
     }

@@ -17,17 +17,19 @@
 
 mod framing;
 mod names;
+pub(crate) mod upgrade;
 
 use std::{collections::HashMap, sync::Arc};
 
 use gatewright_model::secret::Secret;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
-    header::{AUTHORIZATION, COOKIE},
+    header::{AUTHORIZATION, CONNECTION, COOKIE, UPGRADE},
 };
 
 pub(crate) use self::framing::plain_number;
 use self::names::{Kind, NAMES, OVERRIDES, PREFIXES};
+pub use self::upgrade::Upgrade;
 use crate::refusal::Refusal;
 
 /// Headers at most, duplicates counted.
@@ -51,6 +53,7 @@ pub enum TokenHeader {
 pub struct HeaderRules {
     token: TokenHeader,
     kinds: HashMap<Box<str>, Kind>,
+    upgrades: &'static [Upgrade],
 }
 
 /// What is left of a client's headers.
@@ -64,6 +67,8 @@ pub struct Kept {
     pub token: Presented,
     /// The length that it declared for its body.
     pub length: Option<u64>,
+    /// What the client wants to switch to. It is among the headers that are sent and listed.
+    pub upgrade: Option<Upgrade>,
 }
 
 /// The credential of a request.
@@ -90,7 +95,13 @@ impl HeaderRules {
         if let TokenHeader::Named(name) = &token {
             kinds.insert(plain(name.as_str()).into(), Kind::Credential);
         }
-        Self { token, kinds }
+        Self { token, kinds, upgrades: &[] }
+    }
+
+    /// The same rules, where connections may be switched to these protocols. Without this: to none.
+    #[must_use]
+    pub fn with_upgrades(self, upgrades: &'static [Upgrade]) -> Self {
+        Self { upgrades, ..self }
     }
 
     /// How a client presents its token.
@@ -105,7 +116,7 @@ impl HeaderRules {
     ///
     /// # Errors
     ///
-    /// 400 `http.header`, `http.hopbyhop`, `http.framing` or `http.h2`; 501 `http.upgrade`.
+    /// 400 `http.header`, `http.hopbyhop`, `http.framing` or `http.h2`; 501 or 400 `http.upgrade`.
     pub fn read(&self, headers: &HeaderMap, version: Version) -> Result<Kept, Refusal> {
         if headers.len() > MOST {
             return refuse("there are more than 100 headers");
@@ -114,16 +125,21 @@ impl HeaderRules {
         if size > LARGEST {
             return refuse("the headers are larger than 32 KiB");
         }
-        framing::check_connection(headers, version)?;
+        let upgrade = framing::check_connection(headers, version, self.upgrades)?;
         let length = framing::length(headers, version)?;
         let mut kept = Kept {
             headers: HeaderMap::with_capacity(headers.len()),
             listed: Vec::with_capacity(headers.len()),
             token: self.token(headers)?,
             length,
+            upgrade,
         };
         for name in headers.keys() {
             self.keep(name, headers, version, &mut kept)?;
+        }
+        if let Some(upgrade) = upgrade {
+            kept.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            kept.push(&UPGRADE, &HeaderValue::from_static(upgrade.as_str()))?;
         }
         Ok(kept)
     }

@@ -16,7 +16,7 @@ use http::{
 
 use crate::{
     authority,
-    headers::{HeaderRules, Presented},
+    headers::{HeaderRules, Presented, Upgrade, upgrade},
     path, query,
     refusal::Refusal,
     route::{Route, Routes},
@@ -53,6 +53,7 @@ pub struct Checked {
     headers: HeaderMap,
     body: HttpBody,
     length: Option<u64>,
+    upgrade: Option<Upgrade>,
 }
 
 /// A request that is good, is somebody's, and has a way to go.
@@ -66,6 +67,8 @@ pub struct Judged {
     pub route: Arc<Route>,
     /// The length that its body must have.
     pub length: Option<u64>,
+    /// What it wants to switch to.
+    pub upgrade: Option<Upgrade>,
     method: Method,
     address: PathAndQuery,
     headers: HeaderMap,
@@ -92,12 +95,15 @@ pub fn read(
     let path = path::canonical(parts.uri.path())?;
     let query = query::canonical(parts.uri.query().unwrap_or_default())?;
     let kept = rules.read(&parts.headers, parts.version)?;
+    if let Some(upgrade) = kept.upgrade {
+        upgrade::check(upgrade, &parts.method, &parts.headers, body)?;
+    }
     let body = match (body, kept.length) {
-        (Body::None, None | Some(0)) => HttpBody::Empty,
-        (Body::None, Some(_)) => {
+        (Body::Follows, length) => HttpBody::Streamed { length },
+        (_, None | Some(0)) => HttpBody::Empty,
+        (_, Some(_)) => {
             return Err(Refusal::bad("http.framing", "a body was announced, and there is none"));
         }
-        (Body::Follows, length) => HttpBody::Streamed { length },
     };
     let address = if query.text.is_empty() { path.clone() } else { format!("{path}?{}", query.text) };
     let Ok(address) = PathAndQuery::try_from(address) else {
@@ -121,6 +127,7 @@ pub fn read(
         headers: kept.headers,
         body,
         length: kept.length,
+        upgrade: kept.upgrade,
     })
 }
 
@@ -131,14 +138,14 @@ impl Checked {
     ///
     /// There is none for this request.
     pub fn route(self, routes: &Routes) -> Result<Judged, Arc<HttpRequest>> {
-        let Self { mut request, method, address, headers, body, length, token: _ } = self;
+        let Self { mut request, method, address, headers, body, length, upgrade, token: _ } = self;
         let Some(taken) = routes.find(authority::host(&request.authority), &request.path) else {
             return Err(Arc::new(request));
         };
         request.route = Arc::clone(&taken.route.name);
         request.route_parameters = taken.parameters;
         let request = Arc::new(request);
-        Ok(Judged { request, body, route: taken.route, length, method, address, headers })
+        Ok(Judged { request, body, route: taken.route, length, upgrade, method, address, headers })
     }
 }
 

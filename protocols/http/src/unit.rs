@@ -3,6 +3,9 @@
 //! The order on each side is: one head, then, where a body follows, `Data*`, perhaps `Trailers`, `End`. A head that
 //! says [`Body::None`] is the whole message.
 //!
+//! A request that says [`Body::Switches`] asks for another protocol; where its answer says [`Body::Switched`], what was a
+//! connection of HTTP is one of that protocol from then on: `Data*` and one `End` on each side, in any order.
+//!
 //! `End` is a statement: *this message is complete*. The driver hands one in only when the wire proved it (the last
 //! chunk, the declared length, `END_STREAM`), and sends a clean end only where it was given one. A side that is
 //! closed without it is a message that was cut, and its peer must see that: a connection that is closed without the
@@ -34,6 +37,10 @@ pub enum Body {
     None,
     /// Pieces, and an end.
     Follows,
+    /// Of a request that is sent: nothing, but the connection is to be switched to another protocol.
+    Switches,
+    /// Of an answer: the connection was switched, and what follows is of the other protocol, in both directions.
+    Switched,
 }
 
 /// Nothing of a head but its method or status, and of a body its size: a token stands in a head (promise P7).

@@ -11,6 +11,7 @@ pub mod driver;
 pub mod eventually;
 pub mod evidence;
 pub mod fake;
+pub mod http;
 pub mod oidc;
 pub mod policies;
 pub mod recorder;
@@ -25,5 +26,6 @@ pub use gatewright_testbed::{
     Certificates, Clients, Conversation, Error, Gateway, Mint, Postgres, Psql, Result, SAMPLE, Setup,
     Stage, gateway_program,
 };
+pub use http::Front;
 pub use recorder::Recorder;
 pub use scene::Scene;

@@ -31,7 +31,7 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<Rea
     let operators = reader.texts("operators", context);
     let tls = reader.has("tls").then(|| {
         let tls = reader.table("tls", context)?;
-        read_server_tls(&tls, ALPN_HTTP, context)
+        read_server_tls(&tls, &[ALPN_HTTP], context)
     });
     let listen = listen?;
     if tls.is_none() && !is_loopback(listen.value.ip()) {
@@ -55,7 +55,7 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<Rea
 /// Reads `certificate` and `key`, which admin and other listeners share.
 pub(super) fn read_server_tls(
     reader: &Reader<'_>,
-    alpn: &[u8],
+    alpn: &[&[u8]],
     context: &mut Context<'_>,
 ) -> Option<Arc<ServerTls>> {
     let certificate = reader.path("certificate", context);

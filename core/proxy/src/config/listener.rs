@@ -10,9 +10,9 @@ use super::{
     is_loopback,
     reader::{Context, Located, Reader},
     route::{self, HostHeader, ReadRoute},
-    target::{ReadTarget, Target, alpn, parse_header},
+    target::{ReadTarget, Target, parse_header},
 };
-use crate::tls::ServerTls;
+use crate::tls::{ALPN_HTTP, ALPN_HTTP_2, ALPN_POSTGRESQL, ServerTls};
 
 /// An address on which clients are served.
 #[derive(Debug)]
@@ -31,6 +31,10 @@ pub struct Listener {
     pub token_header: TokenHeader,
     /// HTTP: headers that no client may set, beside those that are known.
     pub identity_headers: Vec<HeaderName>,
+    /// HTTP: how long one side may keep the other waiting.
+    pub stall_timeout: Duration,
+    /// HTTP: how long a connection that switched protocols may be silent.
+    pub idle_timeout: Duration,
     /// Connections at one time.
     pub max_connections: usize,
     /// From connecting to being authenticated.
@@ -76,6 +80,8 @@ pub(super) struct ReadListener {
     host_header: Option<HostHeader>,
     token_header: Option<TokenHeader>,
     identity_headers: Option<Vec<HeaderName>>,
+    stall_timeout: Option<Duration>,
+    idle_timeout: Option<Duration>,
     max_connections: Option<usize>,
     login_timeout: Option<Duration>,
     /// The inner one is None where no TLS is configured.
@@ -94,10 +100,12 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
     let token_header = read_token_header(reader, context);
     let identity_headers = read_identity_headers(reader, context);
     check_http_only(reader, protocol.as_ref(), context);
+    let stall_timeout = reader.duration("stall_timeout", context);
+    let idle_timeout = reader.duration("idle_timeout", context);
     let max_connections = reader.number("max_connections", context);
     let login_timeout = reader.duration("login_timeout", context);
     let has_tls = reader.has("tls");
-    let alpn = alpn(protocol.as_ref());
+    let alpn = offered(protocol.as_ref());
     let tls = if has_tls { read_tls(reader, alpn, listen.as_ref(), context).map(Some) } else { Some(None) };
     if let Some(listen) = listen.as_ref().filter(|listen| !has_tls && !is_loopback(listen.value.ip())) {
         context.problems.error(
@@ -119,9 +127,19 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
         host_header,
         token_header,
         identity_headers,
+        stall_timeout: stall_timeout.map(|timeout| timeout.value),
+        idle_timeout: idle_timeout.map(|timeout| timeout.value),
         max_connections: max_connections.and_then(|number| usize::try_from(number.value).ok()),
         login_timeout: login_timeout.map(|timeout| timeout.value),
         tls,
+    }
+}
+
+/// What the gateway speaks to clients of this protocol, inside of TLS.
+fn offered(protocol: Option<&Located<&'static str>>) -> &'static [&'static [u8]] {
+    match protocol.map(|protocol| protocol.value) {
+        Some("http") => &[ALPN_HTTP_2, ALPN_HTTP],
+        _ => &[ALPN_POSTGRESQL],
     }
 }
 
@@ -150,7 +168,8 @@ fn check_http_only(
     if protocol.is_none_or(|protocol| protocol.value == "http") {
         return;
     }
-    for key in ["route", "host_header", "token_header", "identity_headers"] {
+    for key in ["route", "host_header", "token_header", "identity_headers", "stall_timeout", "idle_timeout"]
+    {
         if reader.has(key) {
             context.problems.error(
                 reader.span_of(key),
@@ -163,7 +182,7 @@ fn check_http_only(
 
 fn read_tls(
     reader: &Reader<'_>,
-    alpn: &[u8],
+    alpn: &[&[u8]],
     listen: Option<&Located<SocketAddr>>,
     context: &mut Context<'_>,
 ) -> Option<ListenerTls> {
@@ -193,6 +212,8 @@ impl ReadListener {
             routes,
             token_header: self.token_header?,
             identity_headers: self.identity_headers?,
+            stall_timeout: self.stall_timeout?,
+            idle_timeout: self.idle_timeout?,
             max_connections: self.max_connections?,
             login_timeout: self.login_timeout?,
             tls: self.tls?,

@@ -431,6 +431,18 @@ const LISTENER: &[Setting] = &[
         about: "HTTP: further headers that no client may set, because targets believe them",
     },
     Setting {
+        key: "stall_timeout",
+        kind: Kind::Duration,
+        need: Need::Default("\"60s\""),
+        about: "HTTP: how long one side may keep the other waiting: for more of a request, for an answer to begin, for a client to take more of it",
+    },
+    Setting {
+        key: "idle_timeout",
+        kind: Kind::Duration,
+        need: Need::Default("\"1h\""),
+        about: "HTTP: how long a connection that switched protocols (a WebSocket) may be silent",
+    },
+    Setting {
         key: "max_connections",
         kind: Kind::Number(1, 100_000),
         need: Need::Default("1000"),

@@ -213,8 +213,8 @@ pub(super) fn parse_header(
     name
 }
 
-/// The application protocol of TLS connections in this protocol.
-pub(super) fn alpn(protocol: Option<&Located<&'static str>>) -> &'static [u8] {
+/// What targets of this protocol speak inside of TLS.
+fn alpn(protocol: Option<&Located<&'static str>>) -> &'static [u8] {
     match protocol.map(|protocol| protocol.value) {
         Some("http") => ALPN_HTTP,
         _ => ALPN_POSTGRESQL,

@@ -23,19 +23,19 @@ pub struct ServerTls {
 }
 
 impl ServerTls {
-    /// Loads a certificate for servers that speak `alpn`.
+    /// Loads a certificate for servers that speak one of `alpn`, the first one first.
     ///
     /// # Errors
     ///
     /// A file can not be used, the two do not belong together, or the certificate is not valid at `now`.
-    pub fn load(files: KeyPairFiles, alpn: &[u8], now: SystemTime) -> Result<Self, CertificateError> {
+    pub fn load(files: KeyPairFiles, alpn: &[&[u8]], now: SystemTime) -> Result<Self, CertificateError> {
         let current = ArcSwap::from_pointee(KeyPair::load(&files, now)?);
         let resolver = Arc::new(Resolver { files, current });
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(resolver.clone());
-        config.alpn_protocols = vec![alpn.to_vec()];
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Self { config: Arc::new(config), resolver })

@@ -34,7 +34,7 @@ async fn f027_a_replaced_certificate_is_served_without_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let now = SystemTime::now();
     let written = write_certificates(folder.path(), &CertificateRequest::localhost(now)).unwrap();
-    let server = ServerTls::load(server_files(&written), ALPN_POSTGRESQL, now).unwrap();
+    let server = ServerTls::load(server_files(&written), &[ALPN_POSTGRESQL], now).unwrap();
     let files = ClientFiles { ca: written.ca.clone(), identity: None };
     let client = ClientTls::load(files, ALPN_POSTGRESQL, now).unwrap();
     let before = shake_hands(&server, &client).await.unwrap();
@@ -53,7 +53,7 @@ async fn f037_a_broken_replacement_leaves_the_certificate_in_use() {
     let folder = tempfile::tempdir().unwrap();
     let now = SystemTime::now();
     let written = write_certificates(folder.path(), &CertificateRequest::localhost(now)).unwrap();
-    let server = ServerTls::load(server_files(&written), ALPN_POSTGRESQL, now).unwrap();
+    let server = ServerTls::load(server_files(&written), &[ALPN_POSTGRESQL], now).unwrap();
     let files = ClientFiles { ca: written.ca.clone(), identity: None };
     let client = ClientTls::load(files, ALPN_POSTGRESQL, now).unwrap();
     let before = shake_hands(&server, &client).await.unwrap();
@@ -71,7 +71,7 @@ fn f027_certificates_out_of_their_time_are_refused() {
     let now = SystemTime::now();
     let day = Duration::from_secs(24 * 60 * 60);
     let written = write_certificates(folder.path(), &CertificateRequest::localhost(now)).unwrap();
-    let load = |at| ServerTls::load(server_files(&written), ALPN_POSTGRESQL, at);
+    let load = |at| ServerTls::load(server_files(&written), &[ALPN_POSTGRESQL], at);
     let server = load(now).unwrap();
     let left = server.not_after().unwrap().duration_since(now).unwrap();
     assert!(left > 89 * day && left < 90 * day, "{left:?}");
@@ -85,7 +85,7 @@ fn a_key_that_others_can_read_is_refused() {
     let now = SystemTime::now();
     let written = write_certificates(folder.path(), &CertificateRequest::localhost(now)).unwrap();
     fs::set_permissions(&written.server.1, fs::Permissions::from_mode(0o640)).unwrap();
-    let error = ServerTls::load(server_files(&written), ALPN_POSTGRESQL, now).unwrap_err();
+    let error = ServerTls::load(server_files(&written), &[ALPN_POSTGRESQL], now).unwrap_err();
     assert!(error.is_about_key());
     assert!(error.to_string().contains("640"), "{error}");
     assert!(error.remedy().contains("chmod 600"), "{}", error.remedy());
@@ -100,7 +100,7 @@ async fn a_target_with_another_name_is_not_reached() {
         ..CertificateRequest::localhost(now)
     };
     let written = write_certificates(folder.path(), &request).unwrap();
-    let server = ServerTls::load(server_files(&written), ALPN_POSTGRESQL, now).unwrap();
+    let server = ServerTls::load(server_files(&written), &[ALPN_POSTGRESQL], now).unwrap();
     let files = ClientFiles { ca: written.ca.clone(), identity: None };
     let client = ClientTls::load(files, ALPN_POSTGRESQL, now).unwrap();
     assert!(shake_hands(&server, &client).await.is_err());

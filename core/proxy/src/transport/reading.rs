@@ -11,12 +11,11 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 
-use super::stream::Stream;
-
 #[derive(Debug)]
-pub(super) struct ReadBuffer {
+pub(crate) struct ReadBuffer {
     buffer: BytesMut,
     /// Bytes to have room for before each read.
     room: usize,
@@ -40,9 +39,9 @@ impl Default for ReadBuffer {
 }
 
 impl ReadBuffer {
-    pub(super) fn poll_read(
+    pub(crate) fn poll_read(
         &mut self,
-        stream: &mut Stream,
+        stream: &mut (impl AsyncRead + Unpin),
         context: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Bytes>>> {
         if self.buffer.capacity() < self.room / 2 {
@@ -84,6 +83,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::transport::Stream;
 
     #[tokio::test]
     async fn nothing_is_lost_while_the_room_grows_and_shrinks() {

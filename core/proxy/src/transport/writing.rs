@@ -8,12 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::io::AsyncWrite as _;
-
-use super::stream::Stream;
+use tokio::io::AsyncWrite;
 
 #[derive(Debug, Default)]
-pub(super) struct WriteQueue {
+pub(crate) struct WriteQueue {
     units: VecDeque<Bytes>,
     length: usize,
     /// TLS may hold back a part of what it took.
@@ -24,20 +22,25 @@ pub(super) struct WriteQueue {
 const BATCH: usize = 16;
 
 impl WriteQueue {
-    pub(super) fn push(&mut self, unit: Bytes) {
+    pub(crate) fn push(&mut self, unit: Bytes) {
         if !unit.is_empty() {
             self.length += unit.len();
             self.units.push_back(unit);
         }
     }
 
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.length
     }
 
-    pub(super) fn poll_write(
+    /// Is nothing left to be written, here or below?
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.units.is_empty() && !self.unflushed
+    }
+
+    pub(crate) fn poll_write(
         &mut self,
-        stream: &mut Stream,
+        stream: &mut (impl AsyncWrite + Unpin),
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         while !self.units.is_empty() {

@@ -7,12 +7,16 @@ use std::sync::Arc;
 
 use gatewright_model::http::HttpResponse;
 use http::{
-    HeaderMap, HeaderName, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    HeaderMap, HeaderName, HeaderValue, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
     response,
 };
 
-use crate::{headers::plain_number, refusal::Refusal, unit::Body};
+use crate::{
+    headers::{Upgrade, plain_number},
+    refusal::Refusal,
+    unit::Body,
+};
 
 /// An answer's head.
 #[derive(Debug)]
@@ -30,12 +34,7 @@ pub(super) enum Head {
 /// 502 `upstream.upgrade`, `upstream.status` or `upstream.framing`.
 pub(super) fn read(given: response::Parts, body: Body, head_only: bool) -> Result<Head, Refusal> {
     match given.status.as_u16() {
-        101 => {
-            return Err(Refusal::bad_answer(
-                "upstream.upgrade",
-                "the target switched protocols, and was not asked to",
-            ));
-        }
+        101 => return Err(UNASKED),
         100..=199 => return Ok(Head::Interim),
         200..=599 => {}
         _ => return Err(Refusal::bad_answer("upstream.status", "the target's status is none of HTTP's")),
@@ -47,6 +46,31 @@ pub(super) fn read(given: response::Parts, body: Body, head_only: bool) -> Resul
     parts.headers = given.headers;
     remove_hop_by_hop(&mut parts.headers);
     Ok(Head::Final { parts: Box::new(parts), length })
+}
+
+/// Reads the head of an answer with which protocols are switched.
+///
+/// # Errors
+///
+/// 502 `upstream.upgrade`, where it is to another protocol than was asked for, or on terms that the gateway did not offer.
+pub(super) fn switched(given: response::Parts, asked: Option<Upgrade>) -> Result<Head, Refusal> {
+    let Some(asked) = asked.filter(|_| given.status == StatusCode::SWITCHING_PROTOCOLS) else {
+        return Err(UNASKED);
+    };
+    let mut names = given.headers.get_all(UPGRADE).iter();
+    if !names.next().is_some_and(|name| asked.is_named(name.as_bytes())) || names.next().is_some() {
+        return Err(Refusal::bad_answer("upstream.upgrade", "the target switched to another protocol"));
+    }
+    if given.headers.contains_key("sec-websocket-extensions") {
+        return Err(Refusal::bad_answer("upstream.upgrade", "the target uses what it was not offered"));
+    }
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    parts.status = given.status;
+    parts.headers = given.headers;
+    remove_hop_by_hop(&mut parts.headers);
+    parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    parts.headers.insert(UPGRADE, HeaderValue::from_static(asked.as_str()));
+    Ok(Head::Final { parts: Box::new(parts), length: None })
 }
 
 /// How long the body is. A body that has no end of its own is refused: if it is over when the connection is, nobody can
@@ -99,6 +123,9 @@ pub(super) fn listed(parts: &response::Parts) -> HttpResponse {
     });
     HttpResponse { status: parts.status.as_u16(), headers: headers.collect() }
 }
+
+const UNASKED: Refusal =
+    Refusal::bad_answer("upstream.upgrade", "the target switched protocols, and was not asked to");
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers

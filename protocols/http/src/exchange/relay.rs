@@ -34,6 +34,7 @@ use super::{
 use crate::{
     dialect::Incoming,
     filter::Filter,
+    headers::Upgrade,
     problem::Problem,
     refusal::Refusal,
     unit::{Body, Unit},
@@ -44,6 +45,8 @@ use crate::{
 pub(super) struct Relay {
     /// None: the request is complete.
     upload: Option<Flow>,
+    /// What the request asks to switch to.
+    pub(super) upgrade: Option<Upgrade>,
     pub(super) answer: Answer,
     /// What was judged.
     pub(super) facet: Facet,
@@ -51,7 +54,7 @@ pub(super) struct Relay {
     /// The event by which an answer that goes on is being judged again.
     pub(super) again: Option<EventId>,
     /// When something last came, from either side.
-    heard: Instant,
+    pub(super) heard: Instant,
 }
 
 #[derive(Debug)]
@@ -124,7 +127,7 @@ impl Relay {
             HttpBody::Empty | HttpBody::Read { .. } => None,
             HttpBody::Streamed { .. } => Some(Flow { promised: length, allowed: limits.body }),
         };
-        Self { upload, answer: Answer::Awaited, facet, leave, again: None, heard: now }
+        Self { upload, upgrade: None, answer: Answer::Awaited, facet, leave, again: None, heard: now }
     }
 
     /// Can the client still be told something in place of the answer?
@@ -221,7 +224,11 @@ impl Exchange {
     fn relay_answer(&mut self, mut relay: Relay, unit: Unit) -> Result<(), ProtocolError> {
         match (&mut relay.answer, unit) {
             (Answer::Awaited, Unit::Response(parts, body)) => {
-                match answer::read(*parts, body, self.head_only) {
+                let read = match body {
+                    Body::Switched => answer::switched(*parts, relay.upgrade),
+                    _ => answer::read(*parts, body, self.head_only),
+                };
+                match read {
                     Ok(Head::Interim) => {}
                     Ok(Head::Final { parts, length }) => {
                         let begun = Begun { parts, body, length };
@@ -277,6 +284,9 @@ impl Exchange {
     /// Sends the head of the answer.
     pub(super) fn begin_answer(&mut self, mut relay: Relay, begun: Begun) -> Result<(), ProtocolError> {
         let Begun { mut parts, body, length } = begun;
+        if body == Body::Switched {
+            return self.switch(relay, parts);
+        }
         let filter = self.shared.dialect.filter(Incoming {
             facet: &relay.facet,
             masks: relay.leave.masks.as_deref(),
@@ -317,7 +327,12 @@ impl Exchange {
     }
 
     /// A side broke its promise.
-    fn broken(&mut self, relay: Relay, refusal: Refusal, fault: Side) -> Result<(), ProtocolError> {
+    pub(super) fn broken(
+        &mut self,
+        relay: Relay,
+        refusal: Refusal,
+        fault: Side,
+    ) -> Result<(), ProtocolError> {
         let told = relay.can_tell().then(|| Problem::from(refusal));
         self.cut(told);
         Err(refusal.into_error(fault))

@@ -6,30 +6,39 @@
 
 use http::{
     HeaderMap, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING},
 };
 
-use super::{Kind, NAMES};
+use super::{
+    Kind, NAMES,
+    upgrade::{self, Upgrade},
+};
 use crate::refusal::Refusal;
 
-/// Checks what a request says about its connection.
+/// Checks what a request says about its connection, and gives what it wants to switch to.
 ///
 /// # Errors
 ///
-/// 501 `http.upgrade`; 400 `http.hopbyhop`, `http.h2`, `http.framing`.
-pub(super) fn check_connection(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
+/// 501 or 400 `http.upgrade`; 400 `http.hopbyhop`, `http.h2`, `http.framing`.
+pub(super) fn check_connection(
+    headers: &HeaderMap,
+    version: Version,
+    allowed: &[Upgrade],
+) -> Result<Option<Upgrade>, Refusal> {
     if version >= Version::HTTP_2 {
-        return check_h2(headers);
+        return check_h2(headers).map(|()| None);
     }
-    if headers.contains_key(UPGRADE) || headers.contains_key("http2-settings") {
-        return Err(Refusal::not_here("http.upgrade", UPGRADES));
+    let mut upgrades = false;
+    if headers.contains_key("http2-settings") {
+        return Err(Refusal::not_here("http.upgrade", H2C));
     }
     for value in headers.get_all(CONNECTION) {
         let Ok(value) = value.to_str() else { return Err(Refusal::bad("http.hopbyhop", NAMED)) };
         for option in value.split(',').map(str::trim).filter(|option| !option.is_empty()) {
             let option = option.to_ascii_lowercase();
             match option.as_str() {
-                "upgrade" | "http2-settings" => return Err(Refusal::not_here("http.upgrade", UPGRADES)),
+                "upgrade" => upgrades = true,
+                "http2-settings" => return Err(Refusal::not_here("http.upgrade", H2C)),
                 "close" | "keep-alive" | "te" | "trailer" | "proxy-connection" => {}
                 _ => return Err(Refusal::bad("http.hopbyhop", NAMED)),
             }
@@ -40,7 +49,7 @@ pub(super) fn check_connection(headers: &HeaderMap, version: Version) -> Result<
             return Err(Refusal::bad("http.framing", "the gateway knows no expectation but 100-continue"));
         }
     }
-    Ok(())
+    upgrade::wanted(headers, upgrades, version, allowed)
 }
 
 /// The length of the body, where a request declares one.
@@ -90,6 +99,6 @@ fn check_h2(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-const UPGRADES: &str = "the gateway does not switch protocols on this route";
+const H2C: &str = "the gateway speaks HTTP/2 where TLS has agreed on it, and nowhere else";
 
 const NAMED: &str = "Connection names a header that is not hop-by-hop";

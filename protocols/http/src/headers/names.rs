@@ -40,6 +40,8 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
     ("upgrade", Kind::Wire),
     ("http2-settings", Kind::Wire),
     ("proxy-authenticate", Kind::Wire),
+    // Compression of a WebSocket: nobody could read what is in it any more.
+    ("sec-websocket-extensions", Kind::Wire),
     // Answered by the gateway itself: the client is asked for its body after the permit.
     ("expect", Kind::Wire),
     // Set by the gateway from the authority that was judged.
@@ -120,6 +122,8 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
     ("range", Kind::Once),
     ("referer", Kind::Once),
     ("user-agent", Kind::Once),
+    ("sec-websocket-key", Kind::Once),
+    ("sec-websocket-version", Kind::Once),
 ];
 
 /// Beginnings of names of identity: proxies that authenticate, meshes and load balancers own these.

@@ -185,7 +185,7 @@ fn a065_what_http_2_does_not_have_is_refused() {
 }
 
 #[test]
-fn a066_no_protocol_is_switched() {
+fn a066_what_is_no_whole_request_to_switch_is_refused() {
     for headers in [
         ["upgrade: websocket", "connection: upgrade"],
         ["upgrade: h2c", "connection: Upgrade, HTTP2-Settings"],

@@ -12,3 +12,4 @@ mod judged;
 mod life;
 mod schedule;
 mod stage;
+mod upgrades;

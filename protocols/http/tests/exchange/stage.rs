@@ -311,7 +311,12 @@ fn show(unit: &Unit) -> String {
             .map(|(name, value)| format!("; {name}: {}", String::from_utf8_lossy(value.as_bytes())))
             .collect::<String>()
     };
-    let follows = |body: &Body| if *body == Body::Follows { " ..." } else { "" };
+    let follows = |body: &Body| match body {
+        Body::None => "",
+        Body::Follows => " ...",
+        Body::Switches => " (switches)",
+        Body::Switched => " (switched)",
+    };
     match unit {
         Unit::Request(parts, body) => {
             format!("{} {}{}{}", parts.method, parts.uri, headers(&parts.headers), follows(body))

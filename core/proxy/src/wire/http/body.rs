@@ -5,12 +5,15 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::PollSender;
+
+use super::patience::Stall;
 
 /// A message was not ended: hyper ends its connection, and its peer sees that.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -22,6 +25,8 @@ pub(in crate::wire) struct Cut;
 pub(in crate::wire) struct Outgoing {
     /// None: there is no body, or it has ended.
     pieces: Option<mpsc::Receiver<Piece>>,
+    /// Dropped with this: hyper wants no more.
+    _taken: Option<oneshot::Sender<()>>,
 }
 
 #[derive(Debug)]
@@ -31,36 +36,49 @@ enum Piece {
 }
 
 /// What fills a body.
-#[derive(Debug)]
 pub(super) struct Filler {
     sender: PollSender<Piece>,
     waiting: VecDeque<Piece>,
     bytes: usize,
     ended: bool,
+    taken: oneshot::Receiver<()>,
+    stall: Stall,
 }
 
 /// Pieces that hyper may not have taken yet.
-const PIECES: usize = 4;
+const PIECES: usize = 2;
+
+/// Bytes of a piece at most.
+const LARGEST: usize = 64 << 10;
 
 impl Outgoing {
     /// The body of a message that is a head and nothing more.
     pub(super) const fn none() -> Self {
-        Self { pieces: None }
+        Self { pieces: None, _taken: None }
     }
 
-    /// A body, and what fills it.
-    pub(super) fn filled() -> (Self, Filler) {
+    /// A body, and what fills it. Filling fails where nothing is taken for longer than `limit`.
+    pub(super) fn filled(limit: Duration) -> (Self, Filler) {
         let (sender, pieces) = mpsc::channel(PIECES);
-        let sender = PollSender::new(sender);
-        (Self { pieces: Some(pieces) }, Filler { sender, waiting: VecDeque::new(), bytes: 0, ended: false })
+        let (taken, when_taken) = oneshot::channel();
+        let filler = Filler {
+            sender: PollSender::new(sender),
+            waiting: VecDeque::new(),
+            bytes: 0,
+            ended: false,
+            taken: when_taken,
+            stall: Stall::new(limit),
+        };
+        (Self { pieces: Some(pieces), _taken: Some(taken) }, filler)
     }
 }
 
 impl Filler {
-    pub(super) fn data(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.bytes += bytes.len();
-            self.waiting.push_back(Piece::Data(bytes));
+    pub(super) fn data(&mut self, mut bytes: Bytes) {
+        self.bytes += bytes.len();
+        while !bytes.is_empty() {
+            let piece = bytes.split_to(bytes.len().min(LARGEST));
+            self.waiting.push_back(Piece::Data(piece));
         }
     }
 
@@ -73,14 +91,21 @@ impl Filler {
         self.bytes
     }
 
+    /// Was everything handed on, the end included?
     pub(super) const fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// Is the end given, even if it was not handed on yet?
+    pub(super) fn is_whole(&self) -> bool {
+        self.ended || matches!(self.waiting.back(), Some(Piece::End))
     }
 
     /// Hands on what waits. Fails where nobody takes it any more.
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.waiting.is_empty() {
-            ready!(self.sender.poll_reserve(context)).map_err(|_| io::ErrorKind::BrokenPipe)?;
+            let reserved = self.sender.poll_reserve(context).map_err(|_| io::ErrorKind::BrokenPipe.into());
+            ready!(self.stall.watch(reserved, context))?;
             let Some(piece) = self.waiting.pop_front() else { break };
             if let Piece::Data(bytes) = &piece {
                 self.bytes -= bytes.len();
@@ -89,6 +114,17 @@ impl Filler {
             self.sender.send_item(piece).map_err(|_| io::ErrorKind::BrokenPipe)?;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Hands on everything where the body is whole, and cuts it where it is not. Then waits until hyper has taken it.
+    pub(super) async fn finish(mut self) -> io::Result<()> {
+        if self.is_whole() {
+            std::future::poll_fn(|context| self.poll_flush(context)).await?;
+        }
+        drop(self.sender);
+        // Nobody sends: it is dropped.
+        let _ = self.taken.await;
+        Ok(())
     }
 }
 

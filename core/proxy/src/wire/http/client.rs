@@ -4,18 +4,23 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use gatewright_http::unit::{Body, Unit};
 use hyper::{
     Request, Response,
     body::{Body as _, Incoming},
+    header::{CONNECTION, HeaderValue, UPGRADE},
+    upgrade::OnUpgrade,
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     body::{Filler, Outgoing},
     follows,
+    line::Busy,
+    switched::Switched,
 };
 use crate::wire::Pipe;
 
@@ -25,6 +30,11 @@ pub struct ClientSide {
     /// None: it has ended.
     body: Option<Incoming>,
     answer: Answer,
+    /// Where hyper hands the connection over, if the request asks for another protocol.
+    upgrade: Option<OnUpgrade>,
+    busy: Busy,
+    /// How long the client may take nothing of its answer.
+    stall: Duration,
 }
 
 enum Answer {
@@ -32,19 +42,31 @@ enum Answer {
     Awaited(oneshot::Sender<Response<Outgoing>>),
     /// The head was sent, and the body follows.
     Body(Filler),
+    /// Protocols were switched, and bytes follow.
+    Switched(Box<Switched>),
     /// Everything was sent.
     Sent,
 }
 
 impl ClientSide {
     /// A request, and where its answer goes.
-    pub(super) fn new(request: Request<Incoming>, answer: oneshot::Sender<Response<Outgoing>>) -> Self {
-        let (parts, body) = request.into_parts();
+    pub(super) fn new(
+        request: Request<Incoming>,
+        answer: oneshot::Sender<Response<Outgoing>>,
+        busy: Busy,
+        stall: Duration,
+    ) -> Self {
+        let (mut parts, body) = request.into_parts();
         let follows = follows(&body);
+        let upgrade = parts.extensions.remove::<OnUpgrade>();
+        let upgrade = upgrade.filter(|_| parts.headers.contains_key(UPGRADE));
         Self {
             head: Some(Unit::Request(Box::new(parts), follows)),
             body: (follows == Body::Follows).then_some(body),
             answer: Answer::Awaited(answer),
+            upgrade,
+            busy,
+            stall,
         }
     }
 }
@@ -56,16 +78,30 @@ impl Pipe for ClientSide {
         if let Some(head) = self.head.take() {
             return Poll::Ready(Ok(Some(head)));
         }
+        if let Answer::Switched(switched) = &mut self.answer {
+            return switched.poll_read(context);
+        }
         poll_body(&mut self.body, context)
     }
 
     fn queue(&mut self, unit: Unit) {
         match (unit, &mut self.answer) {
-            (Unit::Response(parts, follows), Answer::Awaited(_)) => {
+            (Unit::Response(mut parts, follows), Answer::Awaited(_)) => {
+                let upgrade = self.upgrade.take();
+                if upgrade.is_some() && follows != Body::Switched {
+                    // What follows is what the client wanted to say in the other protocol, and no request (threats A51).
+                    parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 let (body, next) = match follows {
-                    Body::None => (Outgoing::none(), Answer::Sent),
+                    Body::Switched => match upgrade {
+                        Some(upgrade) => {
+                            (Outgoing::none(), Answer::Switched(Box::new(Switched::new(upgrade))))
+                        }
+                        None => (Outgoing::none(), Answer::Sent),
+                    },
+                    Body::None | Body::Switches => (Outgoing::none(), Answer::Sent),
                     Body::Follows => {
-                        let (body, filler) = Outgoing::filled();
+                        let (body, filler) = Outgoing::filled(self.stall);
                         (body, Answer::Body(filler))
                     }
                 };
@@ -76,6 +112,7 @@ impl Pipe for ClientSide {
             }
             (Unit::Data(bytes), Answer::Body(filler)) => filler.data(bytes),
             (Unit::End, Answer::Body(filler)) => filler.end(),
+            (unit, Answer::Switched(switched)) => switched.queue(unit),
             // The exchange keeps the order of parts; trailers are not forwarded.
             _ => {}
         }
@@ -84,6 +121,7 @@ impl Pipe for ClientSide {
     fn queued(&self) -> usize {
         match &self.answer {
             Answer::Body(filler) => filler.queued(),
+            Answer::Switched(switched) => switched.queued(),
             Answer::Awaited(_) | Answer::Sent => 0,
         }
     }
@@ -96,17 +134,34 @@ impl Pipe for ClientSide {
                 Poll::Pending => Poll::Ready(Ok(())),
             },
             Answer::Body(filler) => filler.poll_flush(context),
+            Answer::Switched(switched) => switched.poll_flush(context),
             Answer::Sent => Poll::Ready(Ok(())),
         }
     }
 
-    async fn close(mut self) {
-        if let Answer::Body(filler) = &mut self.answer {
-            // An answer that was not ended stays so.
-            let _ = std::future::poll_fn(|context| filler.poll_flush(context)).await;
+    /// The exchange is over, and what its client has not taken yet is bounded: nobody waits for that.
+    async fn close(self) {
+        match self.answer {
+            Answer::Body(filler) => {
+                tokio::spawn(last_words(filler, self.busy, self.stall));
+            }
+            Answer::Switched(switched) => switched.close().await,
+            Answer::Awaited(_) | Answer::Sent => {}
         }
     }
 }
+
+/// Sees an answer to its end. A client that does not take it loses its connection: hyper would wait for as long as it
+/// likes, with an answer that was cut, too (fault F20).
+async fn last_words(filler: Filler, busy: Busy, stall: Duration) {
+    let limit = if filler.is_whole() { stall } else { AFTER_A_CUT };
+    if !matches!(timeout(limit, filler.finish()).await, Ok(Ok(()))) {
+        busy.cut();
+    }
+}
+
+/// How long a connection may take to end, or a stream to be reset, after its answer was cut.
+const AFTER_A_CUT: Duration = Duration::from_secs(5);
 
 /// The next part of a body that hyper reads.
 pub(super) fn poll_body(

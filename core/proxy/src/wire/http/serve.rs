@@ -1,0 +1,202 @@
+//! A client's connection: one exchange after the other, or, in HTTP/2, beside each other.
+
+use std::{
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use gatewright_http::{
+    exchange::{Exchange, Seed, Shared},
+    request::Scheme,
+};
+use gatewright_model::id::{EventId, SessionId};
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::sync::oneshot;
+
+use super::{
+    ClientSide, MOST_BUFFERED, Messages, Pool,
+    body::{Cut, Outgoing},
+    line::Line,
+    patience::Patient,
+};
+use crate::{
+    driver::Driver, listener::Door, metrics::ConnectionGuard, shutdown::DrainGuard, tls::ALPN_HTTP_2,
+    transport::Connection,
+};
+
+/// A client that was accepted, and is over TLS by now where it wanted that.
+pub struct Client {
+    /// Its connection.
+    pub connection: Connection,
+    /// The application protocol that TLS agreed on.
+    pub alpn: Option<Arc<[u8]>>,
+    /// Its address.
+    pub address: SocketAddr,
+    /// Counts the connection among those that are open.
+    pub counted: ConnectionGuard,
+}
+
+/// What all exchanges of one connection begin with.
+struct Site {
+    door: Arc<Door>,
+    shared: Arc<Shared>,
+    pool: Arc<Pool>,
+    line: Arc<Line>,
+    client: SocketAddr,
+    scheme: Scheme,
+    guard: DrainGuard,
+}
+
+/// Serves a connection. HTTP/2 is spoken where TLS has agreed on it, and nowhere else: neither a client that begins with
+/// it in the clear nor one that asks for it with `Upgrade` gets it (threats A66).
+pub async fn serve(
+    door: Arc<Door>,
+    shared: Arc<Shared>,
+    pool: Arc<Pool>,
+    client: Client,
+    guard: DrainGuard,
+) {
+    let Client { connection, alpn, address, counted } = client;
+    let scheme = if connection.is_secure() { Scheme::Https } else { Scheme::Http };
+    let line = Arc::new(Line::new(counted));
+    let rest = door.listener.login_timeout;
+    let stall = door.listener.stall_timeout;
+    let site = Arc::new(Site {
+        door: Arc::clone(&door),
+        shared,
+        pool,
+        line: Arc::clone(&line),
+        client: address,
+        scheme,
+        guard: guard.clone(),
+    });
+    let service = service_fn(move |request| Arc::clone(&site).exchange(request));
+    let io = TokioIo::new(Patient::new(connection.into_stream(), stall));
+    let served = if alpn.as_deref() == Some(ALPN_HTTP_2) {
+        let connection = http2().serve_connection(io, service);
+        conduct(connection, http2::Connection::graceful_shutdown, &line, guard, rest).await
+    } else {
+        let connection = http1(rest).serve_connection(io, service).with_upgrades();
+        conduct(connection, http1::UpgradeableConnection::graceful_shutdown, &line, guard, rest).await
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, client = %address, "an HTTP connection ended early");
+        if error.is_parse() {
+            door.metrics.refuse("http.framing");
+        }
+    }
+}
+
+/// A body is taken in piece by piece; this bounds the head, and how long it may take.
+fn http1(limit: Duration) -> http1::Builder {
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(limit).max_buf_size(MOST_BUFFERED);
+    server
+}
+
+/// What one connection may ask for at once (threats A76). The limits on resets are h2's own: 20 streams that were reset
+/// before they were served, 1024 that the gateway had to reset; then the connection is ended.
+fn http2() -> http2::Builder<TokioExecutor> {
+    let mut server = http2::Builder::new(TokioExecutor::new());
+    server
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(MOST_HEADERS)
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(1024)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(16 << 10)
+        .max_send_buf_size(MOST_BUFFERED)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PONG);
+    server
+}
+
+/// Streams of one connection at a time.
+const STREAMS: u32 = 100;
+
+/// Bytes of all headers of a request, as HTTP/2 counts them (32 more for each). What is allowed is decided by
+/// [`gatewright_http::headers`], which answers; beyond this, nothing is kept.
+const MOST_HEADERS: u32 = 64 << 10;
+
+/// Bytes of a stream's body that may be on their way.
+const STREAM_WINDOW: u32 = 256 << 10;
+
+/// Bytes of all bodies of a connection that may be on their way.
+const CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// How often a client is asked whether it is there (fault F4).
+const PING: Duration = Duration::from_secs(30);
+
+/// How long it may take to say so.
+const PONG: Duration = Duration::from_secs(20);
+
+/// Sees a connection to its end: drains it, ends it where it rests for too long, cuts it where its client does not take
+/// what it was sent.
+async fn conduct<C>(
+    connection: C,
+    end: impl Fn(Pin<&mut C>),
+    line: &Line,
+    mut guard: DrainGuard,
+    rest: Duration,
+) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = pin!(connection);
+    let mut drained = pin!(guard.drained());
+    let mut ending = false;
+    let mut looked = line.exchanges();
+    let mut look = tokio::time::interval_at((Instant::now() + rest).into(), rest);
+    loop {
+        tokio::select! {
+            biased;
+            () = line.cut() => return Ok(()),
+            served = connection.as_mut() => return served,
+            () = &mut drained, if !ending => {
+                ending = true;
+                end(connection.as_mut());
+            }
+            _ = look.tick() => {
+                let rested = line.is_idle() && line.exchanges() == looked;
+                looked = line.exchanges();
+                match (rested, ending) {
+                    // It was told, and does not go.
+                    (true, true) => return Ok(()),
+                    (true, false) => {
+                        ending = true;
+                        end(connection.as_mut());
+                    }
+                    (false, _) => {}
+                }
+            }
+        }
+    }
+}
+
+impl Site {
+    /// Runs one exchange, and gives its answer as soon as there is a head. The rest comes while it is sent.
+    async fn exchange(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Outgoing>, Cut> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|_| Cut)?;
+        let id = SessionId::from_random(random);
+        let (answer, answered) = oneshot::channel();
+        let seed = Seed { session: id, event: EventId::FIRST, client: self.client, scheme: self.scheme };
+        let session = Box::new(Exchange::new(Arc::clone(&self.shared), seed));
+        let stall = self.door.listener.stall_timeout;
+        let side = ClientSide::new(request, answer, Line::begin(&self.line), stall);
+        let wire = Messages { pool: Arc::clone(&self.pool) };
+        let driver = Driver::new(wire, Arc::clone(&self.door), id, self.client, session, side);
+        tokio::spawn(driver.run(None, self.guard.clone()));
+        answered.await.map_err(|_| Cut)
+    }
+}
