@@ -18,6 +18,7 @@
 //! the one way that every server reads alike, and that form is judged, hashed, shown to a reviewer, and sent.
 
 pub mod authority;
+pub mod content;
 pub mod dialect;
 mod digest;
 pub mod exchange;

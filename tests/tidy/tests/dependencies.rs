@@ -21,7 +21,7 @@ const INSIDE: &[(&str, &[&str])] = &[
     ("gatewright-evidence", &["gatewright-model"]),
     ("gatewright-sql", &["gatewright-model"]),
     ("gatewright-postgres", &["gatewright-model", "gatewright-masking", "gatewright-sql"]),
-    ("gatewright-http", &["gatewright-model"]),
+    ("gatewright-http", &["gatewright-model", "gatewright-masking"]),
     ("gatewright-kubernetes", &["gatewright-model", "gatewright-http"]),
     (
         "gatewright",
