@@ -4,7 +4,7 @@
 //! (the port of a stream that is opened later than the connection) it asks about, and takes in nothing more until it is
 //! answered.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Instant};
 
 use bytes::BytesMut;
 use gatewright_model::{event::Facet, permit::Denial, session::Side};
@@ -13,26 +13,37 @@ use crate::refusal::Refusal;
 
 /// A connection that has switched protocols.
 pub trait Tunnel: fmt::Debug + Send {
-    /// Takes in bytes of one side.
+    /// Takes in bytes of one side, which came at `now`.
     ///
     /// # Errors
     ///
     /// A peer broke the protocol: both sides are cut.
-    fn push(&mut self, from: Side, bytes: &[u8], passing: &mut Passing) -> Result<(), Refusal>;
+    fn push(
+        &mut self,
+        now: Instant,
+        from: Side,
+        bytes: &[u8],
+        passing: &mut Passing,
+    ) -> Result<(), Refusal>;
 
     /// A side sends no more. The other one is told so, after what passes, if this returns `Ok`.
     ///
     /// # Errors
     ///
     /// The side ended in the middle of something: both sides are cut.
-    fn end(&mut self, from: Side, passing: &mut Passing) -> Result<(), Refusal>;
+    fn end(&mut self, now: Instant, from: Side, passing: &mut Passing) -> Result<(), Refusal>;
 
     /// What was asked about may go on, or not.
     ///
     /// # Errors
     ///
     /// As with [`Tunnel::push`], for what had come meanwhile.
-    fn answer(&mut self, answer: Result<(), &Denial>, passing: &mut Passing) -> Result<(), Refusal>;
+    fn answer(
+        &mut self,
+        now: Instant,
+        answer: Result<(), &Denial>,
+        passing: &mut Passing,
+    ) -> Result<(), Refusal>;
 
     /// How many values were hidden, by rule.
     fn masked(&self) -> Vec<(Arc<str>, u64)>;
@@ -66,7 +77,13 @@ impl Passing {
 pub struct Plain;
 
 impl Tunnel for Plain {
-    fn push(&mut self, from: Side, bytes: &[u8], passing: &mut Passing) -> Result<(), Refusal> {
+    fn push(
+        &mut self,
+        _now: Instant,
+        from: Side,
+        bytes: &[u8],
+        passing: &mut Passing,
+    ) -> Result<(), Refusal> {
         let to = match from {
             Side::Downstream => Side::Upstream,
             Side::Upstream => Side::Downstream,
@@ -75,11 +92,16 @@ impl Tunnel for Plain {
         Ok(())
     }
 
-    fn end(&mut self, _from: Side, _passing: &mut Passing) -> Result<(), Refusal> {
+    fn end(&mut self, _now: Instant, _from: Side, _passing: &mut Passing) -> Result<(), Refusal> {
         Ok(())
     }
 
-    fn answer(&mut self, _answer: Result<(), &Denial>, _passing: &mut Passing) -> Result<(), Refusal> {
+    fn answer(
+        &mut self,
+        _now: Instant,
+        _answer: Result<(), &Denial>,
+        _passing: &mut Passing,
+    ) -> Result<(), Refusal> {
         Ok(())
     }
 

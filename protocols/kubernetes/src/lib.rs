@@ -6,6 +6,7 @@
 //!
 //! No client library: what counts is what an API server makes of bytes, not what a library would have sent.
 
+pub mod channels;
 pub mod impersonation;
 pub mod negotiate;
 pub mod protobuf;
@@ -13,6 +14,7 @@ pub mod request_info;
 pub mod spdy;
 pub mod status;
 pub mod stream;
+pub mod tunnel;
 pub mod upgrade;
 pub mod violation;
 

@@ -22,7 +22,7 @@ const INSIDE: &[(&str, &[&str])] = &[
     ("gatewright-sql", &["gatewright-model"]),
     ("gatewright-postgres", &["gatewright-model", "gatewright-masking", "gatewright-sql"]),
     ("gatewright-http", &["gatewright-model", "gatewright-masking"]),
-    ("gatewright-kubernetes", &["gatewright-model", "gatewright-http"]),
+    ("gatewright-kubernetes", &["gatewright-model", "gatewright-http", "gatewright-masking"]),
     (
         "gatewright",
         &[

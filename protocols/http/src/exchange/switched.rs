@@ -101,9 +101,9 @@ impl Exchange {
             Input::Data { side, unit } => {
                 switched.heard = now;
                 let passed = match unit {
-                    Unit::Data(data) => switched.tunnel.push(side, &data, &mut passing),
+                    Unit::Data(data) => switched.tunnel.push(now, side, &data, &mut passing),
                     Unit::End => {
-                        let ended = switched.tunnel.end(side, &mut passing);
+                        let ended = switched.tunnel.end(now, side, &mut passing);
                         return self.ended(switched, side, ended, passing);
                     }
                     Unit::Request(..) | Unit::Response(..) | Unit::Trailers(_) => Err(OUT_OF_ORDER),
@@ -111,12 +111,12 @@ impl Exchange {
                 return self.pass(switched, side, passed, passing);
             }
             Input::Permitted(permit) if Some(permit.event()) == switched.asked => {
-                let answered = switched.take(permit, &mut passing);
+                let answered = switched.take(now, permit, &mut passing);
                 return self.pass(switched, Side::Downstream, answered, passing);
             }
             Input::Denied(denial) if Some(denial.event) == switched.asked => {
                 switched.asked = None;
-                let answered = switched.tunnel.answer(Err(&denial), &mut passing);
+                let answered = switched.tunnel.answer(now, Err(&denial), &mut passing);
                 return self.pass(switched, Side::Downstream, answered, passing);
             }
             Input::Permitted(permit) if Some(permit.event()) == switched.again => {
@@ -243,13 +243,13 @@ impl Exchange {
 
 impl Switched {
     /// Uses up the permit for what was asked about.
-    fn take(&mut self, permit: Permit, passing: &mut Passing) -> Result<(), Refusal> {
+    fn take(&mut self, now: Instant, permit: Permit, passing: &mut Passing) -> Result<(), Refusal> {
         self.asked = None;
         self.running.push(permit.event());
         if permit.consume().is_some_and(|masks| !masks.is_empty()) {
             return Err(UNMASKABLE);
         }
-        self.tunnel.answer(Ok(()), passing)
+        self.tunnel.answer(now, Ok(()), passing)
     }
 }
 

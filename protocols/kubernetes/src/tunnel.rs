@@ -1,0 +1,91 @@
+//! A connection that has switched protocols: frames in, frames out, and nothing that was not understood in between.
+//!
+//! | switched to | carries | read by |
+//! | --- | --- | --- |
+//! | WebSocket, `[v4.\|v5.][base64.]channel.k8s.io` or none | exec, attach; port-forward of ports in the query | [`channel`] |
+//! | WebSocket, `SPDY/3.1+portforward.k8s.io` | SPDY in its messages: port-forward | [`nested`] |
+//! | SPDY/3.1 | exec, attach, port-forward | [`spdy`] |
+//! | WebSocket | log, watch: messages of the server | [`messages`] |
+//! | WebSocket | what a Pod or Service behind a proxy speaks | [`messages`] |
+//!
+//! Frames are read and written again, not copied: what leaves is what was inspected. Where nothing is to be hidden, that
+//! gives the same bytes.
+
+mod channel;
+mod messages;
+mod nested;
+mod spdy;
+
+use gatewright_http::{refusal::Refusal, tunnel::Tunnel};
+use gatewright_masking::MaskKey;
+use gatewright_model::{
+    kubernetes::{KubernetesEvent, StreamKind, Transport},
+    mask::MaskPlan,
+    session::Side,
+};
+use http::StatusCode;
+
+pub use self::{channel::ChannelTunnel, messages::MessageTunnel, nested::NestedTunnel, spdy::SpdyTunnel};
+use crate::{
+    channels::{Channels, Recorder},
+    violation::Violation,
+};
+
+/// What becomes of a connection. `protocol`: what the target chose of what was offered.
+///
+/// # Errors
+///
+/// 502 `upstream.upgrade`: the target chose something that this request can not be carried by. 403 `mask.unsupported`: what
+/// must be hidden can not be, in this.
+pub fn new(
+    event: &KubernetesEvent,
+    protocol: &str,
+    masks: Option<&MaskPlan>,
+    key: &MaskKey,
+    recorder: Option<Box<dyn Recorder>>,
+) -> Result<Box<dyn Tunnel>, Refusal> {
+    let Some(upgrade) = &event.upgrade else { return Err(NOT_ASKED) };
+    let Some(stream) = &event.stream else {
+        return match upgrade.transport {
+            Transport::WebSocket => Ok(Box::new(MessageTunnel::new(&event.info, protocol, masks, key)?)),
+            Transport::Spdy => Err(NOT_ASKED),
+        };
+    };
+    let channels = || Channels::new(stream, masks, key, recorder);
+    Ok(match (stream.kind, upgrade.transport, protocol) {
+        (StreamKind::Exec | StreamKind::Attach | StreamKind::PortForward, Transport::Spdy, _) => {
+            Box::new(SpdyTunnel::new(event.clone(), channels()?))
+        }
+        (StreamKind::PortForward, Transport::WebSocket, "SPDY/3.1+portforward.k8s.io") => {
+            Box::new(NestedTunnel::new(event.clone(), channels()?))
+        }
+        (StreamKind::Exec | StreamKind::Attach | StreamKind::PortForward, Transport::WebSocket, _) => {
+            Box::new(ChannelTunnel::new(protocol, &stream.ports, channels()?)?)
+        }
+        (StreamKind::Proxy, Transport::WebSocket, _) => Box::new(MessageTunnel::of_proxy(masks)?),
+        (StreamKind::Proxy | StreamKind::Run | StreamKind::EphemeralContainers, ..) => {
+            return Err(NOT_ASKED);
+        }
+    })
+}
+
+const fn other(side: Side) -> Side {
+    match side {
+        Side::Downstream => Side::Upstream,
+        Side::Upstream => Side::Downstream,
+    }
+}
+
+/// A peer broke the protocol.
+fn refusal(violation: Violation) -> Refusal {
+    Refusal { status: StatusCode::BAD_GATEWAY, code: violation.code, detail: violation.detail }
+}
+
+const NOT_ASKED: Refusal = Refusal {
+    status: StatusCode::BAD_GATEWAY,
+    code: "upstream.upgrade",
+    detail: "the target switched to a protocol that can not carry what was asked for",
+};
+
+#[cfg(test)]
+mod tests;
