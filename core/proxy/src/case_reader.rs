@@ -4,6 +4,7 @@
 //! that a case proves what will happen.
 
 mod http;
+mod kubernetes;
 mod sql;
 
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl CaseReader for ProtocolCaseReader {
         match request {
             CaseRequest::Sql(case) => sql::read(&self.analyser, case),
             CaseRequest::Http(case) => Ok(vec![http::read(case)?]),
-            CaseRequest::Kubernetes(_) => Err("Kubernetes is not served yet".to_owned()),
+            CaseRequest::Kubernetes(case) => Ok(vec![kubernetes::read(case)?]),
         }
     }
 }

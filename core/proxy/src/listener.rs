@@ -3,8 +3,12 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use gatewright_http::{dialect, exchange};
+use gatewright_http::{
+    dialect::{self, Dialect},
+    exchange,
+};
 use gatewright_identity::Verifier;
+use gatewright_kubernetes::dialect::Kubernetes;
 use gatewright_masking::MaskKey;
 use gatewright_model::{
     id::SessionId,
@@ -76,7 +80,13 @@ impl Door {
             None => DownstreamTls::Off,
         };
         let protocol = match listener.protocol {
-            "http" => Protocol::Http(Arc::new(exchanges(&listener)), Arc::default()),
+            "http" => {
+                Protocol::Http(Arc::new(exchanges(&listener, Box::new(dialect::Http))), Arc::default())
+            }
+            "kubernetes" => {
+                let dialect = Kubernetes::new(listener.identity, parts.mask_key.clone());
+                Protocol::Http(Arc::new(exchanges(&listener, Box::new(dialect))), Arc::default())
+            }
             _ => Protocol::Postgres(Arc::new(Shared {
                 analyser: Arc::clone(&parts.analyser),
                 cancel_keys: CancelKeys::default(),
@@ -91,15 +101,17 @@ impl Door {
 }
 
 /// What the exchanges of a listener share.
-fn exchanges(listener: &config::Listener) -> exchange::Shared {
+fn exchanges(listener: &config::Listener, dialect: Box<dyn Dialect>) -> exchange::Shared {
     let limits = exchange::Limits {
+        inspected: listener.inspect_body,
+        hold: listener.hold,
         silence: listener.stall_timeout,
         idle: listener.idle_timeout,
         ..exchange::Limits::default()
     };
     let reserved = listener.identity_headers.iter().cloned();
     let (routes, token) = (listener.routes.clone(), listener.token_header.clone());
-    exchange::Shared::new(Box::new(dialect::Http), routes, token, reserved, limits)
+    exchange::Shared::new(dialect, routes, token, reserved, limits)
 }
 
 fn postgres(shared: &Arc<Shared>, random: &[u8; 8]) -> Box<dyn Session<Unit = Bytes>> {

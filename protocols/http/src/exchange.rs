@@ -50,7 +50,7 @@ use http::{HeaderName, Method, StatusCode, request};
 
 use self::{gather::Gathering, relay::Relay, switched::Switched};
 use crate::{
-    dialect::{Dialect, Outgoing},
+    dialect::{Dialect, Outgoing, Reading, Taken},
     digest,
     headers::{HeaderRules, Presented, TokenHeader},
     problem::Problem,
@@ -119,6 +119,8 @@ pub struct Exchange {
     head_only: bool,
     /// The request, once it has a form.
     request: Option<Arc<HttpRequest>>,
+    /// What the dialect took out of its headers, until it is judged.
+    taken: Taken,
     /// A reviewer was asked.
     approval: Option<ApprovalId>,
     /// The number of the last event.
@@ -183,6 +185,7 @@ impl Exchange {
             phase: Phase::Reading,
             head_only: false,
             request: None,
+            taken: None,
             approval: None,
             last: seed.event,
             outputs: VecDeque::new(),
@@ -207,7 +210,7 @@ impl Exchange {
                 self.close();
             }
             (Phase::Reading, Input::Data { side: Side::Downstream, unit: Unit::Request(parts, body) }) => {
-                return self.read(&parts, body);
+                return self.read(*parts, body);
             }
             // A part that the order of parts does not have, before a permit: nothing of it may be kept.
             (phase, Input::Data { side, .. }) => {
@@ -246,9 +249,13 @@ impl Exchange {
     }
 
     /// The head has come.
-    fn read(&mut self, parts: &request::Parts, body: Body) -> Result<(), ProtocolError> {
+    fn read(&mut self, mut parts: request::Parts, body: Body) -> Result<(), ProtocolError> {
         self.head_only = parts.method == Method::HEAD;
-        let mut checked = match read(parts, body, &self.shared.rules, self.seed.scheme) {
+        let checked = self.shared.dialect.take(&mut parts.headers).and_then(|taken| {
+            self.taken = taken;
+            read(&parts, body, &self.shared.rules, self.seed.scheme)
+        });
+        let mut checked = match checked {
             Ok(checked) => checked,
             Err(refusal) => return self.fail(refusal, Side::Downstream),
         };
@@ -282,8 +289,9 @@ impl Exchange {
             return self.answer(TOO_LARGE.into());
         }
         let has_body = matches!(judged.body, HttpBody::Streamed { .. });
-        if has_body && self.shared.dialect.reads_body(&judged.request) {
-            return self.begin_to_gather(judged, principal, now);
+        let reading = self.shared.dialect.reads_body(&judged.request);
+        if has_body && reading != Reading::Streamed {
+            return self.begin_to_gather(judged, principal, reading, now);
         }
         self.judge(judged, principal);
     }
@@ -292,7 +300,8 @@ impl Exchange {
     fn judge(&mut self, judged: Judged, principal: Arc<Principal>) {
         let (request, body) = (Arc::clone(&judged.request), judged.body.clone());
         let payload = digest::of(&request, &body);
-        let facet = match self.shared.dialect.facet(HttpEvent { request, body, response: None }) {
+        let http = HttpEvent { request, body, response: None };
+        let facet = match self.shared.dialect.facet(http, self.taken.take()) {
             Ok(facet) => facet,
             Err(refusal) => return self.answer(refusal.into()),
         };

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 
 use gatewright_http::{headers::TokenHeader, route::Routes};
+use gatewright_kubernetes::dialect::Identity;
 use hyper::header::{AUTHORIZATION, HeaderName};
 
 use super::{
@@ -10,6 +11,7 @@ use super::{
     is_loopback,
     reader::{Context, Located, Reader},
     route::{self, HostHeader, ReadRoute},
+    schema::is_on_http,
     target::{ReadTarget, Target, parse_header},
 };
 use crate::tls::{ALPN_HTTP, ALPN_HTTP_2, ALPN_POSTGRESQL, ServerTls};
@@ -35,6 +37,12 @@ pub struct Listener {
     pub stall_timeout: Duration,
     /// HTTP: how long a connection that switched protocols may be silent.
     pub idle_timeout: Duration,
+    /// HTTP: largest body that is read whole to be judged, in bytes.
+    pub inspect_body: usize,
+    /// HTTP: how long a client waits for a reviewer before it is told to come back.
+    pub hold: Duration,
+    /// Kubernetes: who the target takes a request for.
+    pub identity: Identity,
     /// Connections at one time.
     pub max_connections: usize,
     /// From connecting to being authenticated.
@@ -82,6 +90,9 @@ pub(super) struct ReadListener {
     identity_headers: Option<Vec<HeaderName>>,
     stall_timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
+    inspect_body: Option<usize>,
+    hold: Option<Duration>,
+    identity: Option<Identity>,
     max_connections: Option<usize>,
     login_timeout: Option<Duration>,
     /// The inner one is None where no TLS is configured.
@@ -102,6 +113,14 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
     check_http_only(reader, protocol.as_ref(), context);
     let stall_timeout = reader.duration("stall_timeout", context);
     let idle_timeout = reader.duration("idle_timeout", context);
+    let inspect_body = reader.number("inspect_body", context);
+    let hold = reader.duration("hold", context);
+    let impersonate = reader.flag("impersonate", context);
+    let allow_clients = reader.flag("allow_impersonation", context);
+    let identity = impersonate.zip(allow_clients).map(|(impersonate, allow_clients)| Identity {
+        impersonate: impersonate.value,
+        allow_clients: allow_clients.value,
+    });
     let max_connections = reader.number("max_connections", context);
     let login_timeout = reader.duration("login_timeout", context);
     let has_tls = reader.has("tls");
@@ -129,6 +148,9 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
         identity_headers,
         stall_timeout: stall_timeout.map(|timeout| timeout.value),
         idle_timeout: idle_timeout.map(|timeout| timeout.value),
+        inspect_body: inspect_body.and_then(|number| usize::try_from(number.value).ok()),
+        hold: hold.map(|hold| hold.value),
+        identity,
         max_connections: max_connections.and_then(|number| usize::try_from(number.value).ok()),
         login_timeout: login_timeout.map(|timeout| timeout.value),
         tls,
@@ -138,7 +160,7 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
 /// What the gateway speaks to clients of this protocol, inside of TLS.
 fn offered(protocol: Option<&Located<&'static str>>) -> &'static [&'static [u8]] {
     match protocol.map(|protocol| protocol.value) {
-        Some("http") => &[ALPN_HTTP_2, ALPN_HTTP],
+        Some(http) if is_on_http(http) => &[ALPN_HTTP_2, ALPN_HTTP],
         _ => &[ALPN_POSTGRESQL],
     }
 }
@@ -159,24 +181,36 @@ fn read_identity_headers(reader: &Reader<'_>, context: &mut Context<'_>) -> Opti
     parsed.into_iter().collect()
 }
 
+/// Settings that mean nothing to other protocols.
+const HTTP_ONLY: [&str; 8] = [
+    "route",
+    "host_header",
+    "token_header",
+    "identity_headers",
+    "stall_timeout",
+    "idle_timeout",
+    "inspect_body",
+    "hold",
+];
+
 /// What has no effect is an error: somebody believes that it has one.
 fn check_http_only(
     reader: &Reader<'_>,
     protocol: Option<&Located<&'static str>>,
     context: &mut Context<'_>,
 ) {
-    if protocol.is_none_or(|protocol| protocol.value == "http") {
-        return;
-    }
-    for key in ["route", "host_header", "token_header", "identity_headers", "stall_timeout", "idle_timeout"]
-    {
-        if reader.has(key) {
-            context.problems.error(
-                reader.span_of(key),
-                format!("`{key}` is for HTTP listeners only"),
-                "remove it",
-            );
+    let Some(protocol) = protocol else { return };
+    let mut refuse = |keys: &[&'static str], what: &str| {
+        for key in keys.iter().filter(|key| reader.has(key)) {
+            let problem = format!("`{key}` is for {what} listeners only");
+            context.problems.error(reader.span_of(key), problem, "remove it");
         }
+    };
+    if !is_on_http(protocol.value) {
+        refuse(&HTTP_ONLY, "HTTP");
+    }
+    if protocol.value != "kubernetes" {
+        refuse(&["impersonate", "allow_impersonation"], "Kubernetes");
     }
 }
 
@@ -214,6 +248,9 @@ impl ReadListener {
             identity_headers: self.identity_headers?,
             stall_timeout: self.stall_timeout?,
             idle_timeout: self.idle_timeout?,
+            inspect_body: self.inspect_body?,
+            hold: self.hold?,
+            identity: self.identity?,
             max_connections: self.max_connections?,
             login_timeout: self.login_timeout?,
             tls: self.tls?,
@@ -230,7 +267,7 @@ impl ReadListener {
                 let target = find_target(target, targets, context)?;
                 self.check_protocol(&target, self.protocol.as_ref()?.span.clone(), context)?;
                 let routes = match target.protocol {
-                    "http" => route::everything(&target, self.host_header.as_ref()?)?,
+                    http if is_on_http(http) => route::everything(&target, self.host_header.as_ref()?)?,
                     _ => Routes::default(),
                 };
                 Some((vec![target], routes))

@@ -299,7 +299,12 @@ const KEY: Setting = Setting {
 };
 
 /// Protocols that this version speaks.
-pub(super) const PROTOCOLS: &[&str] = &["postgres", "http"];
+pub(super) const PROTOCOLS: &[&str] = &["postgres", "http", "kubernetes"];
+
+/// Does this one sit on HTTP, with its routes, headers and credentials?
+pub(super) fn is_on_http(protocol: &str) -> bool {
+    matches!(protocol, "http" | "kubernetes")
+}
 
 const TARGET: &[Setting] = &[
     Setting {
@@ -441,6 +446,30 @@ const LISTENER: &[Setting] = &[
         kind: Kind::Duration,
         need: Need::Default("\"1h\""),
         about: "HTTP: how long a connection that switched protocols (a WebSocket) may be silent",
+    },
+    Setting {
+        key: "inspect_body",
+        kind: Kind::Number(1 << 10, 64 << 20),
+        need: Need::Default("3145728"),
+        about: "HTTP: largest JSON body in bytes that is read whole to be judged; a larger one is refused. The default is what an API server of Kubernetes takes",
+    },
+    Setting {
+        key: "hold",
+        kind: Kind::Duration,
+        need: Need::Default("\"50s\""),
+        about: "HTTP: how long a client waits for a reviewer before it is told to send the same request again later; less than its own timeout",
+    },
+    Setting {
+        key: "impersonate",
+        kind: Kind::Flag,
+        need: Need::Default("false"),
+        about: "Kubernetes: is the principal who the target takes a request for? The account must be permitted to impersonate; otherwise all is done as the account",
+    },
+    Setting {
+        key: "allow_impersonation",
+        kind: Kind::Flag,
+        need: Need::Default("false"),
+        about: "Kubernetes: may clients ask to be somebody else? Policies decide about it then; otherwise it is refused",
     },
     Setting {
         key: "max_connections",

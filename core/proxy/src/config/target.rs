@@ -12,6 +12,7 @@ use super::{
     is_loopback,
     reader::{Context, Located, Reader},
     report_certificate,
+    schema::is_on_http,
 };
 use crate::tls::{ALPN_HTTP, ALPN_POSTGRESQL, ClientFiles, ClientTls, KeyPairFiles, system_roots};
 
@@ -147,11 +148,11 @@ fn check_credential(
 ) {
     let (Some(protocol), Some(Some(credential))) = (protocol, credential) else { return };
     let (problem, remedy) = match (protocol.value, credential.value, reader.has("password")) {
-        ("http", "none", true) => {
+        (http, "none", true) if is_on_http(http) => {
             ("`password` has no effect with `credential = \"none\"`", "remove one of them")
         }
-        ("http", "none", false) | ("http", _, true) => return,
-        ("http", _, false) => {
+        (http, "none", false) | (http, _, true) if is_on_http(http) => return,
+        (http, _, false) if is_on_http(http) => {
             ("`credential` has no `password` to send", "add `password = { file = \"…\" }`")
         }
         _ => ("`credential` is for HTTP targets only", "remove it"),
@@ -190,7 +191,7 @@ fn read_credential(
     Some(match named {
         Some("bearer") => TargetCredential::Bearer,
         Some("basic") => TargetCredential::Basic,
-        None if protocol?.value == "http" && reader.has("password") => TargetCredential::Bearer,
+        None if is_on_http(protocol?.value) && reader.has("password") => TargetCredential::Bearer,
         _ => TargetCredential::None,
     })
 }
@@ -216,7 +217,7 @@ pub(super) fn parse_header(
 /// What targets of this protocol speak inside of TLS.
 fn alpn(protocol: Option<&Located<&'static str>>) -> &'static [u8] {
     match protocol.map(|protocol| protocol.value) {
-        Some("http") => ALPN_HTTP,
+        Some(http) if is_on_http(http) => ALPN_HTTP,
         _ => ALPN_POSTGRESQL,
     }
 }

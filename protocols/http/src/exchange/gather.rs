@@ -15,20 +15,27 @@ use gatewright_model::{
 use http::StatusCode;
 
 use super::{Exchange, OUT_OF_ORDER, Phase};
-use crate::{dialect::is_json, problem::Problem, refusal::Refusal, request::Judged, unit::Unit};
+use crate::{dialect::Reading, problem::Problem, refusal::Refusal, request::Judged, unit::Unit};
 
 /// A request whose body is being read.
 #[derive(Debug)]
 pub(super) struct Gathering {
     judged: Judged,
     principal: Arc<Principal>,
+    reading: Reading,
     body: BytesMut,
     /// When something last came.
     heard: Instant,
 }
 
 impl Exchange {
-    pub(super) fn begin_to_gather(&mut self, judged: Judged, principal: Arc<Principal>, now: Instant) {
+    pub(super) fn begin_to_gather(
+        &mut self,
+        judged: Judged,
+        principal: Arc<Principal>,
+        reading: Reading,
+        now: Instant,
+    ) {
         let limit = self.shared.limits.inspected;
         let announced = judged.length.unwrap_or_default();
         if announced > limit as u64 {
@@ -36,7 +43,7 @@ impl Exchange {
         }
         let body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(limit).min(limit));
         self.outputs.push_back(Output::Wake(now + self.shared.limits.silence));
-        self.phase = Phase::Gathering(Box::new(Gathering { judged, principal, body, heard: now }));
+        self.phase = Phase::Gathering(Box::new(Gathering { judged, principal, reading, body, heard: now }));
     }
 
     /// Takes in a part of it.
@@ -62,11 +69,11 @@ impl Exchange {
     }
 
     fn gathered(&mut self, gathering: Gathering) -> Result<(), ProtocolError> {
-        let Gathering { mut judged, principal, body, .. } = gathering;
+        let Gathering { mut judged, principal, reading, body, .. } = gathering;
         if judged.length.is_some_and(|length| length != body.len() as u64) {
             return self.fail(SHORT, Side::Downstream);
         }
-        match read(&judged, body.freeze()) {
+        match read(&judged, reading, body.freeze()) {
             Ok((bytes, json)) => {
                 judged.read(bytes, json);
                 self.judge(judged, principal);
@@ -92,7 +99,11 @@ impl Exchange {
 }
 
 /// What the body says.
-fn read(judged: &Judged, bytes: Bytes) -> Result<(Bytes, Option<Arc<Document>>), Refusal> {
+fn read(
+    judged: &Judged,
+    reading: Reading,
+    bytes: Bytes,
+) -> Result<(Bytes, Option<Arc<Document>>), Refusal> {
     if judged.content_encoding().is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
     {
         return Err(Refusal {
@@ -101,12 +112,12 @@ fn read(judged: &Judged, bytes: Bytes) -> Result<(Bytes, Option<Arc<Document>>),
             detail: "the body has a content coding, and could not be judged",
         });
     }
-    let media_type = judged.request.media_type().unwrap_or_default();
-    if bytes.is_empty() || !is_json(&media_type) {
+    if bytes.is_empty() {
         return Ok((bytes, None));
     }
     match Document::read(bytes.clone()) {
         Ok(document) => Ok((bytes, Some(Arc::new(document)))),
+        Err(_) if reading == Reading::Perhaps => Ok((bytes, None)),
         Err(ambiguous) => Err(Refusal::bad("json.ambiguous", ambiguous.reason.as_str())),
     }
 }
