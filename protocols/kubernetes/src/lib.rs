@@ -6,6 +6,7 @@
 //!
 //! No client library: what counts is what an API server makes of bytes, not what a library would have sent.
 
+pub mod answer;
 pub mod channels;
 pub mod dialect;
 pub mod impersonation;
