@@ -81,7 +81,7 @@ impl Door {
         };
         let protocol = match listener.protocol {
             "http" => {
-                Protocol::Http(Arc::new(exchanges(&listener, Box::new(dialect::Http))), Arc::default())
+                Protocol::Http(Arc::new(exchanges(&listener, Box::new(dialect::Http::new(parts.mask_key.clone())))), Arc::default())
             }
             "kubernetes" => {
                 let dialect = Kubernetes::new(listener.identity, parts.mask_key.clone());

@@ -64,8 +64,8 @@ impl Masker {
     ///
     /// 502 `mask.unsupported`: the plan can not be kept for such a body.
     pub fn new(plan: &MaskPlan, key: &MaskKey, headers: &HeaderMap) -> Result<Self, Refusal> {
-        if !plan.columns.is_empty() {
-            return Err(unsupported("a policy hides columns of tables, and this answer has none"));
+        if !plan.columns.is_empty() || !plan.objects.is_empty() {
+            return Err(unsupported("a policy hides columns or objects, and a body of bytes has none"));
         }
         let rules = Arc::new(Rules::new(plan, key));
         let coding = Chain::read(headers)?;

@@ -7,17 +7,20 @@
 use std::{any::Any, fmt};
 
 use bytes::Bytes;
+use gatewright_masking::MaskKey;
 use gatewright_model::{
     event::Facet,
     http::{HttpEvent, HttpRequest},
     mask::MaskPlan,
     principal::Principal,
 };
-use http::{HeaderMap, StatusCode, response};
+use http::{HeaderMap, response};
 
 use crate::{
+    content::unsupported,
     filter::Filter,
     headers::Upgrade,
+    masking::Masking,
     problem::Problem,
     refusal::Refusal,
     tunnel::{self, Tunnel},
@@ -120,8 +123,17 @@ pub struct Incoming<'a> {
 }
 
 /// HTTP and nothing on top of it.
-#[derive(Debug, Default)]
-pub struct Http;
+#[derive(Debug)]
+pub struct Http {
+    masking: Masking,
+}
+
+impl Http {
+    /// With the key of keyed hashes in masks.
+    pub const fn new(mask_key: MaskKey) -> Self {
+        Self { masking: Masking::new(mask_key) }
+    }
+}
 
 impl Dialect for Http {
     fn upgrades(&self) -> &'static [Upgrade] {
@@ -138,20 +150,20 @@ impl Dialect for Http {
     }
 
     fn prepare(&self, outgoing: Outgoing<'_>) -> Result<(), Refusal> {
-        match outgoing.masks {
-            Some(masks) if !masks.is_empty() => Err(UNMASKABLE),
-            _ => Ok(()),
-        }
+        outgoing.masks.map_or(Ok(()), |masks| self.masking.prepare(masks, outgoing.headers))
     }
 
-    fn filter(&self, _answer: Incoming<'_>) -> Result<Option<Box<dyn Filter>>, Refusal> {
-        Ok(None)
+    fn filter(&self, answer: Incoming<'_>) -> Result<Option<Box<dyn Filter>>, Refusal> {
+        let masks = answer.masks.map(|masks| self.masking.filter(masks, answer.head, answer.has_body));
+        masks.transpose()
     }
 
     /// A WebSocket whose messages nobody has to read.
     fn tunnel(&self, answer: Incoming<'_>) -> Result<Box<dyn Tunnel>, Refusal> {
         match answer.masks {
-            Some(masks) if !masks.is_empty() => Err(UNMASKABLE),
+            Some(masks) if !masks.is_empty() => Err(unsupported(
+                "a policy hides parts of this answer, and the messages of a WebSocket are not looked into",
+            )),
             _ => Ok(Box::new(tunnel::Plain)),
         }
     }
@@ -170,9 +182,3 @@ impl Dialect for Http {
 pub fn is_json(media_type: &str) -> bool {
     media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
 }
-
-const UNMASKABLE: Refusal = Refusal {
-    status: StatusCode::FORBIDDEN,
-    code: "mask.unsupported",
-    detail: "a policy hides parts of this answer, and the gateway can not do that to it",
-};

@@ -2,9 +2,10 @@
 //! answer comes back.
 //!
 //! hyper does the wire, in `core/proxy`, for every version of HTTP. So what travels here is not bytes but messages
-//! ([`unit::Unit`]): a head, pieces of a body, an end. What this crate does not do is as important: it looks into no
-//! body. A body is streamed after the decision, in both directions, and an event says so
-//! ([`gatewright_model::http::HttpBody::Streamed`]).
+//! ([`unit::Unit`]): a head, pieces of a body, an end. A body is streamed after the
+//! decision, in both directions, and nobody looks into it, but for two: that of a request that a policy may ask about is
+//! read whole before ([`dialect::Dialect::reads_body`]), and that of an answer of which parts are hidden passes through
+//! [`content`].
 //!
 //! ```text
 //! client            path, query, authority, headers     route        exchange                     target
@@ -25,6 +26,7 @@ pub mod exchange;
 pub mod filter;
 pub mod headers;
 pub mod inject;
+pub mod masking;
 pub mod path;
 mod percent;
 pub mod problem;

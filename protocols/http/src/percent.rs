@@ -30,6 +30,25 @@ pub(crate) fn decode(text: &str) -> Result<Cow<'_, str>, Malformed> {
     String::from_utf8(decoded).map(Cow::Owned).map_err(|_| Malformed::NotUtf8)
 }
 
+/// The bytes that were encoded; what can not be decoded stays as it is.
+pub(crate) fn decode_what_can_be(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'%') {
+        return Cow::Borrowed(text);
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((byte, after)) = rest.split_first() {
+        let pair = after.first_chunk().and_then(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+        let (byte, after) = match (byte, pair) {
+            (b'%', Some(byte)) => (byte, after.get(2..).unwrap_or_default()),
+            _ => (*byte, after),
+        };
+        decoded.push(byte);
+        rest = after;
+    }
+    Cow::Owned(decoded)
+}
+
 /// Appends `text`, with every byte encoded in upper-case hex that `stays` does not let be.
 pub(crate) fn encode(text: &str, stays: fn(u8) -> bool, out: &mut String) {
     for byte in text.bytes() {
@@ -78,6 +97,11 @@ mod tests {
         encode("a b/ü%", is_unreserved, &mut out);
         assert_eq!(out, "a%20b%2F%C3%BC%25");
         assert_eq!(decode(&out).unwrap(), "a b/ü%");
+    }
+
+    #[test]
+    fn what_can_not_be_decoded_stays() {
+        assert_eq!(&*decode_what_can_be(b"%40%4%zz%ff%"), b"@%4%zz\xff%");
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 mod http;
 mod kubernetes;
+mod masks;
 mod mutate;
 mod postgres;
 mod sql;
@@ -38,7 +39,8 @@ struct Target {
     check: fn(&[u8]),
 }
 
-const TARGETS: &[Target] = &[http::TARGET, kubernetes::TARGET, postgres::TARGET, sql::TARGET];
+const TARGETS: &[Target] =
+    &[http::TARGET, kubernetes::TARGET, masks::TARGET, postgres::TARGET, sql::TARGET];
 
 /// The longest input that is made, in bytes.
 const LONGEST: usize = 4096;

@@ -42,7 +42,7 @@ enum Decoder {
     Gzip(Gzip),
     Deflate(Deflate),
     Brotli(Brotli),
-    Zstd(Zstd),
+    Zstd(Box<Zstd>),
 }
 
 impl Chain {
@@ -133,7 +133,7 @@ impl Decoder {
             b"gzip" | b"x-gzip" => Self::Gzip(Gzip::new()),
             b"deflate" => Self::Deflate(Deflate::new()),
             b"br" => Self::Brotli(Brotli::new()),
-            b"zstd" => Self::Zstd(Zstd::new()),
+            b"zstd" => Self::Zstd(Box::new(Zstd::new())),
             _ => {
                 return Err(unsupported(
                     "a policy hides parts of this answer, and its coding is not known",

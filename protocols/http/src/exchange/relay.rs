@@ -251,7 +251,7 @@ impl Exchange {
                     Some(filter) => {
                         let mut shown = BytesMut::with_capacity(data.len());
                         if let Err(refusal) = filter.push(&data, &mut shown) {
-                            return self.broken(relay, refusal, Side::Upstream);
+                            return self.unshowable(&relay, refusal);
                         }
                         self.show(shown);
                     }
@@ -266,7 +266,7 @@ impl Exchange {
                 if let Some(filter) = filter {
                     let mut shown = BytesMut::new();
                     if let Err(refusal) = filter.finish(&mut shown) {
-                        return self.broken(relay, refusal, Side::Upstream);
+                        return self.unshowable(&relay, refusal);
                     }
                     masked = filter.masked();
                     self.show(shown);
@@ -295,7 +295,7 @@ impl Exchange {
         });
         let filter = match filter {
             Ok(filter) => filter,
-            Err(refusal) => return self.broken(relay, refusal, Side::Upstream),
+            Err(refusal) => return self.unshowable(&relay, refusal),
         };
         if filter.is_some() {
             // What it was before.
@@ -304,7 +304,7 @@ impl Exchange {
         let (status, is_events) = (parts.status, is_event_stream(&parts));
         self.send(Side::Downstream, Unit::Response(parts, body));
         if body == Body::None {
-            self.complete(status, Vec::new());
+            self.complete(status, filter.map(|filter| filter.masked()).unwrap_or_default());
             return Ok(());
         }
         let flow = Flow { promised: length, allowed: u64::MAX };
@@ -336,6 +336,22 @@ impl Exchange {
         let told = relay.can_tell().then(|| Problem::from(refusal));
         self.cut(told);
         Err(refusal.into_error(fault))
+    }
+
+    /// An answer that can not be shown as it must be. The request has run, and the record says what of the answer was
+    /// hidden until here.
+    fn unshowable(&mut self, relay: &Relay, refusal: Refusal) -> Result<(), ProtocolError> {
+        let masked = match &relay.answer {
+            Answer::Streaming(Streaming { filter: Some(filter), .. }) => filter.masked(),
+            _ => Vec::new(),
+        };
+        self.finish(Outcome { code: Some(Arc::from(refusal.code)), masked, ..Outcome::default() });
+        if relay.can_tell() {
+            self.answer(refusal.into());
+        } else {
+            self.close();
+        }
+        Err(refusal.into_error(Side::Upstream))
     }
 
     /// Both sides are silent. Once an answer has begun, it may rest for as long as it likes.

@@ -10,7 +10,7 @@ use gatewright_http::{
 };
 use gatewright_model::{
     id::ApprovalId,
-    mask::{Detector, DetectorMask, MaskMethod, MaskPlan},
+    mask::{ColumnMask, MaskMethod, MaskPlan},
     session::Side,
 };
 use http::{HeaderMap, HeaderName};
@@ -246,12 +246,14 @@ fn the_answer_to_head_is_a_head() {
 #[test]
 fn a_mask_that_can_not_be_kept_is_a_refusal() {
     let mut play = play();
-    let detectors = vec![DetectorMask {
-        detector: Detector::Email,
+    let columns = vec![ColumnMask {
+        schema: Arc::from("public"),
+        relation: Arc::from("people"),
+        column: Arc::from("ssn"),
         method: MaskMethod::Redact,
-        rule: Arc::from("hide/emails"),
+        rule: Arc::from("hide/ssn"),
     }];
-    let masks = MaskPlan { detectors, ..MaskPlan::default() };
+    let masks = MaskPlan { columns, ..MaskPlan::default() };
     play.ask("GET /v1/items", "", Body::None).permit_with(Some(Arc::new(masks)));
     play.connected();
     assert!(play.transcript().contains("finished 2: refused mask.unsupported"), "{}", play.transcript());

@@ -10,6 +10,7 @@ mod answers;
 mod attacks;
 mod judged;
 mod life;
+mod masked;
 mod schedule;
 mod stage;
 mod upgrades;

@@ -16,6 +16,7 @@ use gatewright_http::{
     route::{Route, Routes},
     unit::{Body, Unit},
 };
+use gatewright_masking::MaskKey;
 use gatewright_model::{
     decision::Block,
     event::{Event, Facet},
@@ -63,7 +64,13 @@ pub(crate) fn shared_with(token: TokenHeader, limits: Limits) -> Arc<Shared> {
         Route::new(Arc::from("rest"), "*", "/open", Injection::default()).unwrap(),
     ];
     let reserved = [HeaderName::from_static("x-badge")];
-    Arc::new(Shared::new(Box::new(Http), Routes::new(routes).unwrap(), token, reserved, limits))
+    Arc::new(Shared::new(
+        Box::new(Http::new(MaskKey::new([7; 32]))),
+        Routes::new(routes).unwrap(),
+        token,
+        reserved,
+        limits,
+    ))
 }
 
 pub(crate) fn play() -> Play {
@@ -268,7 +275,9 @@ impl Play {
             Output::Connect(other) => format!("  connect {other:?}"),
             Output::Finished { event, outcome } => {
                 let code = outcome.code.map(|code| format!(" {code}")).unwrap_or_default();
-                format!("  finished {event}: {}{code}", outcome.result.as_str())
+                let hidden = outcome.masked.iter().map(|(rule, count)| format!(" {rule}={count}"));
+                let hidden: String = hidden.collect();
+                format!("  finished {event}: {}{code}{hidden}", outcome.result.as_str())
             }
             Output::Close { side } => format!("  close {}", name(side)),
             Output::Wake(_) => return,

@@ -1,6 +1,12 @@
 //! Masks of bodies: whatever the coding, the type and the cut, no secret passes, and nothing else changes.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that does what can not be done is a broken test"
+)]
 
 mod codings;
 mod events;
@@ -39,12 +45,15 @@ fn headers(media: &'static str, coding: Option<&'static str>) -> HeaderMap {
     [(header::CONTENT_TYPE, HeaderValue::from_static(media))].into_iter().chain(coding).collect()
 }
 
+/// What was hidden, by rule, or why it was refused.
+type End = Result<Vec<(Arc<str>, u64)>, Refusal>;
+
 /// What is shown, and how it ended.
 fn play<'p>(
     plan: &MaskPlan,
     headers: &HeaderMap,
     pieces: impl IntoIterator<Item = &'p [u8]>,
-) -> (Vec<u8>, Result<Vec<(Arc<str>, u64)>, Refusal>) {
+) -> (Vec<u8>, End) {
     let mut out = Vec::new();
     let mut masker = match Masker::new(plan, &MaskKey::new([7; 32]), headers) {
         Ok(masker) => masker,
