@@ -80,11 +80,12 @@ impl Door {
             None => DownstreamTls::Off,
         };
         let protocol = match listener.protocol {
-            "http" => {
-                Protocol::Http(Arc::new(exchanges(&listener, Box::new(dialect::Http::new(parts.mask_key.clone())))), Arc::default())
-            }
+            "http" => Protocol::Http(
+                Arc::new(exchanges(&listener, Box::new(dialect::Http::new(parts.mask_key.clone())))),
+                Arc::default(),
+            ),
             "kubernetes" => {
-                let dialect = Kubernetes::new(listener.identity, parts.mask_key.clone());
+                let dialect = Kubernetes::new(listener.act_as, parts.mask_key.clone());
                 Protocol::Http(Arc::new(exchanges(&listener, Box::new(dialect))), Arc::default())
             }
             _ => Protocol::Postgres(Arc::new(Shared {

@@ -4,7 +4,7 @@
 //! show: these are questions to a [`Dialect`]. HTTP itself is one ([`Http`]); the Kubernetes API is another, in a crate of
 //! its own.
 
-use std::{any::Any, fmt};
+use std::fmt;
 
 use bytes::Bytes;
 use gatewright_masking::MaskKey;
@@ -33,25 +33,35 @@ pub trait Dialect: fmt::Debug + Send + Sync {
         &[]
     }
 
-    /// Is the body of this request read whole before it is judged? If so, what is in it can be asked about; if not,
-    /// it is streamed after the decision.
-    fn reads_body(&self, request: &HttpRequest) -> Reading;
-
-    /// Takes what means something to this protocol alone out of a client's headers, before anything else is read in them.
+    /// Looks at the headers of a request before HTTP does, and takes out or refuses what only this protocol knows.
     ///
     /// # Errors
     ///
-    /// It is said in a way that could be read in two ways, or that no client may say.
-    fn take(&self, _headers: &mut HeaderMap) -> Result<Taken, Refusal> {
-        Ok(None)
+    /// What no request of this protocol may have.
+    fn admit(&self, _headers: &mut HeaderMap) -> Result<(), Refusal> {
+        Ok(())
     }
 
-    /// What is judged. `taken` is what [`Dialect::take`] took.
+    /// Beginnings of names of headers that are sent, and listed, each line by itself.
+    fn lines(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Is the body of this request read whole before it is judged? If so, what is in it can be asked about; if not,
+    /// it is streamed after the decision.
+    fn reads_body(&self, request: &HttpRequest) -> bool;
+
+    /// Is this body, which was read, JSON? Then it has to be JSON that every reader reads alike.
+    fn is_json(&self, request: &HttpRequest, _bytes: &[u8]) -> bool {
+        request.media_type().is_some_and(|media_type| is_json(&media_type))
+    }
+
+    /// What is judged.
     ///
     /// # Errors
     ///
     /// What HTTP allows and this protocol never does.
-    fn facet(&self, http: HttpEvent, taken: Taken) -> Result<Facet, Refusal>;
+    fn facet(&self, http: HttpEvent) -> Result<Facet, Refusal>;
 
     /// Last changes to a head that was permitted, before the gateway's own headers are added.
     ///
@@ -81,20 +91,6 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// How a client is told of a problem. `request` is there once it could be read.
     fn tell(&self, problem: Problem, request: Option<&HttpRequest>) -> (response::Parts, Bytes);
 }
-
-/// What becomes of the body of a request before it is judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
-    /// Nothing: it is streamed afterwards.
-    Streamed,
-    /// It is read, and is JSON, or the request is refused.
-    Json,
-    /// It is read, and may be JSON.
-    Perhaps,
-}
-
-/// What a dialect took out of headers: a value of its own.
-pub type Taken = Option<Box<dyn Any + Send + Sync>>;
 
 /// A request on its way to the target.
 #[derive(Debug)]
@@ -140,12 +136,11 @@ impl Dialect for Http {
         &[Upgrade::WebSocket]
     }
 
-    fn reads_body(&self, request: &HttpRequest) -> Reading {
-        let is_json = request.media_type().is_some_and(|media_type| is_json(&media_type));
-        if is_json { Reading::Json } else { Reading::Streamed }
+    fn reads_body(&self, request: &HttpRequest) -> bool {
+        request.media_type().is_some_and(|media_type| is_json(&media_type))
     }
 
-    fn facet(&self, http: HttpEvent, _taken: Taken) -> Result<Facet, Refusal> {
+    fn facet(&self, http: HttpEvent) -> Result<Facet, Refusal> {
         Ok(Facet::Http(http))
     }
 

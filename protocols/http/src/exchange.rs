@@ -50,7 +50,7 @@ use http::{HeaderName, Method, StatusCode, request};
 
 use self::{gather::Gathering, relay::Relay, switched::Switched};
 use crate::{
-    dialect::{Dialect, Outgoing, Reading, Taken},
+    dialect::{Dialect, Outgoing},
     digest,
     headers::{HeaderRules, Presented, TokenHeader},
     problem::Problem,
@@ -119,8 +119,6 @@ pub struct Exchange {
     head_only: bool,
     /// The request, once it has a form.
     request: Option<Arc<HttpRequest>>,
-    /// What the dialect took out of its headers, until it is judged.
-    taken: Taken,
     /// A reviewer was asked.
     approval: Option<ApprovalId>,
     /// The number of the last event.
@@ -171,7 +169,8 @@ impl Shared {
     ) -> Self {
         let own: Vec<HeaderName> =
             routes.iter().flat_map(|route| route.injection.names()).chain(reserved).collect();
-        let rules = HeaderRules::new(token, own).with_upgrades(dialect.upgrades());
+        let rules =
+            HeaderRules::new(token, own).with_upgrades(dialect.upgrades()).with_lines(dialect.lines());
         Self { dialect, rules, routes, limits }
     }
 }
@@ -185,7 +184,6 @@ impl Exchange {
             phase: Phase::Reading,
             head_only: false,
             request: None,
-            taken: None,
             approval: None,
             last: seed.event,
             outputs: VecDeque::new(),
@@ -251,10 +249,8 @@ impl Exchange {
     /// The head has come.
     fn read(&mut self, mut parts: request::Parts, body: Body) -> Result<(), ProtocolError> {
         self.head_only = parts.method == Method::HEAD;
-        let checked = self.shared.dialect.take(&mut parts.headers).and_then(|taken| {
-            self.taken = taken;
-            read(&parts, body, &self.shared.rules, self.seed.scheme)
-        });
+        let admitted = self.shared.dialect.admit(&mut parts.headers);
+        let checked = admitted.and_then(|()| read(&parts, body, &self.shared.rules, self.seed.scheme));
         let mut checked = match checked {
             Ok(checked) => checked,
             Err(refusal) => return self.fail(refusal, Side::Downstream),
@@ -289,9 +285,8 @@ impl Exchange {
             return self.answer(TOO_LARGE.into());
         }
         let has_body = matches!(judged.body, HttpBody::Streamed { .. });
-        let reading = self.shared.dialect.reads_body(&judged.request);
-        if has_body && reading != Reading::Streamed {
-            return self.begin_to_gather(judged, principal, reading, now);
+        if has_body && self.shared.dialect.reads_body(&judged.request) {
+            return self.begin_to_gather(judged, principal, now);
         }
         self.judge(judged, principal);
     }
@@ -300,8 +295,7 @@ impl Exchange {
     fn judge(&mut self, judged: Judged, principal: Arc<Principal>) {
         let (request, body) = (Arc::clone(&judged.request), judged.body.clone());
         let payload = digest::of(&request, &body);
-        let http = HttpEvent { request, body, response: None };
-        let facet = match self.shared.dialect.facet(http, self.taken.take()) {
+        let facet = match self.shared.dialect.facet(HttpEvent { request, body, response: None }) {
             Ok(facet) => facet,
             Err(refusal) => return self.answer(refusal.into()),
         };

@@ -54,6 +54,7 @@ pub struct HeaderRules {
     token: TokenHeader,
     kinds: HashMap<Box<str>, Kind>,
     upgrades: &'static [Upgrade],
+    lines: &'static [&'static str],
 }
 
 /// What is left of a client's headers.
@@ -95,13 +96,20 @@ impl HeaderRules {
         if let TokenHeader::Named(name) = &token {
             kinds.insert(plain(name.as_str()).into(), Kind::Credential);
         }
-        Self { token, kinds, upgrades: &[] }
+        Self { token, kinds, upgrades: &[], lines: &[] }
     }
 
     /// The same rules, where connections may be switched to these protocols. Without this: to none.
     #[must_use]
     pub fn with_upgrades(self, upgrades: &'static [Upgrade]) -> Self {
         Self { upgrades, ..self }
+    }
+
+    /// The same rules, where headers whose names begin so are sent, each line by itself: who wrote the protocol on top of
+    /// HTTP meant several lines, and no list.
+    #[must_use]
+    pub fn with_lines(self, lines: &'static [&'static str]) -> Self {
+        Self { lines, ..self }
     }
 
     /// How a client presents its token.
@@ -173,7 +181,7 @@ impl HeaderRules {
                 return refuse("there is more than one Cookie header");
             }
             Kind::Any if count > 1 => kept.push(name, &joined(name, all)?)?,
-            Kind::Once | Kind::Any => {
+            Kind::Once | Kind::Any | Kind::Lines => {
                 for value in all.get_all(name) {
                     kept.push(name, value)?;
                 }
@@ -188,7 +196,9 @@ impl HeaderRules {
             return *kind;
         }
         let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| plain.starts_with(prefix));
-        if begins(PREFIXES) {
+        if begins(self.lines) {
+            Kind::Lines
+        } else if begins(PREFIXES) {
             Kind::Identity
         } else if begins(OVERRIDES) {
             Kind::Override

@@ -49,7 +49,9 @@ pub fn filter(
     plan: &MaskPlan,
     key: &MaskKey,
 ) -> Result<Box<dyn Filter>, Refusal> {
-    let objects = Objects::new(info, plan, key)?;
+    // What a client created itself it knows.
+    let objects = if &*info.verb == "create" { Vec::new() } else { plan.objects.clone() };
+    let objects = Objects::new(info, objects, plan, key)?;
     // An error is one `Status`, whatever was asked for.
     let verb = if status.is_success() { &*info.verb } else { "get" };
     Ok(match verb {

@@ -1,12 +1,13 @@
-//! The Kubernetes API as a dialect of HTTP.
+//! The Kubernetes API as a dialect of HTTP: what its exchanges are asked, answered by the rest of this crate.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use gatewright_http::{
-    dialect::{Dialect, Incoming, Outgoing, Reading, Taken},
+    dialect::{self, Incoming, Outgoing},
     filter::Filter,
     headers,
+    masking::Masking,
     problem::Problem,
     refusal::Refusal,
     tunnel::Tunnel,
@@ -15,125 +16,178 @@ use gatewright_masking::MaskKey;
 use gatewright_model::{
     event::Facet,
     http::{HttpEvent, HttpRequest},
-    kubernetes::{Impersonation, KubernetesEvent, RequestInfo},
+    kubernetes::{KubernetesEvent, Transport},
+    mask::MaskPlan,
 };
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method,
-    header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_KEY, UPGRADE},
+    HeaderMap, HeaderValue, StatusCode,
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
     response,
 };
 
 use crate::{
-    impersonation,
+    answer, impersonation,
     negotiate::{self, Form},
     request_info,
     status::{Format, Status},
     stream, tunnel, upgrade,
 };
 
+/// Whom a cluster takes a request for, as the operator chooses it for a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ActAs {
+    /// The account of the gateway: its credential is all that the cluster sees.
+    #[default]
+    Account,
+    /// The principal: the account impersonates it, and the cluster's own rules and audit log know who asked.
+    Principal,
+    /// Whoever the client says, with `Impersonate-User`: part of what is judged. Without it, the account.
+    Client,
+}
+
 /// The Kubernetes API.
 #[derive(Debug)]
 pub struct Kubernetes {
-    identity: Identity,
-    mask_key: MaskKey,
-}
-
-/// Who the target takes a request for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Identity {
-    /// The principal, by impersonation: the gateway's own account must be permitted that. Otherwise it is the account.
-    pub impersonate: bool,
-    /// May clients ask to be somebody else? It is judged like everything else then; otherwise it is refused before.
-    pub allow_clients: bool,
+    act_as: ActAs,
+    key: MaskKey,
+    masking: Masking,
 }
 
 impl Kubernetes {
-    /// A dialect for one listener.
-    pub const fn new(identity: Identity, mask_key: MaskKey) -> Self {
-        Self { identity, mask_key }
+    /// `key`: of keyed hashes in masks.
+    pub fn new(act_as: ActAs, key: MaskKey) -> Self {
+        Self { act_as, masking: Masking::new(key.clone()), key }
+    }
+
+    /// Refuses before anything is sent what could not be kept afterwards.
+    fn check_masks(&self, event: &KubernetesEvent, plan: &MaskPlan) -> Result<(), Refusal> {
+        let info = &event.info;
+        if event.upgrade.is_some() {
+            return tunnel::check(event, plan, &self.key);
+        }
+        if plan.objects.is_empty() || !info.is_resource_request {
+            return Ok(());
+        }
+        match &*info.verb {
+            // Filtered when they come; what is created was not shown before.
+            "list" | "watch" | "create" => Ok(()),
+            // Nothing of an object that is not shown is read, written or deleted either.
+            _ if info.name.is_empty() => Err(NOT_SHOWN),
+            _ => {
+                // A namespace is in none, whatever its path says.
+                let namespace = if &*info.resource == "namespaces" { "" } else { &*info.namespace };
+                let is_shown = plan.objects.iter().all(|filter| filter.shows(namespace, &info.name));
+                if is_shown { Ok(()) } else { Err(NOT_SHOWN) }
+            }
+        }
     }
 }
 
-impl Dialect for Kubernetes {
+impl dialect::Dialect for Kubernetes {
     fn upgrades(&self) -> &'static [headers::Upgrade] {
         &[headers::Upgrade::WebSocket, headers::Upgrade::Spdy31]
     }
 
-    fn take(&self, headers: &mut HeaderMap) -> Result<Taken, Refusal> {
-        match impersonation::take(headers)? {
-            Some(_) if !self.identity.allow_clients => Err(impersonation::NOT_ALLOWED),
-            Some(who) => Ok(Some(Box::new(who))),
-            None => Ok(None),
+    fn admit(&self, headers: &mut HeaderMap) -> Result<(), Refusal> {
+        upgrade::remove_token(headers)?;
+        if impersonation::read(headers)?.is_some() && self.act_as != ActAs::Client {
+            return Err(impersonation::NOT_ALLOWED);
+        }
+        Ok(())
+    }
+
+    fn lines(&self) -> &'static [&'static str] {
+        if self.act_as == ActAs::Client { &[impersonation::PREFIX] } else { &[] }
+    }
+
+    fn reads_body(&self, request: &HttpRequest) -> bool {
+        matches!(form(request), Form::Json | Form::Yaml)
+    }
+
+    fn is_json(&self, request: &HttpRequest, bytes: &[u8]) -> bool {
+        match form(request) {
+            Form::Json => true,
+            // kubectl applies JSON under this name. What is YAML by its looks was read, and is no document.
+            Form::Yaml => bytes.trim_ascii_start().starts_with(b"{"),
+            Form::Protobuf | Form::Cbor | Form::Other => false,
         }
     }
 
-    fn reads_body(&self, request: &HttpRequest) -> Reading {
-        match negotiate::form(request.header("content-type")) {
-            Form::Json => Reading::Json,
-            // kubectl sends JSON under this name. Real YAML is not looked into, and the event says so.
-            Form::Yaml => Reading::Perhaps,
-            Form::Protobuf | Form::Cbor | Form::Other => Reading::Streamed,
+    fn facet(&self, http: HttpEvent) -> Result<Facet, Refusal> {
+        let request = &http.request;
+        let mut info = request_info::read(request);
+        let stream = stream::read(request, &info);
+        let upgrade = upgrade::read(request);
+        let carries = stream.is_some() || &*info.verb == "watch" || &*info.subresource == "log";
+        if upgrade.is_some() && !carries {
+            info.unknown =
+                info.unknown.or(Some("there is nothing here that a connection could be switched for"));
         }
-    }
-
-    fn facet(&self, http: HttpEvent, taken: Taken) -> Result<Facet, Refusal> {
-        let info = request_info::read(&http.request);
-        let upgrade = match Method::from_bytes(http.request.method.as_bytes()) {
-            Ok(method) => upgrade::read(&method, &handshake(&http.request))?,
-            Err(_) => None,
-        };
-        let stream = stream::read(&http.request, &info).map(Arc::new);
-        let impersonation =
-            taken.and_then(|taken| taken.downcast::<Impersonation>().ok()).map(|who| Arc::from(*who));
+        let impersonation = impersonation::listed(request)?;
         Ok(Facet::Kubernetes(KubernetesEvent {
-            http,
             info: Arc::new(info),
             upgrade,
-            stream,
-            impersonation,
+            stream: stream.map(Arc::new),
+            impersonation: impersonation.map(Arc::new),
+            http,
         }))
     }
 
     fn prepare(&self, outgoing: Outgoing<'_>) -> Result<(), Refusal> {
-        let Facet::Kubernetes(event) = outgoing.facet else { return Ok(()) };
-        if let Some(wanted) = &event.upgrade {
-            let key = outgoing.headers.get(SEC_WEBSOCKET_KEY).cloned();
-            upgrade::write(wanted, key.as_ref(), outgoing.headers);
-        }
-        if outgoing.masks.is_some() {
-            let given = event.http.request.header("accept");
-            if let Ok(accept) = HeaderValue::try_from(negotiate::accept(given)) {
-                outgoing.headers.insert(ACCEPT, accept);
+        let Outgoing { facet, principal, masks, headers } = outgoing;
+        let Facet::Kubernetes(event) = facet else { return Err(ANOTHER) };
+        if let Some(plan) = masks.filter(|plan| !plan.is_empty()) {
+            self.check_masks(event, plan)?;
+            self.masking.prepare(&without_objects(plan), headers)?;
+            if event.upgrade.is_none() && answer::is_objects(&event.info) {
+                let given = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+                let accept = HeaderValue::try_from(negotiate::accept(given)).map_err(|_| ANOTHER)?;
+                headers.insert(ACCEPT, accept);
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
         }
-        match &event.impersonation {
-            Some(who) => impersonation::write(who, outgoing.headers),
-            None if self.identity.impersonate => {
-                impersonation::write(&impersonation::of(outgoing.principal)?, outgoing.headers)
-            }
-            None => Ok(()),
+        if let Some(upgrade) = &event.upgrade
+            && upgrade.transport == Transport::Spdy
+        {
+            upgrade::write_lines(upgrade, headers);
         }
+        if self.act_as == ActAs::Principal {
+            impersonation::write(&impersonation::of(principal)?, headers)?;
+        }
+        Ok(())
     }
 
     fn filter(&self, answer: Incoming<'_>) -> Result<Option<Box<dyn Filter>>, Refusal> {
-        match answer.masks {
-            Some(_) if answer.has_body => Err(UNMASKABLE),
-            _ => Ok(None),
+        let Incoming { facet, masks, head, has_body } = answer;
+        let Some(plan) = masks.filter(|plan| !plan.is_empty()) else { return Ok(None) };
+        let Facet::Kubernetes(event) = facet else { return Err(ANOTHER) };
+        let is_json = is_json(&head.headers);
+        if !has_body || !is_json || !answer::is_objects(&event.info) {
+            let lists = matches!(&*event.info.verb, "list" | "watch" | "deletecollection");
+            if has_body && lists && head.status.is_success() && !plan.objects.is_empty() {
+                return Err(NOT_JSON);
+            }
+            return self.masking.filter(&without_objects(plan), head, has_body).map(Some);
         }
+        if head.headers.contains_key(CONTENT_ENCODING) {
+            return Err(NOT_JSON);
+        }
+        let body = answer::filter(&event.info, head.status, plan, &self.key)?;
+        let head = self.masking.filter(&without_objects(plan), head, false)?;
+        Ok(Some(Box::new(Both { head, body })))
     }
 
     fn tunnel(&self, answer: Incoming<'_>) -> Result<Box<dyn Tunnel>, Refusal> {
-        let Facet::Kubernetes(event) = answer.facet else { return Err(NOT_ASKED) };
-        let Some(wanted) = &event.upgrade else { return Err(NOT_ASKED) };
-        let protocol = upgrade::chosen(wanted, &answer.head.headers)?;
-        tunnel::new(event, &protocol, answer.masks, &self.mask_key, None)
+        let Facet::Kubernetes(event) = answer.facet else { return Err(ANOTHER) };
+        let Some(upgrade) = &event.upgrade else { return Err(ANOTHER) };
+        let protocol = upgrade::chosen(upgrade, &answer.head.headers)?;
+        tunnel::new(event, &protocol, answer.masks, &self.key, None)
     }
 
     fn is_stream(&self, facet: &Facet) -> bool {
         let Facet::Kubernetes(event) = facet else { return false };
-        let RequestInfo { verb, subresource, .. } = &*event.info;
-        let follows = event.http.request.query_value("follow").is_some_and(|value| value != "false");
-        &**verb == "watch" || event.stream.is_some() || (&**subresource == "log" && follows)
+        let follows = || request_info::options::is_set(&event.http.request.query, "follow");
+        &*event.info.verb == "watch" || &*event.info.subresource == "log" && follows()
     }
 
     fn tell(&self, problem: Problem, request: Option<&HttpRequest>) -> (response::Parts, Bytes) {
@@ -147,31 +201,70 @@ impl Dialect for Kubernetes {
     }
 }
 
-/// The headers of a switch, as they came but for `Connection`, which was checked and is the wire's.
-fn handshake(request: &HttpRequest) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if request.header("upgrade").is_none() {
-        return headers;
-    }
-    for (name, value) in &request.headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(&**name), HeaderValue::try_from(&**value)) {
-            headers.append(name, value);
-        }
-    }
-    if headers.contains_key(UPGRADE) {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    }
-    headers
+/// What was hidden in a head, and what hides in the body.
+#[derive(Debug)]
+struct Both {
+    head: Box<dyn Filter>,
+    body: Box<dyn Filter>,
 }
 
-const UNMASKABLE: Refusal = Refusal {
-    status: http::StatusCode::BAD_GATEWAY,
-    code: "mask.unsupported",
-    detail: "a policy hides parts of this answer, and the gateway can not do that to it",
+impl Filter for Both {
+    fn push(&mut self, piece: &[u8], out: &mut BytesMut) -> Result<(), Refusal> {
+        self.body.push(piece, out)
+    }
+
+    fn finish(&mut self, out: &mut BytesMut) -> Result<(), Refusal> {
+        self.body.finish(out)
+    }
+
+    fn masked(&self) -> Vec<(Arc<str>, u64)> {
+        let mut masked = self.head.masked();
+        for (rule, count) in self.body.masked() {
+            match masked.iter_mut().find(|(own, _)| *own == rule) {
+                Some((_, sum)) => *sum += count,
+                None => masked.push((rule, count)),
+            }
+        }
+        masked
+    }
+}
+
+/// The form of a request's body. Without a type it is JSON to an API server, and anything to what is behind a proxy.
+fn form(request: &HttpRequest) -> Form {
+    match request.header("content-type") {
+        None if !answer::is_objects(&request_info::read(request)) => Form::Other,
+        content_type => negotiate::form(content_type),
+    }
+}
+
+/// Objects are filtered here, and nowhere else.
+fn without_objects(plan: &MaskPlan) -> MaskPlan {
+    MaskPlan { objects: Vec::new(), ..plan.clone() }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|content_type| negotiate::form(Some(content_type)) == Form::Json)
+}
+
+/// An event of another protocol: no exchange of this one asks about it.
+const ANOTHER: Refusal = Refusal {
+    status: StatusCode::BAD_GATEWAY,
+    code: "k8s.unknown",
+    detail: "the request is none of the Kubernetes API",
 };
 
-const NOT_ASKED: Refusal = Refusal {
-    status: http::StatusCode::BAD_GATEWAY,
-    code: "upstream.upgrade",
-    detail: "the target switched protocols, and was not asked to",
+const NOT_SHOWN: Refusal = Refusal {
+    status: StatusCode::FORBIDDEN,
+    code: "k8s.not_shown",
+    detail: "a policy shows other objects than this one",
 };
+
+const NOT_JSON: Refusal = Refusal {
+    status: StatusCode::BAD_GATEWAY,
+    code: "mask.unsupported",
+    detail: "a policy shows some objects only, and the answer is not the JSON that was asked for",
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,59 +1,79 @@
 //! Impersonation: whom a request is to be done as (`Impersonate-User`, `-Group`, `-Uid`, `-Extra-KEY`).
 //!
-//! A gateway that holds a powerful account must be the only one to write these (threats A55): what a client sends is taken
-//! out before any other header is looked at, so that neither `Connection: Impersonate-User` nor a spelling can keep one of
-//! them or have one of the gateway's taken out. Whether a client may say whom it wants to be is the operator's choice; by
-//! default it is refused with 400.
+//! A gateway that holds a powerful account must be the only one to write these (threats A55). What a client sends is looked
+//! at before any other header, so that no spelling of one gets past; by default it is refused with 400. The operator can
+//! let clients say whom they want to be: then it is part of what is judged, and policies decide. The gateway's own are set
+//! after hop-by-hop headers were taken out, so that `Connection: Impersonate-User` can not have one of them removed.
 
 use std::{fmt::Write as _, sync::Arc};
 
 use gatewright_http::refusal::Refusal;
-use gatewright_model::{kubernetes::Impersonation, principal::Principal};
+use gatewright_model::{http::HttpRequest, kubernetes::Impersonation, principal::Principal};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 /// Groups and extra values at most.
 const MOST: usize = 256;
 
-const PREFIX: &str = "impersonate-";
+/// How the names of all of these headers begin.
+pub const PREFIX: &str = "impersonate-";
 const EXTRA: &str = "impersonate-extra-";
 const USER: HeaderName = HeaderName::from_static("impersonate-user");
 const UID: HeaderName = HeaderName::from_static("impersonate-uid");
 const GROUP: HeaderName = HeaderName::from_static("impersonate-group");
 
-/// Takes everything about impersonation out of a client's headers.
+/// What a client's headers say about impersonation.
 ///
 /// # Errors
 ///
 /// 400 `k8s.impersonate`: it is said in a way that the gateway does not know, or that two programs could read in two ways.
-pub fn take(headers: &mut HeaderMap) -> Result<Option<Impersonation>, Refusal> {
-    // A name that a careless reader takes for one of these counts, too.
-    let is_ours = |name: &&HeaderName| name.as_str().replace(['_', '.'], "-").starts_with(PREFIX);
-    let names: Vec<HeaderName> = headers.keys().filter(is_ours).cloned().collect();
-    if names.is_empty() {
-        return Ok(None);
-    }
+pub fn read(headers: &HeaderMap) -> Result<Option<Impersonation>, Refusal> {
     let mut all = Impersonation::default();
-    for name in names {
-        let values = headers.get_all(&name).iter().map(text).collect::<Result<Vec<_>, _>>()?;
-        headers.remove(&name);
-        match (name.as_str(), &values[..]) {
-            ("impersonate-user", [one]) => all.user = Arc::clone(one),
-            ("impersonate-uid", [one]) => all.uid = Arc::clone(one),
-            ("impersonate-group", _) => all.groups.extend(values),
-            (extra, _) if extra.len() > EXTRA.len() && extra.starts_with(EXTRA) => {
-                let key = key(extra.strip_prefix(EXTRA).unwrap_or_default())?;
-                all.extra.extend(values.into_iter().map(|value| (Arc::clone(&key), value)));
-            }
-            _ => return refuse("a header of impersonation is there twice, or is not known"),
+    let mut is_there = false;
+    for name in headers.keys() {
+        // A name that a careless reader takes for one of these counts, too.
+        if !name.as_str().replace(['_', '.'], "-").starts_with(PREFIX) {
+            continue;
         }
+        is_there = true;
+        let values = headers.get_all(name).iter().map(text).collect::<Result<Vec<_>, _>>()?;
+        add(&mut all, name.as_str(), &values)?;
     }
-    if all.user.is_empty() {
-        return refuse("impersonation needs a user");
+    match (is_there, all.user.is_empty()) {
+        (false, _) => Ok(None),
+        (true, true) => refuse("impersonation needs a user"),
+        (true, false) => Ok(Some(all)),
+    }
+}
+
+/// The same, of a request that was admitted.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn listed(request: &HttpRequest) -> Result<Option<Impersonation>, Refusal> {
+    let pair = |(name, value): &(Arc<str>, Arc<str>)| {
+        Some((HeaderName::try_from(&**name).ok()?, HeaderValue::try_from(&**value).ok()?))
+    };
+    let own = request.headers.iter().filter(|(name, _)| name.starts_with(PREFIX));
+    read(&own.filter_map(pair).collect())
+}
+
+/// Adds a header to what is known.
+fn add(all: &mut Impersonation, name: &str, values: &[Arc<str>]) -> Result<(), Refusal> {
+    match (name, values) {
+        ("impersonate-user", [one]) => all.user = Arc::clone(one),
+        ("impersonate-uid", [one]) => all.uid = Arc::clone(one),
+        ("impersonate-group", _) => all.groups.extend_from_slice(values),
+        (extra, _) if extra.len() > EXTRA.len() && extra.starts_with(EXTRA) => {
+            let key = key(extra.strip_prefix(EXTRA).unwrap_or_default())?;
+            all.extra.extend(values.iter().map(|value| (Arc::clone(&key), Arc::clone(value))));
+        }
+        _ => return refuse("a header of impersonation is there twice, or is not known"),
     }
     if all.groups.len() + all.extra.len() > MOST {
         return refuse("impersonation has more than 256 groups and extra values");
     }
-    Ok(Some(all))
+    Ok(())
 }
 
 /// Writes whom the target is to take the request for. Nothing about impersonation may be in `headers` before.
@@ -182,22 +202,21 @@ mod tests {
     }
 
     #[test]
-    fn a055_all_of_it_is_taken_out_in_every_spelling() {
-        let mut map = headers(&[
+    fn a055_all_of_it_is_read_in_every_spelling() {
+        let map = headers(&[
             ("Impersonate-User", "root"),
             ("IMPERSONATE-GROUP", "system:masters"),
             ("impersonate-group", "devs"),
             ("Impersonate-Extra-Example.com%2FScopes", "a"),
             ("accept", "*/*"),
         ]);
-        let taken = take(&mut map).unwrap().unwrap();
-        assert_eq!(map.len(), 1);
+        let taken = read(&map).unwrap().unwrap();
         assert_eq!(&*taken.user, "root");
         assert_eq!(taken.groups, ["system:masters".into(), "devs".into()]);
         assert_eq!(taken.extra, [("example.com/scopes".into(), "a".into())]);
         let mut back = HeaderMap::new();
         write(&taken, &mut back).unwrap();
-        assert_eq!(take(&mut back).unwrap().unwrap(), taken);
+        assert_eq!(read(&back).unwrap().unwrap(), taken);
     }
 
     #[test]
@@ -214,10 +233,9 @@ mod tests {
             &[("impersonate-user", "a"), ("impersonate-extra-%4", "x")],
             &[("impersonate-user", "a"), ("impersonate-extra-%0a", "x")],
         ] {
-            let mut map = headers(lines);
-            assert_eq!(take(&mut map).unwrap_err().code, "k8s.impersonate", "{lines:?}");
+            assert_eq!(read(&headers(lines)).unwrap_err().code, "k8s.impersonate", "{lines:?}");
         }
-        assert_eq!(take(&mut headers(&[("accept", "*/*")])).unwrap(), None);
+        assert_eq!(read(&headers(&[("accept", "*/*")])).unwrap(), None);
     }
 
     #[test]

@@ -69,6 +69,20 @@ pub fn new(
     })
 }
 
+/// Can what a plan hides be hidden in the stream that a request asks for? Asked before it is sent.
+///
+/// # Errors
+///
+/// 403 `mask.unsupported`.
+pub fn check(event: &KubernetesEvent, plan: &MaskPlan, key: &MaskKey) -> Result<(), Refusal> {
+    let is_log = &*event.info.subresource == "log";
+    match &event.stream {
+        Some(stream) => Channels::new(stream, Some(plan), key, None).map(drop),
+        None if is_log => Channels::of_log(Some(plan), key).map(drop),
+        None => MessageTunnel::of_proxy(Some(plan)).map(drop),
+    }
+}
+
 const fn other(side: Side) -> Side {
     match side {
         Side::Downstream => Side::Upstream,

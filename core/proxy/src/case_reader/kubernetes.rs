@@ -1,7 +1,7 @@
 //! The Kubernetes API: an HTTP case, read as live requests are.
 
 use gatewright_http::{dialect::Dialect, refusal::Refusal};
-use gatewright_kubernetes::dialect::{Identity, Kubernetes};
+use gatewright_kubernetes::dialect::{ActAs, Kubernetes};
 use gatewright_masking::MaskKey;
 use gatewright_model::event::Event;
 use gatewright_policy::HttpCase;
@@ -12,8 +12,7 @@ use super::http;
 pub(super) fn read(case: &HttpCase) -> Result<Event, String> {
     let refused = |refusal: Refusal| format!("it would be refused: {} ({})", refusal.detail, refusal.code);
     // A case may ask what a policy says of clients that want to be somebody else; nothing of it is masked.
-    let identity = Identity { allow_clients: true, ..Identity::default() };
-    let dialect = Kubernetes::new(identity, MaskKey::new([0; 32]));
+    let dialect = Kubernetes::new(ActAs::Client, MaskKey::new([0; 32]));
     let mut headers = HeaderMap::new();
     for (name, value) in &case.headers {
         let name =
@@ -22,10 +21,7 @@ pub(super) fn read(case: &HttpCase) -> Result<Event, String> {
             HeaderValue::try_from(value).map_err(|_| format!("`{name}` has no value of a header"))?;
         headers.append(name, value);
     }
-    let taken = dialect.take(&mut headers).map_err(refused)?;
-    let mut kept = case.clone();
-    kept.headers
-        .retain(|(name, _)| HeaderName::try_from(name).is_ok_and(|name| headers.contains_key(name)));
-    let facet = dialect.facet(http::http(&kept)?, taken).map_err(refused)?;
+    dialect.admit(&mut headers).map_err(refused)?;
+    let facet = dialect.facet(http::http(case)?).map_err(refused)?;
     Ok(http::event(facet))
 }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 
 use gatewright_http::{headers::TokenHeader, route::Routes};
-use gatewright_kubernetes::dialect::Identity;
+use gatewright_kubernetes::dialect::ActAs;
 use hyper::header::{AUTHORIZATION, HeaderName};
 
 use super::{
@@ -41,8 +41,8 @@ pub struct Listener {
     pub inspect_body: usize,
     /// HTTP: how long a client waits for a reviewer before it is told to come back.
     pub hold: Duration,
-    /// Kubernetes: who the target takes a request for.
-    pub identity: Identity,
+    /// Kubernetes: whom the cluster takes a request for.
+    pub act_as: ActAs,
     /// Connections at one time.
     pub max_connections: usize,
     /// From connecting to being authenticated.
@@ -92,7 +92,7 @@ pub(super) struct ReadListener {
     idle_timeout: Option<Duration>,
     inspect_body: Option<usize>,
     hold: Option<Duration>,
-    identity: Option<Identity>,
+    act_as: Option<ActAs>,
     max_connections: Option<usize>,
     login_timeout: Option<Duration>,
     /// The inner one is None where no TLS is configured.
@@ -115,11 +115,10 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
     let idle_timeout = reader.duration("idle_timeout", context);
     let inspect_body = reader.number("inspect_body", context);
     let hold = reader.duration("hold", context);
-    let impersonate = reader.flag("impersonate", context);
-    let allow_clients = reader.flag("allow_impersonation", context);
-    let identity = impersonate.zip(allow_clients).map(|(impersonate, allow_clients)| Identity {
-        impersonate: impersonate.value,
-        allow_clients: allow_clients.value,
+    let act_as = reader.choice("act_as", context).map(|word| match word.value {
+        "principal" => ActAs::Principal,
+        "client" => ActAs::Client,
+        _ => ActAs::Account,
     });
     let max_connections = reader.number("max_connections", context);
     let login_timeout = reader.duration("login_timeout", context);
@@ -150,7 +149,7 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
         idle_timeout: idle_timeout.map(|timeout| timeout.value),
         inspect_body: inspect_body.and_then(|number| usize::try_from(number.value).ok()),
         hold: hold.map(|hold| hold.value),
-        identity,
+        act_as,
         max_connections: max_connections.and_then(|number| usize::try_from(number.value).ok()),
         login_timeout: login_timeout.map(|timeout| timeout.value),
         tls,
@@ -210,7 +209,7 @@ fn check_http_only(
         refuse(&HTTP_ONLY, "HTTP");
     }
     if protocol.value != "kubernetes" {
-        refuse(&["impersonate", "allow_impersonation"], "Kubernetes");
+        refuse(&["act_as"], "Kubernetes");
     }
 }
 
@@ -250,7 +249,7 @@ impl ReadListener {
             idle_timeout: self.idle_timeout?,
             inspect_body: self.inspect_body?,
             hold: self.hold?,
-            identity: self.identity?,
+            act_as: self.act_as?,
             max_connections: self.max_connections?,
             login_timeout: self.login_timeout?,
             tls: self.tls?,

@@ -460,16 +460,10 @@ const LISTENER: &[Setting] = &[
         about: "HTTP: how long a client waits for a reviewer before it is told to send the same request again later; less than its own timeout",
     },
     Setting {
-        key: "impersonate",
-        kind: Kind::Flag,
-        need: Need::Default("false"),
-        about: "Kubernetes: is the principal who the target takes a request for? The account must be permitted to impersonate; otherwise all is done as the account",
-    },
-    Setting {
-        key: "allow_impersonation",
-        kind: Kind::Flag,
-        need: Need::Default("false"),
-        about: "Kubernetes: may clients ask to be somebody else? Policies decide about it then; otherwise it is refused",
+        key: "act_as",
+        kind: Kind::Choice(&["account", "principal", "client"]),
+        need: Need::Default("\"account\""),
+        about: "Kubernetes: whom the cluster takes a request for. `account`: the target's account; `principal`: whoever asks, whom the account impersonates; `client`: whomever the client names with `Impersonate-User`, which policies then decide about",
     },
     Setting {
         key: "max_connections",

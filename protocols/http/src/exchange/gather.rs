@@ -12,30 +12,23 @@ use gatewright_model::{
     principal::Principal,
     session::{Output, ProtocolError, Side},
 };
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use super::{Exchange, OUT_OF_ORDER, Phase};
-use crate::{dialect::Reading, problem::Problem, refusal::Refusal, request::Judged, unit::Unit};
+use crate::{problem::Problem, refusal::Refusal, request::Judged, unit::Unit};
 
 /// A request whose body is being read.
 #[derive(Debug)]
 pub(super) struct Gathering {
     judged: Judged,
     principal: Arc<Principal>,
-    reading: Reading,
     body: BytesMut,
     /// When something last came.
     heard: Instant,
 }
 
 impl Exchange {
-    pub(super) fn begin_to_gather(
-        &mut self,
-        judged: Judged,
-        principal: Arc<Principal>,
-        reading: Reading,
-        now: Instant,
-    ) {
+    pub(super) fn begin_to_gather(&mut self, judged: Judged, principal: Arc<Principal>, now: Instant) {
         let limit = self.shared.limits.inspected;
         let announced = judged.length.unwrap_or_default();
         if announced > limit as u64 {
@@ -43,7 +36,7 @@ impl Exchange {
         }
         let body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(limit).min(limit));
         self.outputs.push_back(Output::Wake(now + self.shared.limits.silence));
-        self.phase = Phase::Gathering(Box::new(Gathering { judged, principal, reading, body, heard: now }));
+        self.phase = Phase::Gathering(Box::new(Gathering { judged, principal, body, heard: now }));
     }
 
     /// Takes in a part of it.
@@ -69,11 +62,11 @@ impl Exchange {
     }
 
     fn gathered(&mut self, gathering: Gathering) -> Result<(), ProtocolError> {
-        let Gathering { mut judged, principal, reading, body, .. } = gathering;
+        let Gathering { mut judged, principal, body, .. } = gathering;
         if judged.length.is_some_and(|length| length != body.len() as u64) {
             return self.fail(SHORT, Side::Downstream);
         }
-        match read(&judged, reading, body.freeze()) {
+        match self.read_body(&judged, body.freeze()) {
             Ok((bytes, json)) => {
                 judged.read(bytes, json);
                 self.judge(judged, principal);
@@ -96,29 +89,24 @@ impl Exchange {
         self.outputs.push_back(Output::Wake(until));
         self.phase = Phase::Gathering(gathering);
     }
-}
 
-/// What the body says.
-fn read(
-    judged: &Judged,
-    reading: Reading,
-    bytes: Bytes,
-) -> Result<(Bytes, Option<Arc<Document>>), Refusal> {
-    if judged.content_encoding().is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
-        return Err(Refusal {
-            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            code: "http.encoding",
-            detail: "the body has a content coding, and could not be judged",
-        });
-    }
-    if bytes.is_empty() {
-        return Ok((bytes, None));
-    }
-    match Document::read(bytes.clone()) {
-        Ok(document) => Ok((bytes, Some(Arc::new(document)))),
-        Err(_) if reading == Reading::Perhaps => Ok((bytes, None)),
-        Err(ambiguous) => Err(Refusal::bad("json.ambiguous", ambiguous.reason.as_str())),
+    /// What the body says.
+    fn read_body(&self, judged: &Judged, bytes: Bytes) -> Result<(Bytes, Option<Arc<Document>>), Refusal> {
+        let identity = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+        if judged.content_encoding().is_some_and(|coding| !identity(coding)) {
+            return Err(Refusal {
+                status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                code: "http.encoding",
+                detail: "the body has a content coding, and could not be judged",
+            });
+        }
+        if bytes.is_empty() || !self.shared.dialect.is_json(&judged.request, &bytes) {
+            return Ok((bytes, None));
+        }
+        match Document::read(bytes.clone()) {
+            Ok(document) => Ok((bytes, Some(Arc::new(document)))),
+            Err(ambiguous) => Err(Refusal::bad("json.ambiguous", ambiguous.reason.as_str())),
+        }
     }
 }
 

@@ -15,12 +15,14 @@ pub(super) enum Kind {
     Once,
     /// Sent.
     Any,
+    /// Sent, each line by itself.
+    Lines,
 }
 
 impl Kind {
     /// Only the gateway may send it from now on.
     pub(super) const fn reserve(&mut self) {
-        if matches!(self, Self::Once | Self::Any) {
+        if matches!(self, Self::Once | Self::Any | Self::Lines) {
             *self = Self::Identity;
         }
     }

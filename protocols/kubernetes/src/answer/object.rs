@@ -64,7 +64,13 @@ type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 impl Objects {
-    pub(super) fn new(info: &RequestInfo, plan: &MaskPlan, key: &MaskKey) -> Result<Self, Refusal> {
+    /// `filters`: which objects are shown.
+    pub(super) fn new(
+        info: &RequestInfo,
+        filters: Vec<ObjectFilter>,
+        plan: &MaskPlan,
+        key: &MaskKey,
+    ) -> Result<Self, Refusal> {
         if !plan.columns.is_empty() {
             return Err(COLUMNS);
         }
@@ -76,7 +82,7 @@ impl Objects {
         let is_core = info.api_group.is_empty();
         let resource = if is_core { &*info.resource } else { "" };
         Ok(Self {
-            filters: plan.objects.clone(),
+            filters,
             masker: masker(&masks)?,
             cells: masker(&detectors)?,
             has_paths: !plan.json.is_empty(),
