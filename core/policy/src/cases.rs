@@ -221,8 +221,10 @@ fn outcome_of(policy: &str, evaluation: &Evaluation) -> (Expect, Vec<String>) {
         Decision::Block(block) => (Expect::Block, vec![own(&block.rule)]),
         Decision::Mask(plan) => {
             let columns = plan.columns.iter().map(|column| own(&column.rule));
+            let json = plan.json.iter().map(|json| own(&json.rule));
+            let objects = plan.objects.iter().map(|objects| own(&objects.rule));
             let detectors = plan.detectors.iter().map(|detector| own(&detector.rule));
-            (Expect::Mask, columns.chain(detectors).collect())
+            (Expect::Mask, columns.chain(json).chain(objects).chain(detectors).collect())
         }
         Decision::Escalate { escalation, .. } => (Expect::Escalate, vec![own(&escalation.rule)]),
     }

@@ -16,7 +16,7 @@ mod tests;
 
 use gatewright_policy_sdk::{Event, Mask, ShownObject, Verdict, policy, settings::Answer};
 
-pub use crate::settings::{ResourcePattern, Rule, Settings, Shown, StreamKind};
+pub use crate::settings::{NamePattern, ResourcePattern, Rule, Settings, Shown, StreamKind};
 
 policy! {
     name: "kubernetes-rules",

@@ -23,8 +23,8 @@ pub struct Rule {
     pub(crate) name: Option<RuleName>,
     verbs: Option<Vec<Pattern>>,
     resources: Option<Vec<ResourcePattern>>,
-    namespaces: Option<Vec<Pattern>>,
-    names: Option<Vec<Pattern>>,
+    namespaces: Option<Vec<NamePattern>>,
+    names: Option<Vec<NamePattern>>,
     paths: Option<Vec<PathPattern>>,
     streams: Option<Vec<StreamKind>>,
     by_node: bool,
@@ -39,12 +39,13 @@ impl Rule {
         if request.impersonated_user().is_some() != self.impersonates {
             return false;
         }
-        let fits = |patterns: &Option<Vec<Pattern>>, text: &str| {
-            patterns.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(text)))
-        };
-        if !fits(&self.verbs, &request.verb()) {
+        let verb = request.verb();
+        if !self.verbs.as_ref().is_none_or(|verbs| verbs.iter().any(|own| own.matches(&verb))) {
             return false;
         }
+        let fits = |patterns: &Option<Vec<NamePattern>>, name: &str| {
+            patterns.as_ref().is_none_or(|patterns| patterns.iter().any(|own| own.matches(name)))
+        };
         match (request.stream_kind(), &self.streams) {
             (Some(kind), Some(streams)) => {
                 let through = !request.stream_by_node() || self.by_node;
@@ -69,6 +70,30 @@ impl Rule {
         self.resources.as_ref().is_none_or(|resources| resources.iter().any(fits_resource))
             && fits(&self.namespaces, &request.namespace())
             && fits(&self.names, &request.name())
+    }
+}
+
+/// The name of a namespace or an object, or the beginning of names with a `*` at its end. The empty one fits requests without a name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct NamePattern(Option<Pattern>);
+
+impl NamePattern {
+    fn matches(&self, name: &str) -> bool {
+        self.0.as_ref().map_or(name.is_empty(), |pattern| pattern.matches(name))
+    }
+}
+
+impl TryFrom<String> for NamePattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.is_empty() {
+            Ok(Self(None))
+        } else {
+            Pattern::try_from(text).map(|pattern| Self(Some(pattern)))
+        }
     }
 }
 
@@ -189,9 +214,9 @@ struct RuleFields {
     resources: Option<Vec<ResourcePattern>>,
     /// Namespaces: `demo`, `team-*`. The empty one stands for requests that are about all namespaces, or about what has
     /// none. Default: any.
-    namespaces: Option<Vec<Pattern>>,
+    namespaces: Option<Vec<NamePattern>>,
     /// Names of objects. The empty one stands for requests without a name. Default: any.
-    names: Option<Vec<Pattern>>,
+    names: Option<Vec<NamePattern>>,
     /// Paths of what is no resource: `/version`, `/openapi/**`. A rule with paths is about nothing else. Default: none.
     paths: Option<Vec<PathPattern>>,
     /// Ways into a container or past the API. A rule with streams is about nothing else, and `namespaces` and `names` are then

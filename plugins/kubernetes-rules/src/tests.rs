@@ -79,6 +79,16 @@ fn a055_nobody_is_somebody_else_unless_a_rule_says_so() {
 }
 
 #[test]
+fn an_empty_namespace_is_all_of_them_at_once() {
+    let rules = r#"{"rules": [{"verbs": ["list"], "namespaces": [""], "decision": "allow"}]}"#;
+    assert_eq!(rule(rules, &EventBuilder::kubernetes("list", "pods", "", "")), None);
+    assert_eq!(
+        rule(rules, &EventBuilder::kubernetes("list", "pods", "demo", "")).as_deref(),
+        Some("no-rule")
+    );
+}
+
+#[test]
 fn rules_are_read_strictly() {
     for rule in [
         r#"{"verbs": [], "decision": "allow"}"#,
