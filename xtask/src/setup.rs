@@ -89,7 +89,7 @@ const NEEDS: &[Need] = &[
         present: || run::exists("kubectl"),
     },
     Need {
-        what: "Python, to test a real driver",
+        what: "Python, to test real drivers and clients",
         package: "python3",
         purposes: &[Purpose::Test],
         present: || run::exists("python3"),
@@ -166,17 +166,17 @@ fn packages(purpose: Purpose) -> Result<()> {
     }
 }
 
-/// The driver psycopg 3 in a virtual environment of the repository's own.
+/// psycopg 3 and the Kubernetes client in a virtual environment of the repository's own.
 fn python() -> Result<()> {
     let wanted = repository().join("tests/e2e/requirements.txt");
     let installed = repository().join(".venv/installed.txt");
     let text =
         fs::read(&wanted).map_err(|error| Error::new(format!("reading {}: {error}", wanted.display())))?;
     if fs::read(&installed).is_ok_and(|have| have == text) {
-        present("psycopg is in .venv");
+        present("psycopg and the Kubernetes client are in .venv");
         return Ok(());
     }
-    println!("  installing psycopg from PyPI into .venv");
+    println!("  installing psycopg and the Kubernetes client from PyPI into .venv");
     let advice = "the tests need https://pypi.org (or a pip configuration that names a mirror)";
     run::step(run::program("python3").args(["-m", "venv", "--clear", ".venv"]))?;
     let mut pip = run::program(python_program());

@@ -368,6 +368,15 @@ impl Gateway {
         output_of("gatewright", self.command(arguments).output())
     }
 
+    /// Runs a command that names its configuration itself, or needs none.
+    ///
+    /// # Errors
+    /// Where the command fails, with what it said.
+    pub fn run_alone(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(&self.setup.program);
+        output_of("gatewright", command.args(arguments).env("NO_COLOR", "1").output())
+    }
+
     /// Runs a command that may fail.
     ///
     /// # Errors

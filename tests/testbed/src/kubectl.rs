@@ -73,8 +73,12 @@ current-context: x
 
     /// A command.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.program(Path::new("kubectl"), arguments)
+    }
+
+    fn program(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new("timeout");
-        command.arg(PATIENCE.as_secs().to_string()).arg("kubectl").args(arguments);
+        command.arg(PATIENCE.as_secs().to_string()).arg(program).args(arguments);
         command.current_dir(&self.home).env("HOME", &self.home).env("KUBECONFIG", &self.config);
         for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
             command.env_remove(name);
@@ -96,6 +100,14 @@ current-context: x
     /// As [`Kubectl::run`].
     pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> Result<Said> {
         said(self.command(arguments), input)
+    }
+
+    /// Runs another program that reads the same kubeconfig.
+    ///
+    /// # Errors
+    /// Where it can not be run at all.
+    pub fn run_beside(&self, program: &Path, arguments: &[&str]) -> Result<Said> {
+        said(self.program(program, arguments), b"")
     }
 
     /// Starts a command that does not end by itself.

@@ -89,7 +89,8 @@ fn print(mint: &Mint, terminal: &mut Terminal) -> Result<Answer, Failure> {
         None => terminal.line(token.expose())?,
         Some(path) => {
             let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            file.and_then(|mut file| writeln!(file, "{}", token.expose())).map_err(|error| {
+            // Without a newline: not every client that reads such a file strikes it off.
+            file.and_then(|mut file| write!(file, "{}", token.expose())).map_err(|error| {
                 Failure::new(
                     format_args!("can not write `{}`: {error}", path.display()),
                     "name a file that is not there yet, in a folder that you may write to",
