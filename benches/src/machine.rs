@@ -16,6 +16,8 @@ pub(crate) fn describe() -> String {
         ("load before", load.split(' ').next().unwrap_or_default().to_owned()),
         ("pgbench", said("pgbench", &["--version"])),
         ("PgBouncer", said("pgbouncer", &["--version"])),
+        ("nginx", said("nginx", &["-v"])),
+        ("HAProxy", said("haproxy", &["-v"])),
         ("gateway", format!("{}, {profile} profile", env!("CARGO_PKG_VERSION"))),
     ]
     .map(|(what, value)| format!("- {what}: {value}"))
@@ -30,7 +32,9 @@ fn line(path: &str, name: &str) -> Option<String> {
 
 fn said(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).env("PATH", "/usr/sbin:/usr/bin:/bin").output();
-    let text =
-        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    // nginx says its version on standard error.
+    let text = output
+        .map(|output| String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+        .unwrap_or_default();
     text.lines().next().unwrap_or("unknown").to_owned()
 }

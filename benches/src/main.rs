@@ -1,4 +1,4 @@
-//! What the gateway costs beside PgBouncer and beside nothing: `cargo xtask bench postgres`.
+//! What the gateway costs beside peers that only pass on, and beside nothing: `cargo xtask bench`.
 //!
 //! Everything is measured in one go and in turns, because a machine is not the same from one minute to the
 //! next. CPU is what the kernel charged to the proxy's process, not what a clock saw. Nothing is asserted:
@@ -8,13 +8,16 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bulk;
+mod http;
 mod idle;
+mod kubernetes;
 mod machine;
 mod paths;
 mod pgbench;
 mod pgbouncer;
 mod process;
 mod transactions;
+mod turns;
 
 use std::process::ExitCode;
 
@@ -23,14 +26,15 @@ use gatewright_testbed::{Error, Result};
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
-    /// Seconds of each pgbench run.
+    /// Seconds of each run.
     seconds: u32,
     /// How often each path has its turn.
     rounds: u32,
 }
 
 fn main() -> ExitCode {
-    match plan().and_then(run) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -39,17 +43,24 @@ fn main() -> ExitCode {
     }
 }
 
-/// `SECONDS ROUNDS`, both optional.
-fn plan() -> Result<Plan> {
-    let number = |position: usize, default: u32| match std::env::args().nth(position) {
+/// `NAME [SECONDS [ROUNDS]]`.
+fn run(arguments: &[String]) -> Result<()> {
+    let number = |position: usize, default: u32| match arguments.get(position) {
         None => Ok(default),
         Some(word) => word.parse().map_err(|_| Error::new(format!("`{word}` is not a number"))),
     };
-    Ok(Plan { seconds: number(1, 6)?, rounds: number(2, 4)? })
+    let plan = Plan { seconds: number(1, 6)?, rounds: number(2, 4)? };
+    let measure = match arguments.first().map(String::as_str) {
+        Some("postgres") => postgres,
+        Some("http") => http::measure,
+        Some("kubernetes") => kubernetes::measure,
+        _ => return Err(Error::new("say what to measure").remedy("postgres, http or kubernetes")),
+    };
+    println!("{}", machine::describe());
+    measure(plan)
 }
 
-fn run(plan: Plan) -> Result<()> {
-    println!("{}", machine::describe());
+fn postgres(plan: Plan) -> Result<()> {
     for tls in [false, true] {
         println!("\n## {}\n", if tls { "TLS on every connection" } else { "Without TLS" });
         let paths = paths::Paths::open(tls)?;

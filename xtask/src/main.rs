@@ -47,8 +47,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "postgres [SECONDS ROUNDS]",
-        what: "what the gateway costs beside PgBouncer and beside nothing (release build: minutes)",
+        arguments: "postgres|http|kubernetes [SECONDS ROUNDS]",
+        what: "what the gateway costs beside proxies that only pass on (release build: minutes)",
         run: bench,
     },
     Command {
@@ -108,20 +108,17 @@ fn setup_everything(_: &[String]) -> Result<()> {
 }
 
 fn bench(arguments: &[String]) -> Result<()> {
-    let Some(("postgres", plan)) = arguments.split_first().map(|(name, rest)| (name.as_str(), rest)) else {
-        return Err(Error::new("say what to measure").remedy("run `cargo xtask bench postgres`"));
-    };
+    let known = ["postgres", "http", "kubernetes"];
+    if !arguments.first().is_some_and(|name| known.contains(&name.as_str())) {
+        return Err(Error::new("say what to measure")
+            .remedy("run `cargo xtask bench postgres`, `http` or `kubernetes`"));
+    }
     setup::run(setup::Purpose::Bench)?;
     modules::build()?;
-    run::step(&mut run::cargo(&[
-        "build",
-        "--release",
-        "--package",
-        "gatewright",
-        "--package",
-        "gatewright-benches",
-    ]))?;
-    run::step(run::program(target_directory().join("release/gatewright-benches")).args(plan))
+    let packages = ["gatewright", "gatewright-apiserver", "gatewright-benches"];
+    let packages = packages.iter().flat_map(|name| ["--package", name]);
+    run::step(run::cargo(&["build", "--release"]).args(packages))?;
+    run::step(run::program(target_directory().join("release/gatewright-benches")).args(arguments))
 }
 
 fn fuzz(arguments: &[String]) -> Result<()> {

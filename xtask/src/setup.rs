@@ -73,13 +73,13 @@ const NEEDS: &[Need] = &[
     Need {
         what: "nginx, to have an HTTP service (only its program is used)",
         package: "nginx-light",
-        purposes: &[Purpose::Test],
+        purposes: EVERY,
         present: || Path::new("/usr/sbin/nginx").exists(),
     },
     Need {
         what: "curl, to be a real client",
         package: "curl",
-        purposes: &[Purpose::Demo, Purpose::Test],
+        purposes: EVERY,
         present: || run::exists("curl"),
     },
     Need {
@@ -105,6 +105,18 @@ const NEEDS: &[Need] = &[
         package: "pgbouncer",
         purposes: &[Purpose::Bench],
         present: || run::exists("pgbouncer"),
+    },
+    Need {
+        what: "HAProxy, to compare with",
+        package: "haproxy",
+        purposes: &[Purpose::Bench],
+        present: || run::exists("haproxy"),
+    },
+    Need {
+        what: "wrk, which asks over HTTP as fast as it can",
+        package: "wrk",
+        purposes: &[Purpose::Bench],
+        present: || run::exists("wrk"),
     },
 ];
 

@@ -43,30 +43,18 @@ impl Cluster {
         let authority = std::fs::read_to_string(server.authority())
             .map_err(|error| Error::new(format!("reading the API server's authority: {error}")))?;
         let port = free_port()?;
-        let more = format!(
-            r#"
-[[target]]
-name = "cluster"
-protocol = "http"
-address = "127.0.0.1:{target}"
-account = "gateway"
-password = {{ file = "cluster.token" }}
-tls = {{ mode = "verify", ca = "cluster-ca.pem", server_name = "localhost" }}
-
-[[listener]]
-name = "cluster"
-protocol = "http"
-listen = "127.0.0.1:{port}"
-target = "cluster"
-tls = {{ certificate = "tls/server.pem", key = "tls/server.key", required = true }}
-"#,
-            target = server.port(),
-        );
+        let address = format!("address = \"127.0.0.1:{}\"", server.port());
+        let target = [
+            address.as_str(),
+            "account = \"gateway\"",
+            "password = { file = \"cluster.token\" }",
+            "tls = { mode = \"verify\", ca = \"cluster-ca.pem\", server_name = \"localhost\" }",
+        ];
         let mut problem = None;
         let scene = Scene::build(policies, false, |setup| {
             let token = setup.file("cluster.token", ADMIN_TOKEN);
             problem = token.and_then(|_| setup.file("cluster-ca.pem", &authority)).err();
-            setup.more(&more)
+            setup.serving("cluster", "http", port, true, &target)
         })?;
         match problem {
             Some(error) => Err(error),

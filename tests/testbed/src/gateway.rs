@@ -149,6 +149,33 @@ impl Setup {
         self
     }
 
+    /// Adds a listener of any protocol on a port, behind the gateway's own certificate unless it is to speak plain
+    /// text, and its target. Both have the same name; the target is described by lines of configuration.
+    #[must_use]
+    pub fn serving(self, name: &str, protocol: &str, port: u16, tls: bool, target: &[&str]) -> Self {
+        let target = target.join("\n");
+        let protection = if tls {
+            "tls = { certificate = \"tls/server.pem\", key = \"tls/server.key\", required = true }"
+        } else {
+            ""
+        };
+        self.more(&format!(
+            r#"
+[[target]]
+name = "{name}"
+protocol = "{protocol}"
+{target}
+
+[[listener]]
+name = "{name}"
+protocol = "{protocol}"
+listen = "127.0.0.1:{port}"
+target = "{name}"
+{protection}
+"#
+        ))
+    }
+
     /// Adds a policy document, `policies/NAME.toml`.
     ///
     /// # Errors
@@ -202,7 +229,25 @@ reviewers = ["reviewers"]
 [admin]
 listen = "127.0.0.1:{admin}"
 
-[[target]]
+{postgres}
+
+{more}
+"#,
+            postgres = self.postgres(port),
+            approvals = self.approvals.join("\n"),
+            evidence = self.evidence.join("\n"),
+            more = self.more.join("\n"),
+        );
+        Ok(self.directory.join(self.file("gatewright.toml", &text)?))
+    }
+
+    /// The listener for PostgreSQL, if there is a server for it.
+    fn postgres(&self, port: u16) -> String {
+        if self.target.is_empty() {
+            return String::new();
+        }
+        format!(
+            r#"[[target]]
 name = "demo"
 protocol = "postgres"
 {target}
@@ -213,16 +258,10 @@ protocol = "postgres"
 listen = "127.0.0.1:{port}"
 target = "demo"
 {listener}
-
-{more}
 "#,
             target = self.target.join("\n"),
             listener = self.listener.join("\n"),
-            approvals = self.approvals.join("\n"),
-            evidence = self.evidence.join("\n"),
-            more = self.more.join("\n"),
-        );
-        Ok(self.directory.join(self.file("gatewright.toml", &text)?))
+        )
     }
 
     /// Starts it, and waits until it says that it is ready.
