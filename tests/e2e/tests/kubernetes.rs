@@ -10,6 +10,7 @@ use std::{fs, process::Command, thread};
 use gatewright_e2e::{
     Mint, approvals,
     cluster::{Cluster, python, rules},
+    eventually,
 };
 use gatewright_testbed::{gateway_program, manifest};
 
@@ -177,4 +178,17 @@ fn curl_gets_what_kubectl_gets() {
     let refused = curl("Authorization: Bearer TOKEN-ADMIN", "/api/v1/namespaces/demo/secrets");
     assert!(refused.ends_with("\n401"), "{refused}");
     assert_eq!(cluster.requests().unwrap(), ["GET /api/v1/namespaces/demo/secrets/db-credentials"]);
+}
+
+#[test]
+fn an_answer_without_an_end_ends_when_its_client_leaves() {
+    let cluster = open(&["71-logs-follow"]);
+    let kubectl = cluster.kubectl(&ALICE).unwrap();
+    let mut logs = kubectl.start(&["logs", "-f", "web", "--tail=1"]).unwrap();
+    logs.until("tick 135").unwrap();
+    drop(logs);
+    eventually("the outcome of the request is recorded", || {
+        let evidence = cluster.scene.evidence().unwrap();
+        evidence.of("outcome").len() == evidence.of("decision").len()
+    });
 }

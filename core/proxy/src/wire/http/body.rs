@@ -41,7 +41,8 @@ pub(super) struct Filler {
     waiting: VecDeque<Piece>,
     bytes: usize,
     ended: bool,
-    taken: oneshot::Receiver<()>,
+    /// None: hyper has dropped the body.
+    taken: Option<oneshot::Receiver<()>>,
     stall: Stall,
 }
 
@@ -66,7 +67,7 @@ impl Outgoing {
             waiting: VecDeque::new(),
             bytes: 0,
             ended: false,
-            taken: when_taken,
+            taken: Some(when_taken),
             stall: Stall::new(limit),
         };
         (Self { pieces: Some(pieces), _taken: Some(taken) }, filler)
@@ -116,6 +117,18 @@ impl Filler {
         Poll::Ready(Ok(()))
     }
 
+    /// Fails where the peer has left. It may leave while there is nothing to say to it, which a log or a watch has for
+    /// hours.
+    pub(super) fn poll_left(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if let Some(taken) = self.taken.as_mut().filter(|_| !self.ended)
+            && Pin::new(taken).poll(context).is_ready()
+        {
+            self.taken = None;
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        Ok(())
+    }
+
     /// Hands on everything where the body is whole, and cuts it where it is not. Then waits until hyper has taken it.
     pub(super) async fn finish(mut self) -> io::Result<()> {
         if self.is_whole() {
@@ -123,7 +136,9 @@ impl Filler {
         }
         drop(self.sender);
         // Nobody sends: it is dropped.
-        let _ = self.taken.await;
+        if let Some(taken) = self.taken {
+            let _ = taken.await;
+        }
         Ok(())
     }
 }

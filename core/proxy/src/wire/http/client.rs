@@ -133,7 +133,10 @@ impl Pipe for ClientSide {
                 Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
                 Poll::Pending => Poll::Ready(Ok(())),
             },
-            Answer::Body(filler) => filler.poll_flush(context),
+            Answer::Body(filler) => {
+                ready!(filler.poll_flush(context))?;
+                Poll::Ready(filler.poll_left(context))
+            }
             Answer::Switched(switched) => switched.poll_flush(context),
             Answer::Sent => Poll::Ready(Ok(())),
         }
