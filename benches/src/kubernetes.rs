@@ -1,14 +1,12 @@
 //! What a long list costs: `cargo xtask bench kubernetes`.
 
-use std::process::Command;
-
 use gatewright_testbed::{
     ADMIN_TOKEN, Error, Gateway, Kubernetes, Mint, Result, Setup, Stage, free_port, gateway_program,
     modules_directory,
 };
 
 use crate::{
-    Plan,
+    Plan, curl,
     turns::{self, Turn},
 };
 
@@ -35,7 +33,7 @@ pub(crate) fn measure(plan: Plan) -> Result<()> {
     let sums = turns::take(&names, plan.rounds, |index, warming| {
         let (_, _, url, token) = each.get(index).ok_or_else(|| Error::new("there is no such way"))?;
         let lists = if warming { 1 } else { LISTS };
-        let (seconds, size) = fetch(url, token, lists)?;
+        let (seconds, size) = curl::fetch(url, token, lists)?;
         bytes = size / f64::from(lists);
         Ok(Turn { done: f64::from(lists), rate: f64::from(lists) / seconds })
     })?;
@@ -67,26 +65,4 @@ fn gateway(stage: &Stage, server: &Kubernetes, port: u16) -> Result<Gateway> {
         module.display()
     );
     setup.policy("bench", &policy)?.serving("cluster", "http", port, true, &target).start()
-}
-
-/// Seconds and bytes of so many answers on one connection.
-fn fetch(url: &str, token: &str, times: u32) -> Result<(f64, f64)> {
-    let mut curl = Command::new("curl");
-    curl.args(["--silent", "--insecure", "--fail", "--max-time", "600"]);
-    curl.args(["--header", &format!("Authorization: Bearer {token}")]);
-    curl.args(["--write-out", "%{time_total} %{size_download}\n"]);
-    for _ in 0..times {
-        curl.args(["--output", "/dev/null", url]);
-    }
-    let output = curl.output().map_err(|error| Error::new(format!("running curl: {error}")))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let numbers = text.lines().filter_map(|line| {
-        let (seconds, bytes) = line.split_once(' ')?;
-        Some((seconds.parse::<f64>().ok()?, bytes.parse::<f64>().ok()?))
-    });
-    let (seconds, bytes) = numbers.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    if output.status.success() && bytes > 0.0 {
-        return Ok((seconds, bytes));
-    }
-    Err(Error::new(format!("curl ended with {}: {text}", output.status)))
 }

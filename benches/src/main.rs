@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bulk;
+mod curl;
 mod http;
 mod idle;
 mod kubernetes;

@@ -1,6 +1,12 @@
 //! nginx as Debian packages it, with one worker: once as the target, once as a proxy in front of it.
 
-use std::{fs, net::TcpStream, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use gatewright_testbed::{Error, Pair, Result, Service, Stage, free_port};
 
@@ -15,12 +21,14 @@ pub(crate) struct Nginx {
 const NOTE: usize = 964;
 
 impl Nginx {
-    /// One that answers with 1 KB of JSON.
+    /// One that answers with 1 KB of JSON, or with 100 MB.
     pub(crate) fn target(stage: &Stage) -> Result<Self> {
         let note = "x".repeat(NOTE);
         let answer = format!(r#"{{"id":7,"name":"Ada","email":"ada@example.com","note":"{note}"}}"#);
         let locations =
             format!("location /api/people/7 {{ default_type application/json; return 200 '{answer}'; }}");
+        let locations =
+            format!("{locations} location = /api/large.json {{ root {}; }}", large(stage)?.display());
         Self::start(stage, "target", "", &locations, None)
     }
 
@@ -59,6 +67,31 @@ impl Nginx {
     pub(crate) fn pid(&self) -> u32 {
         self.service.pid()
     }
+}
+
+/// Bytes of the large answer.
+pub(crate) const LARGE: usize = 100_000_000;
+
+/// The root of `/api/large.json`: a list of people, in lines of about 200 bytes.
+fn large(stage: &Stage) -> Result<PathBuf> {
+    let root = stage.private_directory("root")?;
+    stage.private_directory("root/api")?;
+    let filler = "lorem ipsum dolor sit amet ".repeat(4);
+    let mut text = String::with_capacity(LARGE + 1024);
+    text.push('[');
+    for number in 0.. {
+        let card = 4_000_000_000_000_000_u64 + number;
+        text.push_str(&format!(
+            "{{\"id\":{number},\"name\":\"Ada\",\"card\":\"{card}\",\"note\":\"{filler}\"}},\n"
+        ));
+        if text.len() >= LARGE {
+            break;
+        }
+    }
+    text.push_str("{}]");
+    let path = root.join("api/large.json");
+    fs::write(&path, text).map_err(|error| Error::new(format!("writing {}: {error}", path.display())))?;
+    Ok(root)
 }
 
 fn configuration(
