@@ -36,7 +36,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "demo",
         arguments: "[--stay]",
-        what: "show everything once, against a real PostgreSQL; --stay keeps it running to try",
+        what: "show everything once, with real servers and clients; --stay keeps it running to try",
         run: demo::run,
     },
     Command {

@@ -48,7 +48,7 @@ impl Certificates {
         self.directory.join("ca.pem")
     }
 
-    /// A certificate for a server on `localhost` and 127.0.0.1.
+    /// A certificate for a server on `localhost` and 127.0.0.1, which the demo calls `api.example`, too.
     ///
     /// # Errors
     /// Where openssl fails.
@@ -56,7 +56,7 @@ impl Certificates {
         self.issue(
             name,
             "localhost",
-            &["subjectAltName=DNS:localhost,IP:127.0.0.1", "extendedKeyUsage=serverAuth"],
+            &["subjectAltName=DNS:localhost,DNS:api.example,IP:127.0.0.1", "extendedKeyUsage=serverAuth"],
         )
     }
 

@@ -1,5 +1,6 @@
-//! `cargo xtask demo`: everything once, against a real PostgreSQL with a real psql.
+//! `cargo xtask demo`: everything once, with real servers and real clients.
 
+mod api;
 mod stage;
 mod stay;
 mod tour;

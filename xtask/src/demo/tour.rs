@@ -12,7 +12,10 @@ use std::{
 
 use gatewright_testbed::{Conversation, Error, Result};
 
-use super::stage::{AGENT, ALICE, BOB, CAROL, Demo, Person, documents};
+use super::{
+    api,
+    stage::{AGENT, ALICE, BOB, CAROL, Demo, Person, documents},
+};
 use crate::paint::{Style, paint};
 
 /// Shows everything.
@@ -24,6 +27,7 @@ pub(super) fn run(demo: &mut Demo) -> Result<()> {
     hot_swap(demo)?;
     refuse_a_broken_module(demo)?;
     name_the_agent(demo)?;
+    api::show(demo)?;
     verify(demo)?;
     println!();
     Ok(())
@@ -154,7 +158,7 @@ fn name_the_agent(demo: &mut Demo) -> Result<()> {
 }
 
 fn verify(demo: &mut Demo) -> Result<()> {
-    title(7, "Evidence: the log verifies, and one changed byte does not");
+    title(8, "Evidence: the log verifies, and one changed byte does not");
     let evidence = demo.gateway.evidence();
     let verified = verifier(demo, &evidence)?;
     shown(&verified);
@@ -208,7 +212,7 @@ fn ask_whatever(demo: &mut Demo, who: Person, psql: &mut Conversation, statement
 }
 
 /// Shows the newest decision of the log, and gives its word.
-fn decided(demo: &mut Demo) -> Result<String> {
+pub(super) fn decided(demo: &mut Demo) -> Result<String> {
     let records = demo.new_records()?;
     let decision = records.iter().rfind(|record| field(record, "kind") == "decision");
     let Some(record) = decision else { return Err(Error::new("the log has no record of the statement")) };
@@ -233,7 +237,7 @@ fn decided(demo: &mut Demo) -> Result<String> {
     Ok(word.to_owned())
 }
 
-fn wait_for_request(demo: &Demo) -> Result<String> {
+pub(super) fn wait_for_request(demo: &Demo) -> Result<String> {
     let mut id = String::new();
     wait("the gateway files a request", || {
         let listed = demo.gateway.approvals(&BOB.mint, &["list", "--json"])?;
@@ -244,7 +248,7 @@ fn wait_for_request(demo: &Demo) -> Result<String> {
     Ok(id)
 }
 
-fn answer(demo: &Demo, who: Person, verb: &str, id: &str) -> Result<Output> {
+pub(super) fn answer(demo: &Demo, who: Person, verb: &str, id: &str) -> Result<Output> {
     println!("  {} gatewright approvals {verb} {id}", paint(Style::Cyan, &format!("{}>", who.shown)));
     let output = demo.gateway.approvals(&who.mint, &[verb, id, "--comment", "seen in the demo"])?;
     shown(&output);
@@ -258,7 +262,7 @@ fn verifier(demo: &Demo, log: &Path) -> Result<Output> {
 
 /// The document that the tour changes, and its text.
 fn rules() -> Result<(String, String)> {
-    let found = documents()?.into_iter().find(|(_, text)| text.contains("statement_rules.wasm"));
+    let found = documents("policies")?.into_iter().find(|(_, text)| text.contains("statement_rules.wasm"));
     found.ok_or_else(|| Error::new("policies/ has no document for the module statement-rules"))
 }
 
@@ -302,19 +306,19 @@ fn field<'a>(record: &'a str, name: &str) -> &'a str {
     found.and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default()
 }
 
-fn title(number: u32, text: &str) {
+pub(super) fn title(number: u32, text: &str) {
     println!("\n{}", paint(Style::Bold, &format!("{number}  {text}")));
 }
 
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     println!("  {text}");
 }
 
-fn prompt(who: Person, statement: &str) {
+pub(super) fn prompt(who: Person, statement: &str) {
     println!("  {} {statement}", paint(Style::Cyan, &format!("{}>", who.shown)));
 }
 
-fn sees(who: Person, answer: &str) {
+pub(super) fn sees(who: Person, answer: &str) {
     let name = who.shown.split(' ').next().unwrap_or(who.shown);
     if answer.trim().is_empty() {
         println!("    {} (no rows, no error)", paint(Style::Dim, &format!("{name} sees")));
@@ -335,7 +339,7 @@ fn indented(text: &str) {
     }
 }
 
-fn must(holds: bool, what: &str) -> Result<()> {
+pub(super) fn must(holds: bool, what: &str) -> Result<()> {
     if holds {
         return Ok(());
     }
