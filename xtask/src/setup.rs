@@ -89,6 +89,12 @@ const NEEDS: &[Need] = &[
         present: || run::exists("kubectl"),
     },
     Need {
+        what: "h2load, to test HTTP/2 under load",
+        package: "nghttp2-client",
+        purposes: &[Purpose::Test],
+        present: || run::exists("h2load"),
+    },
+    Need {
         what: "Python, to test real drivers and clients",
         package: "python3",
         purposes: &[Purpose::Test],
@@ -178,17 +184,17 @@ fn packages(purpose: Purpose) -> Result<()> {
     }
 }
 
-/// psycopg 3 and the Kubernetes client in a virtual environment of the repository's own.
+/// What the tests need of PyPI (psycopg 3, the Kubernetes client, websockets), in a virtual environment of the repository's own.
 fn python() -> Result<()> {
     let wanted = repository().join("tests/e2e/requirements.txt");
     let installed = repository().join(".venv/installed.txt");
     let text =
         fs::read(&wanted).map_err(|error| Error::new(format!("reading {}: {error}", wanted.display())))?;
     if fs::read(&installed).is_ok_and(|have| have == text) {
-        present("psycopg and the Kubernetes client are in .venv");
+        present("the tests' Python packages are in .venv");
         return Ok(());
     }
-    println!("  installing psycopg and the Kubernetes client from PyPI into .venv");
+    println!("  installing the tests' Python packages from PyPI into .venv");
     let advice = "the tests need https://pypi.org (or a pip configuration that names a mirror)";
     run::step(run::program("python3").args(["-m", "venv", "--clear", ".venv"]))?;
     let mut pip = run::program(python_program());

@@ -29,7 +29,7 @@ use crate::{
     config,
     driver::Driver,
     enforce::Enforcement,
-    metrics::ListenerMetrics,
+    metrics::{ConnectionGuard, ListenerMetrics},
     shutdown::{Drain, DrainGuard},
     transport::Connection,
     wire::{
@@ -148,7 +148,9 @@ pub async fn accept(door: Arc<Door>, socket: TcpListener, drain: Arc<Drain>) {
                     door.metrics.refuse("net.connection_limit");
                     continue;
                 }
-                tokio::spawn(serve(Arc::clone(&door), client, address, drain.guard()));
+                // Counted here: in a storm, the tasks of many would begin after the last of them was accepted.
+                let counted = door.metrics.connection();
+                tokio::spawn(serve(Arc::clone(&door), client, address, counted, drain.guard()));
             }
             Err(error) => {
                 // Out of file descriptors, mostly: the sessions that end will free some.
@@ -162,8 +164,13 @@ pub async fn accept(door: Arc<Door>, socket: TcpListener, drain: Arc<Drain>) {
 /// How long to wait after a failed accept.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
-async fn serve(door: Arc<Door>, socket: TcpStream, client: SocketAddr, guard: DrainGuard) {
-    let counted = door.metrics.connection();
+async fn serve(
+    door: Arc<Door>,
+    socket: TcpStream,
+    client: SocketAddr,
+    counted: ConnectionGuard,
+    guard: DrainGuard,
+) {
     let mut random = [0; 24];
     if getrandom::fill(&mut random).is_err() {
         tracing::error!("the operating system gives no random bytes: a client was turned away");

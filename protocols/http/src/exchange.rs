@@ -57,7 +57,7 @@ use crate::{
     refusal::Refusal,
     request::{Checked, Judged, Scheme, read},
     route::Routes,
-    unit::{Body, Unit},
+    unit::{Body, HangUp, Unit},
 };
 
 /// What all exchanges of one listener share.
@@ -123,6 +123,8 @@ pub struct Exchange {
     approval: Option<ApprovalId>,
     /// The number of the last event.
     last: EventId,
+    /// The client's connection is not to be used again.
+    hangs_up: bool,
     outputs: VecDeque<Output<Unit>>,
 }
 
@@ -134,7 +136,7 @@ enum Phase {
     Waiting(Box<Waiting>),
     /// Entered only by using up a permit.
     Connecting(Box<Waiting>, Leave),
-    Relaying(Relay),
+    Relaying(Box<Relay>),
     Switched(Box<Switched>),
     Over,
 }
@@ -185,6 +187,7 @@ impl Exchange {
             head_only: false,
             request: None,
             approval: None,
+            hangs_up: false,
             last: seed.event,
             outputs: VecDeque::new(),
         }
@@ -361,11 +364,12 @@ impl Exchange {
             self.send(Side::Upstream, Unit::End);
         }
         self.outputs.push_back(Output::Wake(now + self.shared.limits.silence));
-        self.phase = Phase::Relaying(relay);
+        self.phase = Phase::Relaying(Box::new(relay));
     }
 
     /// A message that is refused for its form.
     fn fail(&mut self, refusal: Refusal, fault: Side) -> Result<(), ProtocolError> {
+        self.hangs_up = true;
         self.answer(refusal.into());
         Err(refusal.into_error(fault))
     }
@@ -374,7 +378,10 @@ impl Exchange {
     fn answer(&mut self, problem: Problem) {
         let Seed { session, event, .. } = self.seed;
         let problem = problem.request(format!("{session}/{event}"));
-        let (parts, body) = self.shared.dialect.tell(problem, self.request.as_deref());
+        let (mut parts, body) = self.shared.dialect.tell(problem, self.request.as_deref());
+        if self.hangs_up {
+            parts.extensions.insert(HangUp);
+        }
         if self.head_only {
             self.send(Side::Downstream, Unit::Response(Box::new(parts), Body::None));
         } else {

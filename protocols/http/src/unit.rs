@@ -43,6 +43,11 @@ pub enum Body {
     Switched,
 }
 
+/// Among the extensions of an answer's head: nothing more is read of the connection that it goes to. What was said on it
+/// had no one reading, so nobody can tell where the next request begins (threats A63).
+#[derive(Debug, Clone, Copy)]
+pub struct HangUp;
+
 /// Nothing of a head but its method or status, and of a body its size: a token stands in a head (promise P7).
 impl fmt::Debug for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    path::PathBuf,
     pin::Pin,
     process::Command,
     sync::Arc,
@@ -25,10 +26,7 @@ use crate::tls;
 /// # Errors
 /// Where the script fails, with what it said, or psycopg is not installed.
 pub fn psycopg(connection: &Psql, script: &str) -> Result<String> {
-    let python = repository().join(".venv/bin/python");
-    if !python.exists() {
-        return Err(Error::new(".venv with psycopg is not there").remedy("run `cargo xtask setup`"));
-    }
+    let python = python()?;
     let output = Command::new(&python)
         .args(["-c", script])
         .envs(connection.environment())
@@ -38,6 +36,18 @@ pub fn psycopg(connection: &Psql, script: &str) -> Result<String> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(Error::new(format!("the script failed: {}", String::from_utf8_lossy(&output.stderr))))
+}
+
+/// The Python that has the packages of `requirements.txt`.
+///
+/// # Errors
+/// Where it is not installed.
+pub fn python() -> Result<PathBuf> {
+    let python = repository().join(".venv/bin/python");
+    if python.exists() {
+        return Ok(python);
+    }
+    Err(Error::new(".venv with the tests' Python packages is not there").remedy("run `cargo xtask setup`"))
 }
 
 /// A session of tokio-postgres through the gateway. The task that drives it ends with the client.

@@ -12,6 +12,7 @@ pub mod driver;
 pub mod eventually;
 pub mod evidence;
 pub mod fake;
+pub mod h2;
 pub mod http;
 pub mod oidc;
 pub mod policies;

@@ -30,7 +30,7 @@ impl Exchange {
     }
 
     /// Asks about a request whose answer goes on, which does so meanwhile.
-    pub(super) fn ask_again(&mut self, mut relay: Relay) {
+    pub(super) fn ask_again(&mut self, mut relay: Box<Relay>) {
         if let Some(http) = relay.facet.http() {
             self.last = self.last.next();
             let payload = digest::of(&http.request, &http.body);
@@ -43,7 +43,7 @@ impl Exchange {
 
     pub(super) fn permitted_again(
         &mut self,
-        mut relay: Relay,
+        mut relay: Box<Relay>,
         permit: Permit,
     ) -> Result<(), ProtocolError> {
         let event = permit.event();
@@ -89,7 +89,7 @@ impl Exchange {
         }
     }
 
-    pub(super) fn held_again(&mut self, relay: Relay, approval: ApprovalId) {
+    pub(super) fn held_again(&mut self, relay: Box<Relay>, approval: ApprovalId) {
         if relay.again.is_some() {
             // Nobody can look at what has passed by then: whoever asks again is held before anything passes.
             self.outputs.push_back(Output::Withdraw(approval));

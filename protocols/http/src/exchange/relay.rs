@@ -161,7 +161,7 @@ impl Exchange {
     /// Takes in what happens after the request was forwarded.
     pub(super) fn relay(
         &mut self,
-        mut relay: Relay,
+        mut relay: Box<Relay>,
         now: Instant,
         input: Input<Unit>,
     ) -> Result<(), ProtocolError> {
@@ -196,7 +196,7 @@ impl Exchange {
         Ok(())
     }
 
-    fn relay_request(&mut self, mut relay: Relay, unit: Unit) -> Result<(), ProtocolError> {
+    fn relay_request(&mut self, mut relay: Box<Relay>, unit: Unit) -> Result<(), ProtocolError> {
         let Some(flow) = &mut relay.upload else {
             return self.broken(relay, OUT_OF_ORDER, Side::Downstream);
         };
@@ -221,7 +221,7 @@ impl Exchange {
         Ok(())
     }
 
-    fn relay_answer(&mut self, mut relay: Relay, unit: Unit) -> Result<(), ProtocolError> {
+    fn relay_answer(&mut self, mut relay: Box<Relay>, unit: Unit) -> Result<(), ProtocolError> {
         match (&mut relay.answer, unit) {
             (Answer::Awaited, Unit::Response(parts, body)) => {
                 let read = match body {
@@ -282,7 +282,11 @@ impl Exchange {
     }
 
     /// Sends the head of the answer.
-    pub(super) fn begin_answer(&mut self, mut relay: Relay, begun: Begun) -> Result<(), ProtocolError> {
+    pub(super) fn begin_answer(
+        &mut self,
+        mut relay: Box<Relay>,
+        begun: Begun,
+    ) -> Result<(), ProtocolError> {
         let Begun { mut parts, body, length } = begun;
         if body == Body::Switched {
             return self.switch(relay, parts);
@@ -329,7 +333,7 @@ impl Exchange {
     /// A side broke its promise.
     pub(super) fn broken(
         &mut self,
-        relay: Relay,
+        relay: Box<Relay>,
         refusal: Refusal,
         fault: Side,
     ) -> Result<(), ProtocolError> {
@@ -355,7 +359,7 @@ impl Exchange {
     }
 
     /// Both sides are silent. Once an answer has begun, it may rest for as long as it likes.
-    fn silent(&mut self, relay: Relay, now: Instant) {
+    fn silent(&mut self, relay: Box<Relay>, now: Instant) {
         if relay.can_tell() {
             let until = relay.heard + self.shared.limits.silence;
             if now >= until {

@@ -63,7 +63,7 @@ impl Exchange {
     /// The target has switched, as it was asked to.
     pub(super) fn switch(
         &mut self,
-        relay: Relay,
+        relay: Box<Relay>,
         mut parts: Box<response::Parts>,
     ) -> Result<(), ProtocolError> {
         let masks = relay.leave.masks.as_deref();
@@ -72,7 +72,7 @@ impl Exchange {
             Ok(tunnel) => tunnel,
             Err(refusal) => return self.broken(relay, refusal, Side::Upstream),
         };
-        let Relay { facet, leave, heard, .. } = relay;
+        let Relay { facet, leave, heard, .. } = *relay;
         self.send(Side::Downstream, Unit::Response(parts, Body::Switched));
         self.outputs.push_back(Output::Wake(heard + self.shared.limits.idle));
         self.phase = Phase::Switched(Box::new(Switched {
@@ -140,8 +140,17 @@ impl Exchange {
                 }
                 self.phase = Phase::Switched(switched);
             }
-            // Whoever leaves without having ended leaves in the middle of something.
-            Input::Closed { .. } | Input::Terminate(_) => self.leave(&switched, OutcomeResult::Unknown),
+            // Whoever leaves without having ended leaves in the middle of something, unless nothing more was to come for it:
+            // many clients only close their socket then.
+            Input::Closed { side } => {
+                let done = match side {
+                    Side::Downstream => !switched.upstream,
+                    Side::Upstream => !switched.downstream,
+                };
+                let result = if done { OutcomeResult::Ok } else { OutcomeResult::Unknown };
+                self.leave(&switched, result);
+            }
+            Input::Terminate(_) => self.leave(&switched, OutcomeResult::Unknown),
             Input::Timeout => {
                 let until = switched.heard + self.shared.limits.idle;
                 // Who waits for a reviewer is not silent.

@@ -150,6 +150,9 @@ fn a_connection_that_was_switched_ends_with_either_side_its_silence_or_its_crede
     over(switched().closed(Side::Downstream));
     over(switched().closed(Side::Upstream));
     over(switched().terminated("auth.revoked"));
+    let mut told = switched();
+    told.target_unit(Unit::End).closed(Side::Downstream);
+    assert!(told.transcript().ends_with("finished 2: ok\n  close target\n  close client\n"));
     let mut silent = switched();
     silent.wait(Duration::from_secs(99)).data(Side::Upstream, "ping").wait(Duration::from_secs(99));
     assert_eq!(silent.wants(), (true, true));

@@ -106,7 +106,16 @@ impl Filler {
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.waiting.is_empty() {
             let reserved = self.sender.poll_reserve(context).map_err(|_| io::ErrorKind::BrokenPipe.into());
-            ready!(self.stall.watch(reserved, context))?;
+            if let Err(error) = ready!(self.stall.watch(reserved, context)) {
+                // Of a body that has the length that its head says, hyper does not ask for the end.
+                let is_over = matches!(self.waiting.front(), Some(Piece::End));
+                if !is_over || error.kind() != io::ErrorKind::BrokenPipe {
+                    return Poll::Ready(Err(error));
+                }
+                self.waiting.clear();
+                self.ended = true;
+                break;
+            }
             let Some(piece) = self.waiting.pop_front() else { break };
             if let Piece::Data(bytes) = &piece {
                 self.bytes -= bytes.len();

@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use gatewright_http::unit::{Body, Unit};
+use gatewright_http::unit::{Body, HangUp, Unit};
 use hyper::{
-    Request, Response,
+    Request, Response, Version,
     body::{Body as _, Incoming},
     header::{CONNECTION, HeaderValue, UPGRADE},
     upgrade::OnUpgrade,
@@ -30,6 +30,7 @@ pub struct ClientSide {
     /// None: it has ended.
     body: Option<Incoming>,
     answer: Answer,
+    version: Version,
     /// Where hyper hands the connection over, if the request asks for another protocol.
     upgrade: Option<OnUpgrade>,
     busy: Busy,
@@ -61,6 +62,7 @@ impl ClientSide {
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         let upgrade = upgrade.filter(|_| parts.headers.contains_key(UPGRADE));
         Self {
+            version: parts.version,
             head: Some(Unit::Request(Box::new(parts), follows)),
             body: (follows == Body::Follows).then_some(body),
             answer: Answer::Awaited(answer),
@@ -88,8 +90,11 @@ impl Pipe for ClientSide {
         match (unit, &mut self.answer) {
             (Unit::Response(mut parts, follows), Answer::Awaited(_)) => {
                 let upgrade = self.upgrade.take();
-                if upgrade.is_some() && follows != Body::Switched {
-                    // What follows is what the client wanted to say in the other protocol, and no request (threats A51).
+                let hangs_up =
+                    parts.extensions.remove::<HangUp>().is_some() && self.version < Version::HTTP_2;
+                // What follows is what the client wanted to say in the other protocol, and no request (threats A51).
+                let stays = upgrade.is_some() && follows != Body::Switched;
+                if hangs_up || stays {
                     parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 let (body, next) = match follows {
@@ -158,7 +163,9 @@ impl Pipe for ClientSide {
 /// likes, with an answer that was cut, too (fault F20).
 async fn last_words(filler: Filler, busy: Busy, stall: Duration) {
     let limit = if filler.is_whole() { stall } else { AFTER_A_CUT };
-    if !matches!(timeout(limit, filler.finish()).await, Ok(Ok(()))) {
+    let finished = timeout(limit, filler.finish()).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()));
+    // A stream that its client has reset is over, and its neighbours go on.
+    if finished.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
         busy.cut();
     }
 }
