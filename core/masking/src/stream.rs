@@ -50,6 +50,11 @@ impl StreamMasker {
         self.finds
     }
 
+    /// What was hidden until now.
+    pub const fn finds(&self) -> &Finds {
+        &self.finds
+    }
+
     /// Bytes that wait now.
     pub fn held(&self) -> usize {
         self.held.len() - self.passed

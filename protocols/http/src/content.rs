@@ -118,12 +118,11 @@ impl Masker {
 
     /// Values that were hidden until now, by rule.
     pub fn counts(&self) -> Vec<(Arc<str>, u64)> {
-        let tally = match &self.body {
-            Body::Json(json) => json.tally(),
-            Body::Events(events) => events.tally(),
-            Body::Text(text) => text.tally(),
-        };
-        tally.counts()
+        match &self.body {
+            Body::Json(json) => json.tally().counts(),
+            Body::Events(events) => events.tally().counts(),
+            Body::Text(text) => text.tally().counts(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 // A program for a terminal talks to its terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod codings;
 mod http;
 mod kubernetes;
 mod masks;
@@ -40,7 +41,7 @@ struct Target {
 }
 
 const TARGETS: &[Target] =
-    &[http::TARGET, kubernetes::TARGET, masks::TARGET, postgres::TARGET, sql::TARGET];
+    &[codings::TARGET, http::TARGET, kubernetes::TARGET, masks::TARGET, postgres::TARGET, sql::TARGET];
 
 /// The longest input that is made, in bytes.
 const LONGEST: usize = 4096;

@@ -2,6 +2,8 @@
 //!
 //! The first byte of an input chooses a plan, the second how the rest is cut. The rest is the body.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a property that does not hold is a panic")]
+
 use std::{fmt, sync::Arc};
 
 use gatewright_http::content::Masker as Body;

@@ -5,7 +5,8 @@
 //! nothing is hidden passes byte for byte; of one that changes, the data is written anew where its first line stood.
 //!
 //! Data looks like JSON when it begins with `{`, `[` or `"`. Such data must be JSON, where the plan has paths: what a
-//! lenient reader might take for an object is not passed as text. The one exception is `[DONE]`, with which streams of
+//! lenient reader might take for an object is not passed as text. Where a path selects whole documents (`$`), all data must be
+//! JSON. The one exception is `[DONE]`, with which streams of
 //! language models end.
 //!
 //! **Not found**: what is split over several events. Each event is complete in itself.
@@ -132,8 +133,9 @@ impl EventStreamMasker {
 
     /// What stands for the data of an event. `None`: it stays as it is.
     fn data(&mut self, data: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
-        let start = data.trim_ascii_start().first();
-        if matches!(start, Some(b'{' | b'[' | b'"')) && data.trim_ascii() != b"[DONE]" {
+        let paths = &self.rules.paths;
+        let looks = matches!(data.trim_ascii_start().first(), Some(b'{' | b'[' | b'"'));
+        if (looks || paths.select_root()) && !matches!(data.trim_ascii(), b"" | b"[DONE]") {
             let mut json = JsonMasker::new(Arc::clone(&self.rules));
             let mut masked = Vec::with_capacity(data.len());
             match json.push(data, &mut masked).and_then(|()| json.finish(&mut masked)) {
@@ -141,7 +143,7 @@ impl EventStreamMasker {
                     self.tally.add_all(json.tally());
                     return Ok((masked != data).then_some(masked));
                 }
-                Err(refusal) if !self.rules.paths.is_empty() => return Err(refusal),
+                Err(refusal) if !paths.is_empty() => return Err(refusal),
                 Err(_) => {}
             }
         }

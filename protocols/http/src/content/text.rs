@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use gatewright_masking::StreamMasker;
+use gatewright_masking::{Finds, StreamMasker};
 
 use super::{
     malformed,
@@ -16,16 +16,18 @@ use crate::refusal::Refusal;
 
 /// Masks a body of text.
 pub(super) struct TextBody {
-    tally: Tally,
+    rules: Arc<Rules>,
     utf8: Utf8,
     /// None: there is nothing to look for, or the text is over.
     stream: Option<StreamMasker>,
+    /// What was hidden in all of it.
+    finds: Finds,
 }
 
 impl TextBody {
     pub(super) fn new(rules: Arc<Rules>) -> Self {
         let stream = rules.detectors.clone().map(StreamMasker::new);
-        Self { tally: Tally::new(rules), utf8: Utf8::default(), stream }
+        Self { rules, utf8: Utf8::default(), stream, finds: Finds::default() }
     }
 
     pub(super) fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
@@ -43,13 +45,15 @@ impl TextBody {
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Refusal> {
         self.utf8.finish()?;
         if let Some(stream) = self.stream.take() {
-            self.tally.found(&stream.finish(out));
+            self.finds = stream.finish(out);
         }
         Ok(())
     }
 
-    pub(super) const fn tally(&self) -> &Tally {
-        &self.tally
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = Tally::new(Arc::clone(&self.rules));
+        tally.found(self.stream.as_ref().map_or(&self.finds, StreamMasker::finds));
+        tally
     }
 }
 

@@ -66,6 +66,13 @@ fn a080_data_that_looks_like_json_must_be_json() {
         let stream = format!("data: {data}\n\n");
         assert_eq!(refused(&paths, EVENTS, stream.as_bytes()), "mask.malformed", "{data}");
     }
+    // A path that selects whole documents hides words and numbers too, and what is no JSON is not passed.
+    let root = plan(&[("$", MaskMethod::Redact)], None);
+    assert_eq!(
+        masked(&root, EVENTS, "id: 1\ndata: 42\n\ndata: [DONE]\n\n"),
+        "id: 1\ndata: null\n\ndata: [DONE]\n\n"
+    );
+    assert_eq!(refused(&root, EVENTS, b"data: secret\n\n"), "mask.malformed");
     // Without paths, text is text.
     assert_eq!(masked(&detectors(), EVENTS, "data: {bob@example.com\n\n"), "data: {[redacted]\n\n");
 }

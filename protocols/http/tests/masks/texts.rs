@@ -31,3 +31,13 @@ fn paths_are_not_kept_in_text() {
     let (shown, end) = play(&paths, &headers("text/plain", None), [&b"{\"ssn\":1}"[..]]);
     assert_eq!((shown.len(), end.unwrap_err().code), (0, "mask.unsupported"));
 }
+
+#[test]
+fn what_was_hidden_is_counted_also_where_the_text_is_cut() {
+    let key = gatewright_masking::MaskKey::new([7; 32]);
+    let headers = headers("text/plain", None);
+    let mut masker = gatewright_http::content::Masker::new(&detectors(), &key, &headers).unwrap();
+    masker.push(&mut &b"bob@example.com\n"[..], &mut Vec::new()).unwrap();
+    assert!(masker.push(&mut &b"\xff"[..], &mut Vec::new()).is_err());
+    assert_eq!(masker.counts(), [(std::sync::Arc::from("email"), 1)]);
+}

@@ -65,6 +65,11 @@ impl Paths {
         self.methods.is_empty()
     }
 
+    /// Is there one that selects whole documents?
+    pub(in crate::content) const fn select_root(&self) -> bool {
+        self.root.is_some()
+    }
+
     /// How a path hides.
     pub(super) fn masker(&self, path: usize) -> Option<&Masker> {
         self.methods.get(path)
