@@ -114,23 +114,7 @@ impl dialect::Dialect for Kubernetes {
     }
 
     fn facet(&self, http: HttpEvent) -> Result<Facet, Refusal> {
-        let request = &http.request;
-        let mut info = request_info::read(request);
-        let stream = stream::read(request, &info);
-        let upgrade = upgrade::read(request);
-        let carries = stream.is_some() || &*info.verb == "watch" || &*info.subresource == "log";
-        if upgrade.is_some() && !carries {
-            info.unknown =
-                info.unknown.or(Some("there is nothing here that a connection could be switched for"));
-        }
-        let impersonation = impersonation::listed(request)?;
-        Ok(Facet::Kubernetes(KubernetesEvent {
-            info: Arc::new(info),
-            upgrade,
-            stream: stream.map(Arc::new),
-            impersonation: impersonation.map(Arc::new),
-            http,
-        }))
+        event(http).map(Facet::Kubernetes)
     }
 
     fn prepare(&self, outgoing: Outgoing<'_>) -> Result<(), Refusal> {
@@ -199,6 +183,31 @@ impl dialect::Dialect for Kubernetes {
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         (parts, body)
     }
+}
+
+/// What a request is to an API server.
+///
+/// # Errors
+///
+/// 400 `k8s.impersonate`: whom it wants to be done as can be read in two ways.
+pub fn event(http: HttpEvent) -> Result<KubernetesEvent, Refusal> {
+    let request = &http.request;
+    let mut info = request_info::read(request);
+    let stream = stream::read(request, &info);
+    let upgrade = upgrade::read(request);
+    let carries = stream.is_some() || &*info.verb == "watch" || &*info.subresource == "log";
+    if upgrade.is_some() && !carries {
+        info.unknown =
+            info.unknown.or(Some("there is nothing here that a connection could be switched for"));
+    }
+    let impersonation = impersonation::listed(request)?;
+    Ok(KubernetesEvent {
+        info: Arc::new(info),
+        upgrade,
+        stream: stream.map(Arc::new),
+        impersonation: impersonation.map(Arc::new),
+        http,
+    })
 }
 
 /// What was hidden in a head, and what hides in the body.
