@@ -135,8 +135,12 @@ impl Walk {
 
     /// Goes on to a child of the innermost open value.
     pub(super) fn choose(&mut self, paths: &Paths, child: Child<'_>) {
-        self.next.fill(0);
         self.next_hidden = self.hidden.last().copied().flatten();
+        // Without paths there is nothing to follow; clearing an empty set is not free either.
+        if self.words == 0 {
+            return;
+        }
+        self.next.fill(0);
         let first = self.sets.len().saturating_sub(self.words);
         let places = self.sets.get(first..).unwrap_or_default();
         for (index, word) in places.iter().enumerate() {

@@ -61,19 +61,48 @@ impl Scan {
     }
 }
 
-/// Bytes before the first that means something. In blocks, which compilers turn into vector code.
+/// Bytes before the first that means something: a quote, a backslash, a control character.
 fn plain(bytes: &[u8]) -> usize {
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    let plain =
-        blocks.iter().take_while(|block| !block.iter().fold(false, |any, byte| any | special(*byte)));
-    let skipped = plain.count() * BLOCK;
-    let rest = bytes.get(skipped..).unwrap_or_default();
-    skipped + rest.iter().position(|byte| special(*byte)).unwrap_or(rest.len())
+    let (words, rest) = bytes.as_chunks();
+    let mut at = 0;
+    for word in words {
+        let found = special_bits(u64::from_le_bytes(*word));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += word.len();
+    }
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..b' ');
+    at + rest.iter().position(special).unwrap_or(rest.len())
 }
 
-const fn special(byte: u8) -> bool {
-    byte == b'"' || byte == b'\\' || byte < b' '
+/// Eight bytes at once, as most strings are too short for more: the lowest bit that is set is in the first special byte.
+/// Higher bits may be wrong, because a borrow runs upwards.
+const fn special_bits(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    const fn below(word: u64, bound: u8) -> u64 {
+        word.wrapping_sub(ONES * bound as u64) & !word & HIGH
+    }
+    below(word, b' ') | below(word ^ (ONES * b'"' as u64), 1) | below(word ^ (ONES * b'\\' as u64), 1)
 }
 
-/// Bytes that are tested at once. Most strings are short.
-const BLOCK: usize = 16;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_special_byte_is_found_wherever_it_is_and_whatever_is_around_it() {
+        for around in 0..=255u8 {
+            for byte in 0..=255u8 {
+                let special = |byte| byte == b'"' || byte == b'\\' || byte < b' ';
+                for at in [0, 3, 7, 8, 12, 16] {
+                    let mut bytes = [around; 17];
+                    bytes[at] = byte;
+                    let expected = bytes.iter().position(|byte| special(*byte)).unwrap_or(17);
+                    assert_eq!(plain(&bytes), expected, "{byte} among {around} at {at}");
+                }
+            }
+        }
+    }
+}
