@@ -214,7 +214,7 @@ fn select(path: &JsonPath, root: &RawValue) -> Vec<Vec<usize>> {
     let mut nodes = vec![(Vec::new(), root)];
     for segment in path.segments() {
         if segment.descend {
-            let mut all: Vec<(Vec<usize>, &RawValue)> = Vec::new();
+            let mut all: Vec<Node<'_>> = Vec::new();
             while let Some((place, value)) = nodes.pop() {
                 nodes.extend(of(&place, value).into_iter().map(|(_, node)| node));
                 if !all.iter().any(|(own, _)| *own == place) {
@@ -238,8 +238,11 @@ fn select(path: &JsonPath, root: &RawValue) -> Vec<Vec<usize>> {
     nodes.into_iter().map(|(place, _)| place).collect()
 }
 
-/// The children of a value, with their names and places.
-fn of<'t>(place: &[usize], value: &'t RawValue) -> Vec<(Option<String>, (Vec<usize>, &'t RawValue))> {
+/// A value and its place: which child of which child.
+type Node<'t> = (Vec<usize>, &'t RawValue);
+
+/// The children of a value, with the names of members.
+fn of<'t>(place: &[usize], value: &'t RawValue) -> Vec<(Option<String>, Node<'t>)> {
     let at = |index: usize| place.iter().copied().chain([index]).collect();
     match children(value) {
         Some(Children::Object(members)) => members

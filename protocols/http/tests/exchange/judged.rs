@@ -64,6 +64,16 @@ fn a080_json_with_two_readings_is_no_request() {
 }
 
 #[test]
+fn a071_json_in_a_coding_is_not_judged_unread() {
+    for coding in ["gzip", "GZIP", "br", "identity, gzip", "deflate, gzip", "unheard-of"] {
+        let play = posted(&format!("{JSON}\ncontent-encoding: {coding}"), &["{\"a\":1}"]);
+        assert!(play.judged.is_none(), "{coding}");
+        assert!(play.transcript().contains("to client: 415;"), "{coding}: {}", play.transcript());
+        assert!(play.transcript().contains("http.encoding"), "{coding}: {}", play.transcript());
+    }
+}
+
+#[test]
 fn a070_a_body_that_is_too_large_to_judge_is_not_judged_without() {
     let small = || Play::new(shared(Limits { inspected: 8, ..Limits::default() }));
     let mut announced = small();
