@@ -9,11 +9,13 @@ use std::{
     net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use gatewright_model::session::TlsInfo;
 use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -29,11 +31,22 @@ pub struct Connection {
     read_closed: bool,
 }
 
+/// How silent a connection may be until its peer is asked for a sign of life, and how often.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(20))
+    .with_retries(3);
+
 impl Connection {
     /// Wraps a socket. Small messages are sent at once: protocols that are answered message by message
-    /// would otherwise wait for acknowledgements.
+    /// would otherwise wait for acknowledgements. A peer that is gone without a word is found out (fault F4).
+    ///
+    /// # Errors
+    ///
+    /// The socket is closed already.
     pub fn new(socket: TcpStream) -> io::Result<Self> {
         socket.set_nodelay(true)?;
+        SockRef::from(&socket).set_tcp_keepalive(&KEEPALIVE)?;
         Ok(Self {
             stream: Stream::Plain(socket),
             reading: ReadBuffer::default(),
@@ -136,5 +149,24 @@ impl Pipe for Connection {
         if std::future::poll_fn(|context| self.poll_flush(context)).await.is_ok() {
             self.stream.shutdown().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn f004_a_peer_that_is_gone_without_a_word_is_found_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let connection = Connection::new(socket).unwrap();
+        let socket = SockRef::from(connection.stream.socket());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(20));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use gatewright_testbed::{Error, Pair, Result};
-use rustls::{ServerConnection, StreamOwned};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::{tls, wire::SSL_REQUEST};
 
@@ -59,6 +59,23 @@ impl FakeUpstream {
             }
         });
         Ok(Self { port, received })
+    }
+
+    /// The same, over TLS from the first byte. What is remembered is what came over the wire.
+    ///
+    /// # Errors
+    /// Where no port is free.
+    pub fn start_tls(
+        config: Arc<ServerConfig>,
+        script: impl Fn(&mut StreamOwned<ServerConnection, &mut Connection>) -> std::io::Result<()>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<Self> {
+        Self::start(move |connection| {
+            let tls = ServerConnection::new(Arc::clone(&config)).map_err(std::io::Error::other)?;
+            script(&mut StreamOwned::new(tls, connection))
+        })
     }
 
     /// Its port.

@@ -66,6 +66,14 @@ impl Front {
     /// # Errors
     /// Where it does not start.
     pub fn shaped(targets: &[(&str, u16)], shape: &Shape) -> Result<Self> {
+        Self::with_tls(targets, shape, "tls = { mode = \"off\" }")
+    }
+
+    /// The same, in front of servers that are reached with these settings of TLS.
+    ///
+    /// # Errors
+    /// As [`Front::shaped`].
+    pub fn with_tls(targets: &[(&str, u16)], shape: &Shape, tls: &str) -> Result<Self> {
         let stage = Stage::new("http")?;
         let port = free_port()?;
         let mut setup = Setup::new(&stage, "gateway", &gateway_program()?)?.target(&[
@@ -78,7 +86,7 @@ impl Front {
             let secret = setup.file(&format!("{name}.secret"), &format!("secret-of-{name}\n"))?;
             text.push_str(&format!(
                 "[[target]]\nname = \"{name}\"\nprotocol = \"http\"\naddress = \"127.0.0.1:{port}\"\naccount = \
-                 \"gateway\"\npassword = {{ file = \"{secret}\" }}\ntls = {{ mode = \"off\" }}\n{}\n",
+                 \"gateway\"\npassword = {{ file = \"{secret}\" }}\n{tls}\n{}\n",
                 shape.target
             ));
         }

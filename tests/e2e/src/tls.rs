@@ -10,6 +10,7 @@ use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    server::WebPkiClientVerifier,
 };
 
 /// A client that trusts one authority.
@@ -40,6 +41,28 @@ pub fn server(pair: &Pair) -> Result<Arc<ServerConfig>> {
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| Error::new(format!("choosing TLS versions: {error}")))?;
     let config = builder.with_no_client_auth().with_single_cert(certificates(&pair.certificate)?, key);
+    config
+        .map(Arc::new)
+        .map_err(|error| Error::new(format!("using {}: {error}", pair.certificate.display())))
+}
+
+/// A server with a certificate, for clients that have one of this authority, and for no others.
+///
+/// # Errors
+/// Where a certificate or the key can not be read.
+pub fn mutual(pair: &Pair, authority: &Path) -> Result<Arc<ServerConfig>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(authority)? {
+        roots.add(certificate).map_err(|error| Error::new(format!("trusting clients: {error}")))?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+    let verifier = verifier.map_err(|error| Error::new(format!("verifying clients: {error}")))?;
+    let key = PrivateKeyDer::from_pem_file(&pair.key)
+        .map_err(|error| Error::new(format!("reading {}: {error}", pair.key.display())))?;
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| Error::new(format!("choosing TLS versions: {error}")))?;
+    let config = builder.with_client_cert_verifier(verifier);
+    let config = config.with_single_cert(certificates(&pair.certificate)?, key);
     config
         .map(Arc::new)
         .map_err(|error| Error::new(format!("using {}: {error}", pair.certificate.display())))

@@ -228,7 +228,7 @@ tls = { certificate = "server.pem", key = "target.key" }
             21 | protocol = "mysql"
                |            ^^^^^^^
                |
-               = help: it can be: postgres, http
+               = help: it can be: postgres, http, kubernetes
 
             error: `127.0.0.1` is not an address
               --> gatewright.toml:22:11
