@@ -17,13 +17,8 @@ use gatewright_model::{
 use http::{HeaderMap, response};
 
 use crate::{
-    content::unsupported,
-    filter::Filter,
-    headers::Upgrade,
-    masking::Masking,
-    problem::Problem,
-    refusal::Refusal,
-    tunnel::{self, Tunnel},
+    filter::Filter, headers::Upgrade, masking::Masking, messages::WebSocketTunnel, problem::Problem,
+    refusal::Refusal, tunnel::Tunnel,
 };
 
 /// What a protocol on top of HTTP makes of an exchange.
@@ -153,14 +148,9 @@ impl Dialect for Http {
         masks.transpose()
     }
 
-    /// A WebSocket whose messages nobody has to read.
     fn tunnel(&self, answer: Incoming<'_>) -> Result<Box<dyn Tunnel>, Refusal> {
-        match answer.masks {
-            Some(masks) if !masks.is_empty() => Err(unsupported(
-                "a policy hides parts of this answer, and the messages of a WebSocket are not looked into",
-            )),
-            _ => Ok(Box::new(tunnel::Plain)),
-        }
+        let tunnel = WebSocketTunnel::new(&answer.head.headers, answer.masks, self.masking.key())?;
+        Ok(Box::new(tunnel))
     }
 
     fn is_stream(&self, facet: &Facet) -> bool {

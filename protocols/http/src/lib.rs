@@ -27,6 +27,7 @@ pub mod filter;
 pub mod headers;
 pub mod inject;
 pub mod masking;
+pub mod messages;
 pub mod path;
 mod percent;
 pub mod problem;

@@ -34,6 +34,11 @@ impl Masking {
         Self { key }
     }
 
+    /// The key.
+    pub(crate) const fn key(&self) -> &MaskKey {
+        &self.key
+    }
+
     /// Changes the head of a request so that its answer can be masked.
     ///
     /// # Errors

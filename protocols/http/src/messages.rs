@@ -179,8 +179,10 @@ fn refusal(violation: Violation) -> Refusal {
     Refusal { status: StatusCode::BAD_GATEWAY, code: violation.code, detail: violation.detail }
 }
 
-const UNMASKABLE: Refusal =
-    Refusal::bad_answer("mask.unsupported", "a policy hides parts of what is sent, and this can not be read");
+const UNMASKABLE: Refusal = Refusal::bad_answer(
+    "mask.unsupported",
+    "a policy hides parts of what is sent, and this can not be read",
+);
 
 #[cfg(test)]
 mod tests {
@@ -241,7 +243,8 @@ mod tests {
         for step in 1..sent.len() {
             assert_eq!(shown(Some(&plan()), &sent, step).unwrap(), whole, "{step}");
         }
-        let cards = frames(&[(Opcode::Text, false, "pay 4111 1111 "), (Opcode::Continuation, true, "1111 1111")]);
+        let cards =
+            frames(&[(Opcode::Text, false, "pay 4111 1111 "), (Opcode::Continuation, true, "1111 1111")]);
         let text = shown(Some(&detectors()), &cards, 1).unwrap();
         assert!(!String::from_utf8_lossy(&text).contains("4111"), "no JSON is text");
     }
@@ -263,7 +266,9 @@ mod tests {
 
     #[test]
     fn a075_frames_that_are_none_end_the_connection() {
-        for sent in [&[0x91, 0x00][..], &[0x83, 0x00], &[0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0], &[0x80, 0x00]] {
+        for sent in
+            [&[0x91, 0x00][..], &[0x83, 0x00], &[0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0], &[0x80, 0x00]]
+        {
             assert!(shown(None, sent, 1).is_err(), "{sent:?}");
         }
         let plain = frames(&[(Opcode::Text, true, "{\"ssn\": 1}"), (Opcode::Binary, true, "\u{0}\u{1}")]);

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use gatewright_http::{
     dialect::Http,
     exchange::{Exchange, Limits, Seed, Shared},
@@ -15,6 +15,7 @@ use gatewright_http::{
     request::Scheme,
     route::{Route, Routes},
     unit::{Body, Unit},
+    websocket::{self, Opcode},
 };
 use gatewright_masking::MaskKey;
 use gatewright_model::{
@@ -126,6 +127,18 @@ impl Play {
 
     pub(crate) fn data(&mut self, side: Side, text: &'static str) -> &mut Self {
         let unit = Unit::Data(Bytes::from_static(text.as_bytes()));
+        match side {
+            Side::Downstream => self.client_unit(unit),
+            Side::Upstream => self.target_unit(unit),
+        }
+    }
+
+    /// A whole WebSocket frame of text.
+    pub(crate) fn frame(&mut self, side: Side, text: &str) -> &mut Self {
+        let mut frame = BytesMut::new();
+        let key = (side == Side::Downstream).then_some([0; 4]);
+        websocket::encode(Opcode::Text, true, text.as_bytes(), key, &mut frame);
+        let unit = Unit::Data(frame.freeze());
         match side {
             Side::Downstream => self.client_unit(unit),
             Side::Upstream => self.target_unit(unit),
@@ -333,7 +346,10 @@ fn show(unit: &Unit) -> String {
         Unit::Response(parts, body) => {
             format!("{}{}{}", parts.status.as_u16(), headers(&parts.headers), follows(body))
         }
-        Unit::Data(data) => format!("data `{}`", String::from_utf8_lossy(data)),
+        Unit::Data(data) => match std::str::from_utf8(data) {
+            Ok(text) => format!("data `{text}`"),
+            Err(_) => format!("data `{}`", data.escape_ascii()),
+        },
         Unit::Trailers(trailers) => format!("trailers{}", headers(trailers)),
         Unit::End => "end".to_owned(),
     }

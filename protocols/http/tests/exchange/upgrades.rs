@@ -38,9 +38,9 @@ fn a_websocket_is_judged_asked_for_and_then_bytes_until_both_have_ended() {
     assert_eq!(play.wants(), (false, true), "a066: nothing of the client is read before the 101");
     play.target(SWITCHED, Body::Switched);
     assert_eq!(play.wants(), (true, true));
-    play.data(Side::Downstream, "a").data(Side::Upstream, "b").client_unit(Unit::End);
+    play.frame(Side::Downstream, "a").frame(Side::Upstream, "b").client_unit(Unit::End);
     assert_eq!(play.wants(), (false, true));
-    play.data(Side::Upstream, "c").target_unit(Unit::End);
+    play.frame(Side::Upstream, "c").target_unit(Unit::End);
     expect![[r#"
         client: GET /v1/items HTTP/1.1
           authenticate tok
@@ -51,14 +51,14 @@ fn a_websocket_is_judged_asked_for_and_then_bytes_until_both_have_ended() {
           to target: GET /v1/items; sec-websocket-version: 13; sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==; origin: https://evil.example; connection: upgrade; upgrade: websocket; host: internal.example; x-forwarded-for: 192.0.2.9; x-forwarded-proto: https; x-forwarded-host: api.example; x-tenant: blue; authorization: Bearer s3cret (switches)
         target: 101; upgrade: WebSocket; connection: Upgrade; sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo= (switched)
           to client: 101; sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=; connection: upgrade; upgrade: websocket (switched)
-        client: data `a`
-          to target: data `a`
-        target: data `b`
-          to client: data `b`
+        client: data `\x81\x81\x00\x00\x00\x00a`
+          to target: data `\x81\x81\x00\x00\x00\x00a`
+        target: data `\x81\x01b`
+          to client: data `\x81\x01b`
         client: end
           to target: end
-        target: data `c`
-          to client: data `c`
+        target: data `\x81\x01c`
+          to client: data `\x81\x01c`
         target: end
           to client: end
           finished 2: ok
@@ -154,7 +154,7 @@ fn a_connection_that_was_switched_ends_with_either_side_its_silence_or_its_crede
     told.target_unit(Unit::End).closed(Side::Downstream);
     assert!(told.transcript().ends_with("finished 2: ok\n  close target\n  close client\n"));
     let mut silent = switched();
-    silent.wait(Duration::from_secs(99)).data(Side::Upstream, "ping").wait(Duration::from_secs(99));
+    silent.wait(Duration::from_secs(99)).frame(Side::Upstream, "ping").wait(Duration::from_secs(99));
     assert_eq!(silent.wants(), (true, true));
     over(silent.wait(Duration::from_secs(1)));
 }
@@ -170,8 +170,8 @@ fn a_connection_that_goes_on_is_judged_again_when_the_policies_change() {
             Some((AGAIN, "http.request"))
         );
         // Meanwhile it goes on.
-        play.data(Side::Upstream, "meanwhile");
-        assert!(play.transcript().ends_with("to client: data `meanwhile`\n"), "{}", play.transcript());
+        play.frame(Side::Upstream, "meanwhile");
+        assert!(play.transcript().ends_with("meanwhile`\n"), "{}", play.transcript());
         play
     };
     let mut kept = switched();
