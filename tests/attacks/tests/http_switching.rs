@@ -113,17 +113,17 @@ fn a066_what_a_client_sends_before_the_switch_waits_for_it() {
         http::request(peer)?;
         let _ = gone.lock().unwrap().recv();
         peer.write_all(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nfirst",
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x05first",
         )?;
         let mut rest = Vec::new();
         peer.read_to_end(&mut rest)?;
         // The client has ended its side; this one goes on.
-        peer.write_all(b"last")
+        peer.write_all(b"\x81\x04last")
     })
     .unwrap();
     let front = Front::of(target.port()).unwrap();
     let mut client = front.connect().unwrap();
-    client.send(format!("{}early", upgrade(&front)).as_bytes()).unwrap();
+    client.send(&[upgrade(&front).as_bytes(), b"\x81\x85\0\0\0\0early"].concat()).unwrap();
     eventually("the request reaches the target", || {
         seen(&target).first().is_some_and(|seen| !seen.is_empty())
     });
@@ -141,13 +141,14 @@ fn a066_what_a_client_sends_before_the_switch_waits_for_it() {
         "{}",
         reply.head
     );
-    assert_eq!(client.bytes(5).unwrap(), b"first");
-    client.send(b" and late").unwrap();
+    assert_eq!(client.bytes(7).unwrap(), b"\x81\x05first");
+    client.send(b"\x81\x88\0\0\0\0and late").unwrap();
     eventually("what was sent early and late arrives, in order", || {
-        seen(&target)[0].ends_with("\r\n\r\nearly and late")
+        let seen = seen(&target)[0].clone();
+        seen.find("early").is_some_and(|early| early < seen.find("and late").unwrap_or_default())
     });
     client.end().unwrap();
-    assert_eq!(client.until_closed().unwrap(), b"last");
+    assert_eq!(client.until_closed().unwrap(), b"\x81\x04last");
     let decisions = front.evidence().unwrap();
     assert_eq!(decisions.of("decision").len(), 1);
     eventually("the outcome is recorded", || {
