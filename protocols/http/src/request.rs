@@ -20,7 +20,7 @@ use crate::{
     path, query,
     refusal::Refusal,
     route::{Route, Routes},
-    unit::Body,
+    unit::{Body, TwoEnds},
 };
 
 /// How the client reached the gateway.
@@ -86,6 +86,9 @@ pub fn read(
     scheme: Scheme,
 ) -> Result<Checked, Refusal> {
     check_version(parts.version)?;
+    if parts.extensions.get::<TwoEnds>().is_some() {
+        return Err(Refusal::bad("http.framing", "the request says twice where it ends"));
+    }
     check_method(&parts.method)?;
     let said = parts.uri.scheme_str();
     if said.is_some_and(|said| !said.eq_ignore_ascii_case(scheme.as_str())) {

@@ -48,6 +48,10 @@ pub enum Body {
 #[derive(Debug, Clone, Copy)]
 pub struct HangUp;
 
+/// Among the extensions of a request's head: it said twice where it ends, and the wire took one of them (threats A63).
+#[derive(Debug, Clone, Copy)]
+pub struct TwoEnds;
+
 /// Nothing of a head but its method or status, and of a body its size: a token stands in a head (promise P7).
 impl fmt::Debug for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

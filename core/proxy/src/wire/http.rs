@@ -9,6 +9,7 @@
 
 mod body;
 mod client;
+mod heads;
 mod line;
 mod patience;
 mod pool;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use gatewright_http::unit::{Body, HangUp, Unit};
+use gatewright_http::unit::{Body, HangUp, TwoEnds, Unit};
 use hyper::{
     Request, Response, Version,
     body::{Body as _, Incoming},
@@ -59,6 +59,9 @@ impl ClientSide {
     ) -> Self {
         let (mut parts, body) = request.into_parts();
         let follows = follows(&body);
+        if busy.is_doubtful() {
+            parts.extensions.insert(TwoEnds);
+        }
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         let upgrade = upgrade.filter(|_| parts.headers.contains_key(UPGRADE));
         Self {

@@ -14,6 +14,8 @@ use crate::metrics::ConnectionGuard;
 pub(super) struct Line {
     begun: AtomicU64,
     open: AtomicUsize,
+    /// The number of the first request whose end is in doubt.
+    doubtful: AtomicU64,
     cut: Notify,
     /// It is open for as long as anything holds it: also after hyper has let go of it, when protocols were switched.
     _counted: ConnectionGuard,
@@ -21,18 +23,37 @@ pub(super) struct Line {
 
 /// One exchange of it that is not over.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Line>);
+pub(super) struct Busy {
+    line: Arc<Line>,
+    number: u64,
+}
 
 impl Line {
     pub(super) fn new(counted: ConnectionGuard) -> Self {
-        Self { begun: AtomicU64::new(0), open: AtomicUsize::new(0), cut: Notify::new(), _counted: counted }
+        Self {
+            begun: AtomicU64::new(0),
+            open: AtomicUsize::new(0),
+            doubtful: AtomicU64::new(u64::MAX),
+            cut: Notify::new(),
+            _counted: counted,
+        }
     }
 
     /// An exchange begins. It is over when what is returned is dropped.
     pub(super) fn begin(line: &Arc<Self>) -> Busy {
-        line.begun.fetch_add(1, Ordering::Relaxed);
+        let number = line.begun.fetch_add(1, Ordering::Relaxed);
         line.open.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(line))
+        Busy { line: Arc::clone(line), number }
+    }
+
+    /// The request of this number, counted from zero, says twice where it ends.
+    pub(super) fn doubt(&self, number: u64) {
+        self.doubtful.fetch_min(number, Ordering::Relaxed);
+    }
+
+    /// Does this one, or one before it?
+    pub(super) fn is_doubtful(&self, number: u64) -> bool {
+        number >= self.doubtful.load(Ordering::Relaxed)
     }
 
     /// Exchanges that have begun so far.
@@ -52,14 +73,19 @@ impl Line {
 }
 
 impl Busy {
+    /// Is it in doubt where its request ends?
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.line.is_doubtful(self.number)
+    }
+
     /// The connection is to be cut: its client does not take what is on its way, or what it was told last.
     pub(super) fn cut(&self) {
-        self.0.cut.notify_one();
+        self.line.cut.notify_one();
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.line.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

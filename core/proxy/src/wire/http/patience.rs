@@ -15,10 +15,14 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::heads::Heads;
+
 /// A stream that fails where its peer takes nothing for too long.
 pub(super) struct Patient<S> {
     stream: S,
     stall: Stall,
+    /// Who looks at what is read.
+    heads: Option<Heads>,
 }
 
 /// How long something may stay as it is.
@@ -29,7 +33,12 @@ pub(super) struct Stall {
 
 impl<S> Patient<S> {
     pub(super) fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, stall: Stall::new(limit) }
+        Self { stream, stall: Stall::new(limit), heads: None }
+    }
+
+    /// The same, of HTTP/1.1.
+    pub(super) fn with_heads(self, heads: Heads) -> Self {
+        Self { heads: Some(heads), ..self }
     }
 }
 
@@ -63,7 +72,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if let (Some(heads), Poll::Ready(Ok(()))) = (&mut this.heads, &read) {
+            heads.take_in(buffer.filled().get(before..).unwrap_or_default());
+        }
+        read
     }
 }
 

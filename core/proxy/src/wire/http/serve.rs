@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use super::{
     ClientSide, MOST_BUFFERED, Messages, Pool,
     body::{Cut, Outgoing},
+    heads::Heads,
     line::Line,
     patience::Patient,
 };
@@ -79,11 +80,12 @@ pub async fn serve(
         guard: guard.clone(),
     });
     let service = service_fn(move |request| Arc::clone(&site).exchange(request));
-    let io = TokioIo::new(Patient::new(connection.into_stream(), stall));
+    let stream = Patient::new(connection.into_stream(), stall);
     let served = if alpn.as_deref() == Some(ALPN_HTTP_2) {
-        let connection = http2().serve_connection(io, service);
+        let connection = http2().serve_connection(TokioIo::new(stream), service);
         conduct(connection, http2::Connection::graceful_shutdown, &line, guard, rest).await
     } else {
+        let io = TokioIo::new(stream.with_heads(Heads::new(Arc::clone(&line))));
         let connection = http1(rest).serve_connection(io, service).with_upgrades();
         conduct(connection, http1::UpgradeableConnection::graceful_shutdown, &line, guard, rest).await
     };

@@ -1,0 +1,180 @@
+//! Where requests of HTTP/1.1 end, seen before hyper has made up its mind.
+//!
+//! hyper takes the chunks of a request that says a length beside them, and one of two lengths that are equal, and leaves no
+//! trace of it. Both are to be refused (RFC 9112 section 6.3, threats A63): whoever sends them hopes that two programs
+//! disagree. So the lines of each head are counted here, on their way to hyper. Nothing is decided by where this believes a
+//! message to end but whether a head is in doubt; what is forwarded is framed anew, by what hyper read.
+
+use std::sync::Arc;
+
+use super::line::Line;
+
+/// Counts what requests say about their own end.
+pub(super) struct Heads {
+    line: Arc<Line>,
+    state: State,
+    /// Heads that have ended so far.
+    count: u64,
+    head: Head,
+    /// The beginning of a line, as much as can matter.
+    text: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Head,
+    Body { left: u64 },
+    ChunkSize,
+    Chunk { left: u64 },
+    Trailers,
+}
+
+#[derive(Default)]
+struct Head {
+    /// Was there a line yet? Empty ones before the first do not count.
+    begun: bool,
+    lengths: usize,
+    length: u64,
+    codings: usize,
+}
+
+/// Bytes of a line that are looked at: a name, a length.
+const LONGEST: usize = 64;
+
+impl Heads {
+    pub(super) fn new(line: Arc<Line>) -> Self {
+        Self { line, state: State::Head, count: 0, head: Head::default(), text: Vec::new() }
+    }
+
+    /// Takes in what was read.
+    pub(super) fn take_in(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            bytes = match self.state {
+                State::Body { left } => self.skip(bytes, left, |left| State::Body { left }, State::Head),
+                State::Chunk { left } => {
+                    self.skip(bytes, left, |left| State::Chunk { left }, State::ChunkSize)
+                }
+                State::Head | State::ChunkSize | State::Trailers => self.take_line(bytes),
+            };
+        }
+    }
+
+    fn skip<'b>(&mut self, bytes: &'b [u8], left: u64, more: fn(u64) -> State, done: State) -> &'b [u8] {
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        let left = left - count as u64;
+        self.state = if left == 0 { done } else { more(left) };
+        bytes.get(count..).unwrap_or_default()
+    }
+
+    fn take_line<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let part = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
+        let room = LONGEST.saturating_sub(self.text.len());
+        self.text.extend(part.iter().take(room));
+        let Some(end) = end else { return &[] };
+        let text = std::mem::take(&mut self.text);
+        let line = text.strip_suffix(b"\r").unwrap_or(&text);
+        match self.state {
+            State::Head => self.head_line(line),
+            State::ChunkSize => self.chunk_line(line),
+            _ if line.is_empty() => self.state = State::Head,
+            _ => {}
+        }
+        bytes.get(end + 1..).unwrap_or_default()
+    }
+
+    fn head_line(&mut self, line: &[u8]) {
+        if line.is_empty() {
+            if self.head.begun {
+                self.head_ended();
+            }
+            return;
+        }
+        self.head.begun = true;
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        if name.eq_ignore_ascii_case(b"content-length") {
+            self.head.lengths += 1;
+            let value = String::from_utf8_lossy(value);
+            self.head.length = value.trim().parse().unwrap_or(0);
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            self.head.codings += 1;
+        }
+    }
+
+    fn head_ended(&mut self) {
+        let Head { lengths, length, codings, .. } = std::mem::take(&mut self.head);
+        if lengths > 1 || (lengths > 0 && codings > 0) {
+            self.line.doubt(self.count);
+        }
+        self.count += 1;
+        self.state = match (codings, length) {
+            (0, 0) => State::Head,
+            (0, left) => State::Body { left },
+            _ => State::ChunkSize,
+        };
+    }
+
+    fn chunk_line(&mut self, line: &[u8]) {
+        let size = line.split(|byte| !byte.is_ascii_hexdigit()).next().unwrap_or_default();
+        let size = u64::from_str_radix(&String::from_utf8_lossy(size), 16).unwrap_or(0);
+        self.state = match size {
+            0 => State::Trailers,
+            // With the end of its line.
+            size => State::Chunk { left: size.saturating_add(2) },
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    /// The number of the first head that is in doubt, however the bytes come.
+    fn doubtful(text: &str) -> Option<u64> {
+        let bytes = text.replace('\n', "\r\n").into_bytes();
+        let found: Vec<Option<u64>> = [1, 2, 3, 7, bytes.len()]
+            .into_iter()
+            .map(|size| {
+                let counted = Metrics::new("1").listener("api").connection();
+                let line = Arc::new(Line::new(counted));
+                let mut heads = Heads::new(Arc::clone(&line));
+                for part in bytes.chunks(size) {
+                    heads.take_in(part);
+                }
+                (0..100).find(|number| line.is_doubtful(*number))
+            })
+            .collect();
+        assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "{found:?}");
+        found[0]
+    }
+
+    #[test]
+    fn a063_a_request_that_says_twice_where_it_ends_is_in_doubt() {
+        for head in [
+            "Content-Length: 4\nContent-Length: 4",
+            "content-length: 4\nX: y\nCONTENT-LENGTH: 4",
+            "Content-Length: 4\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: chunked\nContent-Length: 4",
+        ] {
+            assert_eq!(doubtful(&format!("POST / HTTP/1.1\n{head}\n\n")), Some(0), "{head}");
+        }
+        let long = "a".repeat(500);
+        assert_eq!(doubtful(&format!("GET /{long} HTTP/1.1\nX: {long}\nContent-Length: 0\n\n")), None);
+    }
+
+    #[test]
+    fn bodies_are_no_heads() {
+        let twice = "X\nContent-Length: 1\nContent-Length: 1\n\n";
+        let length = twice.replace('\n', "\r\n").len();
+        let body = format!("POST / HTTP/1.1\nContent-Length: {length}\n\n{twice}");
+        assert_eq!(doubtful(&body), None);
+        assert_eq!(doubtful(&format!("{body}\n{body}GET / HTTP/1.1\nA: b\n\n{twice}")), Some(3));
+        let chunked = format!(
+            "POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n{length:x};x=y\n{twice}\n1\nz\n0\nContent-Length: 1\nContent-Length: 1\n\n"
+        );
+        assert_eq!(doubtful(&chunked), None);
+        assert_eq!(doubtful(&format!("{chunked}{body}{twice}")), Some(2));
+    }
+}
