@@ -16,6 +16,7 @@ mod masks;
 mod mutate;
 mod postgres;
 mod sql;
+mod streams;
 
 use std::{
     fs,
@@ -40,8 +41,15 @@ struct Target {
     check: fn(&[u8]),
 }
 
-const TARGETS: &[Target] =
-    &[codings::TARGET, http::TARGET, kubernetes::TARGET, masks::TARGET, postgres::TARGET, sql::TARGET];
+const TARGETS: &[Target] = &[
+    codings::TARGET,
+    http::TARGET,
+    kubernetes::TARGET,
+    masks::TARGET,
+    postgres::TARGET,
+    sql::TARGET,
+    streams::TARGET,
+];
 
 /// The longest input that is made, in bytes.
 const LONGEST: usize = 4096;
