@@ -87,7 +87,10 @@ pub fn read(
 ) -> Result<Checked, Refusal> {
     check_version(parts.version)?;
     if parts.extensions.get::<TwoEnds>().is_some() {
-        return Err(Refusal::bad("http.framing", "the request says twice where it ends"));
+        return Err(Refusal::bad(
+            "http.framing",
+            "the request says twice where it ends, or its lines end with LF alone",
+        ));
     }
     check_method(&parts.method)?;
     let said = parts.uri.scheme_str();

@@ -48,7 +48,7 @@ pub enum Body {
 #[derive(Debug, Clone, Copy)]
 pub struct HangUp;
 
-/// Among the extensions of a request's head: it said twice where it ends, and the wire took one of them (threats A63).
+/// Among the extensions of a request's head: it is written so that programs disagree where it ends (threats A63).
 #[derive(Debug, Clone, Copy)]
 pub struct TwoEnds;
 

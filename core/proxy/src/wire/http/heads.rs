@@ -1,8 +1,8 @@
 //! Where requests of HTTP/1.1 end, seen before hyper has made up its mind.
 //!
-//! hyper takes the chunks of a request that says a length beside them, and one of two lengths that are equal, and leaves no
-//! trace of it. Both are to be refused (RFC 9112 section 6.3, threats A63): whoever sends them hopes that two programs
-//! disagree. So the lines of each head are counted here, on their way to hyper. Nothing is decided by where this believes a
+//! hyper takes the chunks of a request that says a length beside them, one of two lengths that are equal, and lines that end
+//! with LF alone, and leaves no trace of it. All are to be refused (RFC 9112 sections 2.2 and 6.3, threats A63): whoever
+//! sends them hopes that two programs disagree. So the lines of each head are counted here, on their way to hyper. Nothing is decided by where this believes a
 //! message to end but whether a head is in doubt; what is forwarded is framed anew, by what hyper read.
 
 use std::sync::Arc;
@@ -16,8 +16,9 @@ pub(super) struct Heads {
     /// Heads that have ended so far.
     count: u64,
     head: Head,
-    /// The beginning of a line, as much as can matter.
+    /// The beginning of a line, as much as can matter, and its last byte so far.
     text: Vec<u8>,
+    last: u8,
 }
 
 #[derive(Clone, Copy)]
@@ -36,6 +37,8 @@ struct Head {
     lengths: usize,
     length: u64,
     codings: usize,
+    /// A line ended with LF alone.
+    bare: bool,
 }
 
 /// Bytes of a line that are looked at: a name, a length.
@@ -43,7 +46,7 @@ const LONGEST: usize = 64;
 
 impl Heads {
     pub(super) fn new(line: Arc<Line>) -> Self {
-        Self { line, state: State::Head, count: 0, head: Head::default(), text: Vec::new() }
+        Self { line, state: State::Head, count: 0, head: Head::default(), text: Vec::new(), last: 0 }
     }
 
     /// Takes in what was read.
@@ -71,7 +74,9 @@ impl Heads {
         let part = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
         let room = LONGEST.saturating_sub(self.text.len());
         self.text.extend(part.iter().take(room));
+        self.last = part.last().copied().unwrap_or(self.last);
         let Some(end) = end else { return &[] };
+        self.head.bare |= std::mem::take(&mut self.last) != b'\r' && matches!(self.state, State::Head);
         let text = std::mem::take(&mut self.text);
         let line = text.strip_suffix(b"\r").unwrap_or(&text);
         match self.state {
@@ -103,8 +108,8 @@ impl Heads {
     }
 
     fn head_ended(&mut self) {
-        let Head { lengths, length, codings, .. } = std::mem::take(&mut self.head);
-        if lengths > 1 || (lengths > 0 && codings > 0) {
+        let Head { lengths, length, codings, bare, begun: _ } = std::mem::take(&mut self.head);
+        if bare || lengths > 1 || (lengths > 0 && codings > 0) {
             self.line.doubt(self.count);
         }
         self.count += 1;
@@ -133,7 +138,10 @@ mod tests {
 
     /// The number of the first head that is in doubt, however the bytes come.
     fn doubtful(text: &str) -> Option<u64> {
-        let bytes = text.replace('\n', "\r\n").into_bytes();
+        doubtful_bytes(text.replace('\n', "\r\n").as_bytes())
+    }
+
+    fn doubtful_bytes(bytes: &[u8]) -> Option<u64> {
         let found: Vec<Option<u64>> = [1, 2, 3, 7, bytes.len()]
             .into_iter()
             .map(|size| {
@@ -159,6 +167,11 @@ mod tests {
             "Transfer-Encoding: chunked\nContent-Length: 4",
         ] {
             assert_eq!(doubtful(&format!("POST / HTTP/1.1\n{head}\n\n")), Some(0), "{head}");
+        }
+        for bare in
+            ["GET / HTTP/1.1\nA: b\r\n\r\n", "GET / HTTP/1.1\r\nA: b\n\r\n", "GET / HTTP/1.1\r\nA: b\r\n\n"]
+        {
+            assert_eq!(doubtful_bytes(bare.as_bytes()), Some(0), "{bare:?}");
         }
         let long = "a".repeat(500);
         assert_eq!(doubtful(&format!("GET /{long} HTTP/1.1\nX: {long}\nContent-Length: 0\n\n")), None);
