@@ -1,3 +1,5 @@
+//! Server-sent events whose data is masked, cut at every byte.
+
 use expect_test::expect;
 use gatewright_model::mask::MaskMethod;
 use proptest::{collection::vec, prelude::*, sample::select};

@@ -1,3 +1,5 @@
+//! JSON whose values are masked: whole, in pieces, and in every spelling that a target may use.
+
 use expect_test::{Expect, expect};
 use gatewright_model::{
     json,

@@ -1,3 +1,5 @@
+//! Text in which detectors search, and what is no text.
+
 use super::{detectors, headers, masked, plan, play, refused};
 use gatewright_model::mask::MaskMethod;
 
