@@ -1,8 +1,16 @@
 //! The Kubernetes API on HTTP exchanges: what a request means, streams into containers, answers that are masked.
 //!
 //! An API server is an HTTP server, so everything that `gatewright-http` refuses is refused here, too. This crate adds what HTTP does
-//! not say: which verb on which resource a path is ([`request_info`]), which of them lead into a container ([`stream`]), whom
-//! the request is done as ([`impersonation`]), and how a refusal looks to kubectl ([`status`]).
+//! not say, and plugs it into an exchange ([`dialect`]):
+//!
+//! ```text
+//! request    impersonation, upgrade   taken out or refused before HTTP looks
+//!            request_info, stream     what it means: the event
+//!            negotiate                asked for in JSON where the answer is masked
+//! answer     answer                   lists, tables, watches and objects, shown object by object
+//!            tunnel                   after a switch: spdy and WebSocket frames, channels
+//! refusal    status                   as kubectl prints it
+//! ```
 //!
 //! No client library: what counts is what an API server makes of bytes, not what a library would have sent.
 
@@ -21,6 +29,6 @@ pub mod upgrade;
 pub mod violation;
 
 #[cfg(test)]
-mod recorded;
+mod tests;
 #[cfg(test)]
 mod transcripts;
