@@ -6,7 +6,7 @@
 //! | `nodes/NAME/proxy/exec/...`, `attach`, `run`, `portForward` | the same, by the kubelet's own API: the API server asks about `nodes/proxy` only |
 //! | `proxy/nodes/NAME/...` | the same, as Kubernetes served it before 1.10 |
 //! | `pods/NAME/ephemeralcontainers` by anything but reading | a container that is added to a running Pod: `kubectl debug` |
-//! | `pods|services/[SCHEME:]NAME[:PORT]/proxy/...` | an HTTP request to what runs there |
+//! | `pods/NAME/proxy/...`, `services/NAME/proxy/...`, with scheme and port in the name (`https:web:443`) | an HTTP request to what runs there |
 //!
 //! Which protocol carries it (WebSocket, SPDY, or none: a `run` answers like any request) makes no difference here.
 

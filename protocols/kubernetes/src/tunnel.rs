@@ -2,11 +2,11 @@
 //!
 //! | switched to | carries | read by |
 //! | --- | --- | --- |
-//! | WebSocket, `[v4.\|v5.][base64.]channel.k8s.io` or none | exec, attach; port-forward of ports in the query | [`channel`] |
-//! | WebSocket, `SPDY/3.1+portforward.k8s.io` | SPDY in its messages: port-forward | [`nested`] |
-//! | SPDY/3.1 | exec, attach, port-forward | [`spdy`] |
-//! | WebSocket | log, watch: messages of the server | [`messages`] |
-//! | WebSocket | what a Pod or Service behind a proxy speaks | [`messages`] |
+//! | WebSocket, `[v4.\|v5.][base64.]channel.k8s.io` or none | exec, attach; port-forward of ports in the query | `tunnel/channel.rs` |
+//! | WebSocket, `SPDY/3.1+portforward.k8s.io` | SPDY in its messages: port-forward | `tunnel/nested.rs` |
+//! | SPDY/3.1 | exec, attach, port-forward | `tunnel/spdy.rs` |
+//! | WebSocket | log, watch: messages of the server | `tunnel/messages.rs` |
+//! | WebSocket | what a Pod or Service behind a proxy speaks | `tunnel/messages.rs` |
 //!
 //! Frames are read and written again, not copied: what leaves is what was inspected. Where nothing is to be hidden, that
 //! gives the same bytes.
