@@ -273,7 +273,7 @@ fn f020_a_client_that_does_not_read_is_left_with_its_connection_and_its_target()
         let gone = std::sync::Mutex::new(gone);
         let target = FakeUpstream::start(move |peer| {
             if http::request(peer)?.is_some_and(|head| head.contains("/warm")) {
-                return write!(peer, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+                return write!(peer, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
             }
             write!(peer, "HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n")?;
             let chunk = vec![b'x'; 64 << 10];
