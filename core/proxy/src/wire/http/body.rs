@@ -9,7 +9,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::{
+    HeaderMap,
+    body::{Body, Frame, SizeHint},
+    header::CONTENT_LENGTH,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::PollSender;
 
@@ -40,6 +44,8 @@ pub(super) struct Filler {
     sender: PollSender<Piece>,
     waiting: VecDeque<Piece>,
     bytes: usize,
+    /// How many bytes are still to be handed on, where the head says how long the body is.
+    wanted: Option<u64>,
     ended: bool,
     /// None: hyper has dropped the body.
     taken: Option<oneshot::Receiver<()>>,
@@ -58,14 +64,16 @@ impl Outgoing {
         Self { pieces: None, _taken: None }
     }
 
-    /// A body, and what fills it. Filling fails where nothing is taken for longer than `limit`.
-    pub(super) fn filled(limit: Duration) -> (Self, Filler) {
+    /// The body of a message with these headers, and what fills it. Filling fails where nothing is taken for longer than
+    /// `limit`.
+    pub(super) fn filled(headers: &HeaderMap, limit: Duration) -> (Self, Filler) {
         let (sender, pieces) = mpsc::channel(PIECES);
         let (taken, when_taken) = oneshot::channel();
         let filler = Filler {
             sender: PollSender::new(sender),
             waiting: VecDeque::new(),
             bytes: 0,
+            wanted: headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()),
             ended: false,
             taken: Some(when_taken),
             stall: Stall::new(limit),
@@ -119,6 +127,7 @@ impl Filler {
             let Some(piece) = self.waiting.pop_front() else { break };
             if let Piece::Data(bytes) = &piece {
                 self.bytes -= bytes.len();
+                self.wanted = self.wanted.map(|wanted| wanted.saturating_sub(bytes.len() as u64));
             }
             self.ended |= matches!(piece, Piece::End);
             self.sender.send_item(piece).map_err(|_| io::ErrorKind::BrokenPipe)?;
@@ -127,9 +136,11 @@ impl Filler {
     }
 
     /// Fails where the peer has left. It may leave while there is nothing to say to it, which a log or a watch has for
-    /// hours.
+    /// hours. A body that has the length that its head says, hyper drops before it hears of the end: nobody left then.
     pub(super) fn poll_left(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        if let Some(taken) = self.taken.as_mut().filter(|_| !self.ended)
+        if let Some(taken) = self.taken.as_mut()
+            && !self.ended
+            && self.wanted != Some(0)
             && Pin::new(taken).poll(context).is_ready()
         {
             self.taken = None;

@@ -109,7 +109,7 @@ impl Pipe for ClientSide {
                     },
                     Body::None | Body::Switches => (Outgoing::none(), Answer::Sent),
                     Body::Follows => {
-                        let (body, filler) = Outgoing::filled(self.stall);
+                        let (body, filler) = Outgoing::filled(&parts.headers, self.stall);
                         (body, Answer::Body(filler))
                     }
                 };

@@ -142,7 +142,7 @@ impl Pipe for TargetSide {
                         Outgoing::none()
                     }
                     Body::Follows => {
-                        let (body, filler) = Outgoing::filled(FOREVER);
+                        let (body, filler) = Outgoing::filled(&parts.headers, FOREVER);
                         self.upload = Some(filler);
                         body
                     }
