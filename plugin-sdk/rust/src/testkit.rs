@@ -255,7 +255,7 @@ pub mod raw {
     pub enum Facet {
         Sql(Sql),
         Http(Http),
-        Kubernetes(Kubernetes),
+        Kubernetes(Box<Kubernetes>),
     }
 
     impl Event {
@@ -299,7 +299,7 @@ pub mod raw {
 
         pub(crate) fn kubernetes(&self) -> Option<Kubernetes> {
             match &self.facet {
-                Facet::Kubernetes(kubernetes) => Some(kubernetes.clone()),
+                Facet::Kubernetes(kubernetes) => Some(Kubernetes::clone(kubernetes)),
                 Facet::Sql(_) | Facet::Http(_) => None,
             }
         }

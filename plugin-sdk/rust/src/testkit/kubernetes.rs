@@ -27,7 +27,7 @@ impl EventBuilder {
             account: "app".to_owned(),
             attributes: Vec::new(),
         };
-        Self::of("kubernetes.request", session, Facet::Kubernetes(kubernetes))
+        Self::of("kubernetes.request", session, Facet::Kubernetes(Box::new(kubernetes)))
     }
 
     /// The API group, in place of the core group, and its version.
