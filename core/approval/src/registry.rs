@@ -48,6 +48,8 @@ impl Parked {
         one.subject == other.subject
             && one.issuer == other.issuer
             && one.actors == other.actors
+            && one.kind == other.kind
+            && one.groups == other.groups
             && session.listener == asked.session.listener
             && session.target == asked.session.target
             && session.account == asked.session.account

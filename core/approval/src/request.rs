@@ -34,6 +34,9 @@ pub enum RequestError {
     /// The text is too long to be shown whole.
     #[error("the text is longer than {DISPLAY_LIMIT} bytes, too long to be shown to a reviewer")]
     TooLong,
+    /// Not everything that is sent could be shown.
+    #[error("its body is not read before it is sent, so a reviewer could not see it")]
+    Unseen,
     /// The subject has too many open requests.
     #[error("too many requests of this subject are open")]
     TooMany,
@@ -49,7 +52,7 @@ impl RequestError {
     /// The stable code for records and errors.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::TooLong => "approval.display",
+            Self::TooLong | Self::Unseen => "approval.display",
             Self::TooMany => "approval.rate",
             Self::NoReviewers => "approval.no_reviewers",
             Self::Random => "approval.unavailable",
@@ -60,6 +63,7 @@ impl RequestError {
     pub const fn remedy(&self) -> &'static str {
         match self {
             Self::TooLong => "ask for less at once",
+            Self::Unseen => "send a smaller body, and its length with it",
             Self::TooMany => "wait until the open requests are answered",
             Self::NoReviewers => "ask the gateway's operator to set `reviewers` in the configuration",
             Self::Random => "try again",
@@ -154,6 +158,10 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn new(asked: NewRequest, asked_at: SystemTime) -> Result<Self, RequestError> {
+        // An answer that is judged has been asked for already.
+        if !asked.event.is_shown_whole() && !asked.event.is_answer() {
+            return Err(RequestError::Unseen);
+        }
         let shown = asked.event.full_text().len()
             + asked.event.parameters().map(|parameter| parameter.len()).sum::<usize>();
         if shown > DISPLAY_LIMIT {

@@ -122,6 +122,11 @@ impl Event {
         }
     }
 
+    /// Is [`Event::full_text`] all that is sent? If not, nobody can approve it.
+    pub fn is_shown_whole(&self) -> bool {
+        self.facet.http().is_none_or(HttpEvent::is_shown_whole)
+    }
+
     /// The values that belong to [`Event::full_text`], as literals of the protocol's language.
     pub fn parameters(&self) -> impl Iterator<Item = String> + '_ {
         let values = match &self.facet {

@@ -125,7 +125,7 @@ pub enum HttpBody {
     },
     /// It was read whole. These bytes are sent, and no others.
     Read {
-        /// The bytes, decoded from their content coding.
+        /// The bytes, in the content coding that the headers name.
         bytes: Bytes,
         /// What they say, where they are JSON.
         json: Option<Arc<Document>>,
@@ -164,6 +164,11 @@ impl HttpEvent {
         if self.response.is_some() { Self::ANSWER_KIND } else { Self::KIND }
     }
 
+    /// Is everything that is sent in [`HttpEvent::full_text`]? A body that is streamed is not: nobody can approve it.
+    pub const fn is_shown_whole(&self) -> bool {
+        !matches!(self.body, HttpBody::Streamed { .. })
+    }
+
     /// How well it was understood: what is here was understood, and a body that is streamed is not claimed to be.
     pub const fn grade(&self) -> Grade {
         Grade::Verified
@@ -183,7 +188,10 @@ impl HttpEvent {
         let mut text = self.request.full_text();
         if let HttpBody::Read { bytes, .. } = &self.body {
             text.push_str("\n\n");
-            text.push_str(&String::from_utf8_lossy(bytes));
+            match std::str::from_utf8(bytes) {
+                Ok(body) => text.push_str(body),
+                Err(_) => text.push_str(&bytes.escape_ascii().to_string()),
+            }
         }
         if let Some(response) = &self.response {
             text.push_str(&format!("\n\nanswer: {}", response.status));

@@ -13,7 +13,7 @@
 //! - a byte order mark, text that is not UTF-8, surrogates that are no pair
 //! - a name with U+0000, at which readers that were written in C end it
 //! - numbers that a double can not hold even roughly, or integers that neither `i64` nor `u64` holds
-//! - more than [`MAX_DEPTH`] levels, more than one document, anything behind it
+//! - more than [`MAX_DEPTH`] levels, more than [`MAX_VALUES`] values, more than one document, anything behind it
 
 mod read;
 
@@ -240,6 +240,9 @@ fn array_index(token: &str) -> Option<usize> {
 
 /// Levels of arrays and objects. Deeper ones are refused by most readers, each at another depth.
 pub const MAX_DEPTH: usize = 128;
+
+/// Names and values of a document: each takes twelve bytes, so that a short text could become a large index.
+pub const MAX_VALUES: usize = 256 << 10;
 
 /// Bytes of a document.
 pub const MAX_LENGTH: usize = 256 << 20;

@@ -66,6 +66,11 @@ pub struct Pattern {
 }
 
 impl Pattern {
+    /// Is it this word, and no other?
+    pub fn is(&self, word: &str) -> bool {
+        !self.open && self.beginning == word
+    }
+
     /// Does the word fit?
     pub fn matches(&self, word: &str) -> bool {
         if self.open { word.starts_with(&self.beginning) } else { word == self.beginning }

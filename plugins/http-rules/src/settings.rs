@@ -1,7 +1,7 @@
 //! The settings. `gatewright policy inspect` prints them as a JSON schema.
 
 use gatewright_policy_sdk::{
-    Body, Http,
+    Body, Http, Json,
     settings::{Answer, AnswerFields, Decision, HostPattern, PathPattern, Quorum, RuleName, Sentence, Ttl},
 };
 use schemars::JsonSchema;
@@ -104,6 +104,24 @@ impl TryFrom<ConditionFields> for Condition {
 }
 
 impl Condition {
+    /// Is nothing there that a target could take for it: an element of an array in place of an object, a name in other letters?
+    fn is_absent(&self, json: &Json<'_>) -> bool {
+        let mut at = String::new();
+        for segment in self.pointer.split('/').skip(1) {
+            match json.kind(&at).as_deref() {
+                Some("object") => {}
+                Some("array") => return false,
+                _ => return true,
+            }
+            let name = segment.replace("~1", "/").replace("~0", "~");
+            if json.keys(&at).any(|key| key != name && key.to_lowercase() == name.to_lowercase()) {
+                return false;
+            }
+            at = format!("{at}/{segment}");
+        }
+        true
+    }
+
     /// None: the body was not read, or what is there can not be compared.
     fn holds(&self, http: &Http) -> Option<bool> {
         let json = match http.body() {
@@ -111,7 +129,7 @@ impl Condition {
             Body::Empty => return Some(false),
             _ => http.json()?,
         };
-        let Some(kind) = json.kind(&self.pointer) else { return Some(false) };
+        let Some(kind) = json.kind(&self.pointer) else { return self.is_absent(&json).then_some(false) };
         match &self.wanted {
             Wanted::OneOf(words) => Some(words.contains(&json.text(&self.pointer)?)),
             Wanted::AtMost(limit) | Wanted::MoreThan(limit) => {

@@ -158,6 +158,21 @@ fn a070_what_was_not_read_fits_what_is_stricter() {
     check(allows, &request("POST", "/payments").json(r#"{"a": [1]}"#), Some("no-rule"));
 }
 
+/// Some targets take these for what the rule is about.
+#[test]
+fn a080_other_shapes_of_a_value_are_not_taken_for_none() {
+    for body in [
+        r#"{"To": {"IBAN": "DE00"}}"#,
+        r#"[{"to": {"iban": "DE00"}}]"#,
+        r#"{"to": [{"iban": "DE00"}]}"#,
+        r#"{"to": {"Iban": "x"}}"#,
+    ] {
+        let post = request("PUT", "/payments").json(body);
+        check(PAYMENTS, &post, Some("frozen"));
+    }
+    check(PAYMENTS, &request("PUT", "/payments").json(r#"{"to": "DE00"}"#), Some("no-rule"));
+}
+
 #[test]
 fn conditions_are_read_strictly() {
     for condition in [

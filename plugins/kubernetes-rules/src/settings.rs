@@ -28,7 +28,8 @@ pub struct Rule {
     paths: Option<Vec<PathPattern>>,
     streams: Option<Vec<StreamKind>>,
     by_node: bool,
-    impersonates: bool,
+    impersonates: Option<Vec<Pattern>>,
+    impersonates_groups: Vec<Pattern>,
     pub(crate) groups: Option<Vec<String>>,
     pub(crate) shows: Option<Vec<Shown>>,
     pub(crate) answer: Answer,
@@ -36,11 +37,14 @@ pub struct Rule {
 
 impl Rule {
     pub(crate) fn fits(&self, request: &Kubernetes) -> bool {
-        if request.impersonated_user().is_some() != self.impersonates {
+        if !self.fits_impersonation(request) {
             return false;
         }
         let verb = request.verb();
-        if !self.verbs.as_ref().is_none_or(|verbs| verbs.iter().any(|own| own.matches(&verb))) {
+        let fits_verb =
+            |verb: &str| self.verbs.as_ref().is_none_or(|verbs| verbs.iter().any(|own| own.matches(verb)));
+        // Server-side apply makes what is not there.
+        if !fits_verb(&verb) || (request.patch_kind() == "apply" && !fits_verb("create")) {
             return false;
         }
         let fits = |patterns: &Option<Vec<NamePattern>>, name: &str| {
@@ -70,6 +74,25 @@ impl Rule {
         self.resources.as_ref().is_none_or(|resources| resources.iter().any(fits_resource))
             && fits(&self.namespaces, &request.namespace())
             && fits(&self.names, &request.name())
+    }
+}
+
+impl Rule {
+    /// A cluster's own users and groups (`system:...`) are meant by their whole names only: whoever may be anybody is not
+    /// to be the cluster's administrator by that.
+    fn fits_impersonation(&self, request: &Kubernetes) -> bool {
+        let fits = |patterns: &[Pattern], name: &str| {
+            let is_whole = |pattern: &&Pattern| !name.starts_with("system:") || pattern.is(name);
+            patterns.iter().filter(is_whole).any(|pattern| pattern.matches(name))
+        };
+        match (request.impersonated_user(), &self.impersonates) {
+            (None, None) => true,
+            (Some(user), Some(users)) => {
+                let groups = request.impersonated_groups();
+                fits(users, &user) && groups.iter().all(|group| fits(&self.impersonates_groups, group))
+            }
+            _ => false,
+        }
     }
 }
 
@@ -224,8 +247,11 @@ struct RuleFields {
     streams: Option<Vec<StreamKind>>,
     /// Also where they go through the kubelet's own API (`nodes/NAME/proxy`)? Default: false.
     by_node: Option<bool>,
-    /// Is it about requests that ask to be somebody else's? Default: false.
-    impersonates: Option<bool>,
+    /// Users that the client asks to be: `bob`, `dev-*`. A rule with users is about such requests only, one without is about none
+    /// of them. Names that begin with `system:` have to be written whole. Default: none.
+    impersonates: Option<Vec<Pattern>>,
+    /// Groups that it may ask to be in; with any other one, the rule does not fit. Default: none.
+    impersonates_groups: Option<Vec<Pattern>>,
     /// The principal is in any of these. Default: everybody.
     groups: Option<Vec<String>>,
     /// Of a rule that allows: what lists, tables and watches show. Default: everything.
@@ -258,6 +284,7 @@ impl TryFrom<RuleFields> for Rule {
             ("paths", fields.paths.as_ref().is_some_and(Vec::is_empty)),
             ("streams", fields.streams.as_ref().is_some_and(Vec::is_empty)),
             ("groups", fields.groups.as_ref().is_some_and(Vec::is_empty)),
+            ("impersonates", fields.impersonates.as_ref().is_some_and(Vec::is_empty)),
             ("shows", fields.shows.as_ref().is_some_and(Vec::is_empty)),
         ];
         if let Some((name, _)) = empty.into_iter().find(|(_, empty)| *empty) {
@@ -273,6 +300,7 @@ impl TryFrom<RuleFields> for Rule {
             streams,
             by_node,
             impersonates,
+            impersonates_groups,
             groups,
             shows,
             ..
@@ -295,7 +323,8 @@ impl TryFrom<RuleFields> for Rule {
         }
         let RuleFields { decision, reason, remedy, reviewers, quorum, ttl, .. } = fields;
         let answer = AnswerFields { decision, reason, remedy, reviewers, quorum, ttl }.read()?;
-        let (by_node, impersonates) = (by_node.unwrap_or(false), impersonates.unwrap_or(false));
+        let by_node = by_node.unwrap_or(false);
+        let impersonates_groups = impersonates_groups.unwrap_or_default();
         Ok(Self {
             name,
             verbs,
@@ -306,6 +335,7 @@ impl TryFrom<RuleFields> for Rule {
             streams,
             by_node,
             impersonates,
+            impersonates_groups,
             groups,
             shows,
             answer,

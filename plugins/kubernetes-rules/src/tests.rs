@@ -73,9 +73,17 @@ fn a055_nobody_is_somebody_else_unless_a_rule_says_so() {
     let all = r#"{"rules": [{"decision": "allow"}]}"#;
     let posing = request("get", "pods").impersonates("admin", &["system:masters"]);
     assert_eq!(rule(all, &posing).as_deref(), Some("no-rule"));
-    let allowed = r#"{"rules": [{"impersonates": true, "verbs": ["get"], "decision": "allow"}]}"#;
-    assert_eq!(rule(allowed, &posing), None);
+    let allowed = r#"{"rules": [{"impersonates": ["dev-*", "*"], "impersonates_groups": ["devs"], "decision": "allow"}]}"#;
+    assert_eq!(rule(allowed, &request("get", "pods").impersonates("dev-1", &["devs"])), None);
+    for (user, groups) in
+        [("admin", &["system:masters"][..]), ("system:admin", &[]), ("dev-1", &["devs", "ops"])]
+    {
+        let posing = request("get", "pods").impersonates(user, groups);
+        assert_eq!(rule(allowed, &posing).as_deref(), Some("no-rule"), "{user}");
+    }
     assert_eq!(rule(allowed, &request("get", "pods")).as_deref(), Some("no-rule"));
+    let whole = r#"{"rules": [{"impersonates": ["system:admin"], "decision": "allow"}]}"#;
+    assert_eq!(rule(whole, &request("get", "pods").impersonates("system:admin", &[])), None);
 }
 
 #[test]
@@ -86,6 +94,18 @@ fn an_empty_namespace_is_all_of_them_at_once() {
         rule(rules, &EventBuilder::kubernetes("list", "pods", "demo", "")).as_deref(),
         Some("no-rule")
     );
+}
+
+/// Server-side apply makes what is not there.
+#[test]
+fn a058_to_apply_is_to_create_as_well() {
+    let patches = r#"{"rules": [{"verbs": ["patch"], "decision": "allow"}]}"#;
+    let both = r#"{"rules": [{"verbs": ["patch", "create"], "decision": "allow"}]}"#;
+    let patch = request("patch", "configmaps").header("content-type", "application/merge-patch+json");
+    let apply = request("patch", "configmaps").header("content-type", "application/apply-patch+yaml");
+    assert_eq!(rule(patches, &patch), None);
+    assert_eq!(rule(patches, &apply).as_deref(), Some("no-rule"));
+    assert_eq!(rule(both, &apply), None);
 }
 
 #[test]

@@ -140,7 +140,8 @@ impl Dialect for Http {
     }
 
     fn prepare(&self, outgoing: Outgoing<'_>) -> Result<(), Refusal> {
-        outgoing.masks.map_or(Ok(()), |masks| self.masking.prepare(masks, outgoing.headers))
+        let reads = outgoing.facet.http().is_none_or(|http| http.request.is_safe());
+        outgoing.masks.map_or(Ok(()), |masks| self.masking.prepare(masks, reads, outgoing.headers))
     }
 
     fn filter(&self, answer: Incoming<'_>) -> Result<Option<Box<dyn Filter>>, Refusal> {
@@ -149,6 +150,10 @@ impl Dialect for Http {
     }
 
     fn tunnel(&self, answer: Incoming<'_>) -> Result<Box<dyn Tunnel>, Refusal> {
+        if let Some(masks) = answer.masks {
+            // For its headers; it has no body.
+            self.masking.filter(masks, answer.head, false)?;
+        }
         let tunnel = WebSocketTunnel::new(&answer.head.headers, answer.masks, self.masking.key())?;
         Ok(Box::new(tunnel))
     }

@@ -10,7 +10,7 @@
 //!
 //! What the gateway adds (the target's credential, `X-Forwarded-For`) is not in it: it is not the client's, and an
 //! approval must not end because a password was changed. Nor are the bytes of a body that is streamed: the digest says
-//! that there is one, and how long it is. Whoever approves such a request approves any body of that length.
+//! that there is one, and how long it is. Nobody can approve such a request: what a reviewer does not see is not asked about.
 
 use std::sync::Arc;
 

@@ -30,7 +30,7 @@ mod switched;
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     time::{Duration, Instant},
 };
 
@@ -48,7 +48,11 @@ use gatewright_model::{
 };
 use http::{HeaderName, Method, StatusCode, request};
 
-use self::{gather::Gathering, relay::Relay, switched::Switched};
+use self::{
+    gather::{Gathering, Room},
+    relay::Relay,
+    switched::Switched,
+};
 use crate::{
     dialect::{Dialect, Outgoing},
     digest,
@@ -67,6 +71,8 @@ pub struct Shared {
     routes: Routes,
     rules: HeaderRules,
     limits: Limits,
+    /// Bytes of all bodies that are held.
+    held: Arc<AtomicUsize>,
 }
 
 /// Bounds of one exchange.
@@ -76,6 +82,8 @@ pub struct Limits {
     pub body: u64,
     /// Largest body that is read whole to be judged, in bytes. It is held in memory until it is sent.
     pub inspected: usize,
+    /// All bodies together that are held for that at one time, in bytes. What would be more is refused with 503.
+    pub held: usize,
     /// How long a client waits for a reviewer before it is told to come back.
     pub hold: Duration,
     /// How long client and target may both be silent before the answer begins. After that, streams may rest.
@@ -89,6 +97,7 @@ impl Default for Limits {
         Self {
             body: 1 << 30,
             inspected: 1 << 20,
+            held: 256 << 20,
             hold: Duration::from_secs(50),
             silence: Duration::from_secs(60),
             idle: Duration::from_secs(3600),
@@ -123,6 +132,8 @@ pub struct Exchange {
     approval: Option<ApprovalId>,
     /// The number of the last event.
     last: EventId,
+    /// What the body takes that was read to be judged.
+    room: Option<Room>,
     /// The client's connection is not to be used again.
     hangs_up: bool,
     outputs: VecDeque<Output<Unit>>,
@@ -173,7 +184,7 @@ impl Shared {
             routes.iter().flat_map(|route| route.injection.names()).chain(reserved).collect();
         let rules =
             HeaderRules::new(token, own).with_upgrades(dialect.upgrades()).with_lines(dialect.lines());
-        Self { dialect, rules, routes, limits }
+        Self { dialect, rules, routes, limits, held: Arc::default() }
     }
 }
 
@@ -189,6 +200,7 @@ impl Exchange {
             approval: None,
             hangs_up: false,
             last: seed.event,
+            room: None,
             outputs: VecDeque::new(),
         }
     }
@@ -199,7 +211,7 @@ impl Exchange {
             (Phase::Relaying(relay), input) => return self.relay(relay, now, input),
             (Phase::Switched(switched), input) => return self.switched(switched, now, input),
             (Phase::Gathering(gathering), Input::Data { side: Side::Downstream, unit }) => {
-                return self.gather(gathering, now, unit);
+                return self.gather(gathering, unit);
             }
             (Phase::Gathering(gathering), Input::Timeout) => self.gather_slowly(gathering, now),
             (phase, Input::Terminate(rejection)) => {
@@ -288,7 +300,9 @@ impl Exchange {
             return self.answer(TOO_LARGE.into());
         }
         let has_body = matches!(judged.body, HttpBody::Streamed { .. });
-        if has_body && self.shared.dialect.reads_body(&judged.request) {
+        // What is small is read in any case: whoever approves it approves these bytes.
+        let is_small = judged.length.is_some_and(|length| length <= self.shared.limits.inspected as u64);
+        if has_body && (is_small || self.shared.dialect.reads_body(&judged.request)) {
             return self.begin_to_gather(judged, principal, now);
         }
         self.judge(judged, principal);

@@ -39,12 +39,12 @@ impl Masking {
         &self.key
     }
 
-    /// Changes the head of a request so that its answer can be masked.
+    /// Changes the head of a request so that its answer can be masked. `reads`: it is one that asks for no change.
     ///
     /// # Errors
     ///
     /// 403 `mask.unsupported`: no answer of HTTP can be, as the plan hides columns of tables or objects of lists.
-    pub fn prepare(&self, plan: &MaskPlan, headers: &mut HeaderMap) -> Result<(), Refusal> {
+    pub fn prepare(&self, plan: &MaskPlan, reads: bool, headers: &mut HeaderMap) -> Result<(), Refusal> {
         if !plan.columns.is_empty() || !plan.objects.is_empty() {
             return Err(UNMASKABLE);
         }
@@ -55,6 +55,11 @@ impl Masking {
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(coding));
         for name in PARTIAL_REQUEST {
             headers.remove(*name);
+        }
+        if reads {
+            // Whether a condition holds tells what the whole answer is, bit by bit.
+            headers.remove(header::IF_MATCH);
+            headers.remove(header::IF_UNMODIFIED_SINCE);
         }
         Ok(())
     }
@@ -179,7 +184,8 @@ fn takes_offer(coding: &[u8]) -> bool {
 }
 
 /// What asks for a part of an answer, for an answer only if it has changed, or for digests of what will not be shown. A
-/// condition on a write (`If-Match`) stays: without it the write would be another one.
+/// condition on a write (`If-Match`) stays: without it the write would be another one. It tells whether a value is what somebody
+/// guesses, once for each write that would be done.
 const PARTIAL_REQUEST: &[&str] = &[
     "range",
     "if-range",
@@ -189,6 +195,7 @@ const PARTIAL_REQUEST: &[&str] = &[
     "want-digest",
     "want-repr-digest",
     "want-content-digest",
+    "x-amz-checksum-mode",
 ];
 
 /// What an answer says of its body as it was.
@@ -205,6 +212,18 @@ const ABOUT_THE_BODY: &[&str] = &[
     "content-digest",
     "delta-base",
     "im",
+    "signature",
+    "signature-input",
+    "x-goog-hash",
+    "x-checksum",
+    "x-amz-checksum-crc32",
+    "x-amz-checksum-crc32c",
+    "x-amz-checksum-crc64nvme",
+    "x-amz-checksum-sha1",
+    "x-amz-checksum-sha256",
+    "x-ms-blob-content-md5",
+    "x-content-sha256",
+    "x-sha256",
 ];
 
 /// Bytes that one piece may become. What one piece becomes waits for the client all at once.

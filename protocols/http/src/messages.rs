@@ -98,6 +98,11 @@ impl Tunnel for WebSocketTunnel {
             let out = passing.towards(to);
             match (&mut self.hidden, from) {
                 (Some(hidden), Side::Upstream) if !frame.opcode.is_control() => hidden.take(&frame, out)?,
+                // Of a close, its code; what else a control frame carries is text that nobody looks into.
+                (Some(_), Side::Upstream) => {
+                    let code = if frame.opcode == Opcode::Close { frame.payload.get(..2) } else { None };
+                    websocket::encode(frame.opcode, true, code.unwrap_or_default(), None, out);
+                }
                 _ => forward(&frame, out),
             }
         }

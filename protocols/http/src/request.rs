@@ -156,12 +156,9 @@ impl Checked {
 }
 
 impl Judged {
-    /// Takes in the body that was read whole: from here on it is these bytes, in no content coding.
+    /// Takes in the body that was read whole: from here on it is these bytes.
     pub(crate) fn read(&mut self, bytes: Bytes, json: Option<Arc<Document>>) {
         self.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-        if self.headers.remove(CONTENT_ENCODING).is_some() {
-            Arc::make_mut(&mut self.request).headers.retain(|(name, _)| &**name != "content-encoding");
-        }
         self.body = HttpBody::Read { bytes, json };
     }
 

@@ -50,13 +50,15 @@ pub fn filter(
     key: &MaskKey,
 ) -> Result<Box<dyn Filter>, Refusal> {
     // What a client created itself it knows.
-    let objects = if &*info.verb == "create" { Vec::new() } else { plan.objects.clone() };
+    let is_new = &*info.verb == "create" && info.name.is_empty();
+    let objects = if is_new { Vec::new() } else { plan.objects.clone() };
     let objects = Objects::new(info, objects, plan, key)?;
     // An error is one `Status`, whatever was asked for.
     let verb = if status.is_success() { &*info.verb } else { "get" };
     Ok(match verb {
         "watch" => Box::new(WatchFilter::new(objects)),
-        "list" | "deletecollection" => Box::new(ListFilter::new(objects)),
+        "list" => Box::new(ListFilter::new(objects)),
+        "deletecollection" => Box::new(ListFilter::of_deleted(objects)),
         _ => Box::new(WatchFilter::of_one(objects)),
     })
 }

@@ -15,8 +15,9 @@ use gatewright_http::{
 use gatewright_masking::MaskKey;
 use gatewright_model::{
     event::Facet,
-    http::{HttpEvent, HttpRequest},
-    kubernetes::{KubernetesEvent, Transport},
+    http::{HttpBody, HttpEvent, HttpRequest},
+    json::Value,
+    kubernetes::{KubernetesEvent, PatchType, StreamKind, Transport},
     mask::MaskPlan,
 };
 use http::{
@@ -65,12 +66,17 @@ impl Kubernetes {
         if event.upgrade.is_some() {
             return tunnel::check(event, plan, &self.key);
         }
+        if !plan.json.is_empty() && info.patch_type == Some(PatchType::Json) && copies(&event.http.body) {
+            return Err(COPIES);
+        }
         if plan.objects.is_empty() || !info.is_resource_request {
             return Ok(());
         }
         match &*info.verb {
-            // Filtered when they come; what is created was not shown before.
-            "list" | "watch" | "create" => Ok(()),
+            // Filtered when they come.
+            "list" | "watch" => Ok(()),
+            // What is created was not shown before. With a name, it is a part of something that is there.
+            "create" if info.name.is_empty() => Ok(()),
             // Nothing of an object that is not shown is read, written or deleted either.
             _ if info.name.is_empty() => Err(NOT_SHOWN),
             _ => {
@@ -122,7 +128,8 @@ impl dialect::Dialect for Kubernetes {
         let Facet::Kubernetes(event) = facet else { return Err(ANOTHER) };
         if let Some(plan) = masks.filter(|plan| !plan.is_empty()) {
             self.check_masks(event, plan)?;
-            self.masking.prepare(&without_objects(plan), headers)?;
+            let reads = event.http.request.is_safe();
+            self.masking.prepare(&without_objects(plan), reads, headers)?;
             if event.upgrade.is_none() && answer::is_objects(&event.info) {
                 let given = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
                 let accept = HeaderValue::try_from(negotiate::accept(given)).map_err(|_| ANOTHER)?;
@@ -200,6 +207,22 @@ pub fn event(http: HttpEvent) -> Result<KubernetesEvent, Refusal> {
         info.unknown =
             info.unknown.or(Some("there is nothing here that a connection could be switched for"));
     }
+    let has_body = !matches!(http.body, HttpBody::Empty);
+    if let Some(stream) = &stream {
+        // A server takes its options from the query, and some take those of a form in the body before.
+        let is_process = !matches!(stream.kind, StreamKind::Proxy | StreamKind::EphemeralContainers);
+        if has_body && is_process {
+            info.unknown = info.unknown.or(Some("what is to be run could be said in the body as well"));
+        }
+        if !stream::are_ports(request) {
+            info.unknown = info.unknown.or(Some("a port is no number"));
+        }
+        info.dry_run = false;
+    }
+    if has_body && info.verb.starts_with("delete") {
+        // The API server takes the options in the body, where there is one, and not those in the query.
+        info.dry_run = false;
+    }
     let impersonation = impersonation::listed(request)?;
     Ok(KubernetesEvent {
         info: Arc::new(info),
@@ -209,6 +232,27 @@ pub fn event(http: HttpEvent) -> Result<KubernetesEvent, Refusal> {
         http,
     })
 }
+
+/// Does a JSON patch (RFC 6902) do more than write? What it copies or moves comes out under another name, and what it tests can be
+/// guessed.
+fn copies(body: &HttpBody) -> bool {
+    let writes = |operation: Value<'_>| {
+        let mut named = operation.members().filter(|(name, _)| name == "op").map(|(_, word)| word);
+        let word = named.next().and_then(Value::as_str);
+        word.is_some_and(|word| matches!(&*word, "add" | "replace" | "remove"))
+    };
+    match body {
+        HttpBody::Empty => false,
+        HttpBody::Read { json: Some(patch), .. } => !patch.root().elements().all(writes),
+        _ => true,
+    }
+}
+
+const COPIES: Refusal = Refusal {
+    status: StatusCode::FORBIDDEN,
+    code: "mask.unsupported",
+    detail: "a policy hides parts of this object, and a JSON patch that copies, moves or tests could show them",
+};
 
 /// What was hidden in a head, and what hides in the body.
 #[derive(Debug)]

@@ -127,9 +127,19 @@ fn by_node(request: &HttpRequest, path: &[&str], stream: Stream) -> Stream {
         stdout: flag("output"),
         stderr: flag("error"),
         tty: flag("tty"),
-        ports: all(query, "port").filter_map(|port| port.parse().ok()).collect(),
+        // Each of them may have commas (`NewV4Options` of the kubelet).
+        ports: all(query, "port")
+            .flat_map(|ports| ports.split(','))
+            .filter_map(|port| port.parse().ok())
+            .collect(),
         ..stream
     }
+}
+
+/// Are the ports that a request names ports? One that is none would be missing from what is judged.
+pub(crate) fn are_ports(request: &HttpRequest) -> bool {
+    let mut named = ["ports", "port"].into_iter().flat_map(|name| all(&request.query, name));
+    named.all(|ports| ports.split(',').all(|port| port.parse::<u16>().is_ok()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{MAX_DEPTH, MAX_LENGTH, Node};
+use super::{MAX_DEPTH, MAX_LENGTH, MAX_VALUES, Node};
 
 /// Why a text is not read: what, and where. Nothing of the text is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Reason {
     Trailing,
     /// More than [`MAX_DEPTH`] levels.
     Deep,
+    /// More than [`MAX_VALUES`] names and values.
+    Many,
     /// A name twice in one object.
     DuplicateName,
     /// Two names in one object that differ in case only.
@@ -52,6 +54,7 @@ impl Reason {
             Self::Syntax => "the document is not JSON",
             Self::Incomplete => "the document ends too early",
             Self::Trailing => "something follows the document",
+            Self::Many => "the document has too many values",
             Self::Deep => "the document is nested too deeply",
             Self::DuplicateName => "an object has a name twice",
             Self::CaseVariants => "an object has two names that differ in case only",
@@ -106,6 +109,7 @@ impl<'t> Reader<'t> {
         let index = self.open();
         match self.peek() {
             Some(b'{' | b'[') if depth == MAX_DEPTH => return self.fail(Reason::Deep),
+            _ if self.nodes.len() >= MAX_VALUES => return self.fail(Reason::Many),
             Some(b'{') => self.object(depth)?,
             Some(b'[') => self.array(depth)?,
             Some(b'"') => drop(self.string()?),

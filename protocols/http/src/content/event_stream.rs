@@ -117,6 +117,11 @@ impl EventStreamMasker {
                         write_data(masked, line.end(), out);
                     }
                 }
+                (None, _) if !self.rules.paths.is_empty() && line.text.contains(&b'{') => {
+                    return Err(super::unsupported(
+                        "a policy hides values of JSON, and a line of an event has some",
+                    ));
+                }
                 (None, _) => match self.search(line.text) {
                     None => out.extend_from_slice(line.whole),
                     Some(masked) => {
@@ -146,6 +151,15 @@ impl EventStreamMasker {
                 Err(refusal) if !paths.is_empty() => return Err(refusal),
                 Err(_) => {}
             }
+        }
+        // What is no JSON may still hold some, behind a word of its own: a path can not be followed into that.
+        if !paths.is_empty()
+            && data.iter().any(|byte| matches!(byte, b'{' | b'['))
+            && data.trim_ascii() != b"[DONE]"
+        {
+            return Err(super::unsupported(
+                "a policy hides values of JSON, and an event has some that is not all of its data",
+            ));
         }
         Ok(self.search(data))
     }

@@ -4,7 +4,13 @@
 //! and sent: a body that two programs could read in two ways is refused, and so is one that is larger than what
 //! is read. None is ever judged as if it were not there (threats A59, A70, A80).
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use bytes::{Bytes, BytesMut};
 use gatewright_model::{
@@ -23,8 +29,33 @@ pub(super) struct Gathering {
     judged: Judged,
     principal: Arc<Principal>,
     body: BytesMut,
-    /// When something last came.
-    heard: Instant,
+    /// What it takes of what all bodies of a listener may take.
+    room: Room,
+    /// By when it has to be there.
+    until: Instant,
+}
+
+/// Bytes that are held for one body, out of those of all bodies that are held.
+#[derive(Debug)]
+pub(super) struct Room {
+    held: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Room {
+    /// Takes this much. None: so much is not there.
+    fn take(held: &Arc<AtomicUsize>, bytes: usize, most: usize) -> Option<Self> {
+        let taken = held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+            held.checked_add(bytes).filter(|held| *held <= most)
+        });
+        taken.ok().map(|_| Self { held: Arc::clone(held), bytes })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Exchange {
@@ -34,19 +65,23 @@ impl Exchange {
         if announced > limit as u64 {
             return self.answer(Problem::from(TOO_LARGE_TO_JUDGE));
         }
-        let body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(limit).min(limit));
-        self.outputs.push_back(Output::Wake(now + self.shared.limits.silence));
-        self.phase = Phase::Gathering(Box::new(Gathering { judged, principal, body, heard: now }));
+        // A body of unknown length may become as long as any.
+        let bytes = judged.length.map_or(limit, |length| usize::try_from(length).unwrap_or(limit));
+        let Some(room) = Room::take(&self.shared.held, bytes, self.shared.limits.held) else {
+            return self.answer(Problem::from(NO_ROOM));
+        };
+        let body = BytesMut::with_capacity(bytes.min(FIRST));
+        let until = now + self.shared.limits.silence;
+        self.outputs.push_back(Output::Wake(until));
+        self.phase = Phase::Gathering(Box::new(Gathering { judged, principal, body, room, until }));
     }
 
     /// Takes in a part of it.
     pub(super) fn gather(
         &mut self,
         mut gathering: Box<Gathering>,
-        now: Instant,
         unit: Unit,
     ) -> Result<(), ProtocolError> {
-        gathering.heard = now;
         match unit {
             Unit::Data(data) if gathering.body.len() + data.len() > self.shared.limits.inspected => {
                 return self.fail(TOO_LARGE_TO_JUDGE, Side::Downstream);
@@ -62,7 +97,8 @@ impl Exchange {
     }
 
     fn gathered(&mut self, gathering: Gathering) -> Result<(), ProtocolError> {
-        let Gathering { mut judged, principal, body, .. } = gathering;
+        let Gathering { mut judged, principal, body, room, .. } = gathering;
+        self.room = Some(room);
         if judged.length.is_some_and(|length| length != body.len() as u64) {
             return self.fail(SHORT, Side::Downstream);
         }
@@ -81,7 +117,7 @@ impl Exchange {
     }
 
     pub(super) fn gather_slowly(&mut self, gathering: Box<Gathering>, now: Instant) {
-        let until = gathering.heard + self.shared.limits.silence;
+        let until = gathering.until;
         if now >= until {
             let detail = "the rest of the request did not come in time";
             return self.answer(Problem::new(StatusCode::REQUEST_TIMEOUT, "net.slow", detail));
@@ -92,6 +128,17 @@ impl Exchange {
 
     /// What the body says.
     fn read_body(&self, judged: &Judged, bytes: Bytes) -> Result<(Bytes, Option<Arc<Document>>), Refusal> {
+        if bytes.is_empty() || !self.shared.dialect.is_json(&judged.request, &bytes) {
+            return Ok((bytes, None));
+        }
+        // Another charset is another text: a target that goes by it reads something else.
+        if !is_utf8(judged.request.header("content-type").unwrap_or_default()) {
+            return Err(Refusal {
+                status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                code: "http.charset",
+                detail: "JSON is UTF-8, and the request names another charset",
+            });
+        }
         let identity = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
         if judged.content_encoding().is_some_and(|coding| !identity(coding)) {
             return Err(Refusal {
@@ -100,15 +147,31 @@ impl Exchange {
                 detail: "the body has a content coding, and could not be judged",
             });
         }
-        if bytes.is_empty() || !self.shared.dialect.is_json(&judged.request, &bytes) {
-            return Ok((bytes, None));
-        }
         match Document::read(bytes.clone()) {
             Ok(document) => Ok((bytes, Some(Arc::new(document)))),
             Err(ambiguous) => Err(Refusal::bad("json.ambiguous", ambiguous.reason.as_str())),
         }
     }
 }
+
+/// Does a media type say UTF-8, or nothing, about its charset?
+fn is_utf8(content_type: &str) -> bool {
+    let parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let mut charsets = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    charsets.all(|(_, charset)| {
+        let charset = charset.trim().trim_matches('"');
+        charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8")
+    })
+}
+
+/// Bytes of a body that are reserved before any has come.
+const FIRST: usize = 64 << 10;
+
+const NO_ROOM: Refusal = Refusal {
+    status: StatusCode::SERVICE_UNAVAILABLE,
+    code: "gateway.busy",
+    detail: "too many bodies are being read at once",
+};
 
 const TOO_LARGE_TO_JUDGE: Refusal = Refusal {
     status: StatusCode::PAYLOAD_TOO_LARGE,

@@ -27,6 +27,8 @@ struct Writer {
     members: u64,
     elements: u64,
     is_table: bool,
+    /// A `Status` may stand in its place.
+    may_be_status: bool,
 }
 
 impl ListFilter {
@@ -38,6 +40,12 @@ impl ListFilter {
             made: Vec::new(),
         }
     }
+
+    /// For the answer to the deletion of all of them: they, or a `Status`.
+    pub(super) fn of_deleted(objects: Objects) -> Self {
+        let writer = Writer { may_be_status: true, ..Writer::default() };
+        Self { writer, ..Self::new(objects) }
+    }
 }
 
 impl Writer {
@@ -48,9 +56,13 @@ impl Writer {
                 out.push(b'{');
             }
             Piece::Member(name, value) => {
-                check(&text(name)?, value)?;
+                let own = text(name)?;
+                check(&own, value, self.may_be_status)?;
                 self.name(name, out);
-                out.extend_from_slice(value);
+                match &*own {
+                    "metadata" => objects.show_list_metadata(value, out)?,
+                    _ => out.extend_from_slice(value),
+                }
             }
             Piece::List(name) => {
                 self.is_table = text(name)? == "rows";
@@ -91,10 +103,10 @@ impl Writer {
 }
 
 /// What a list has besides objects, or what a `Status` is made of. What else there is would pass without being looked at.
-fn check(name: &str, value: &[u8]) -> Result<(), Refusal> {
+fn check(name: &str, value: &[u8], may_be_status: bool) -> Result<(), Refusal> {
     let is_known = match name {
         "kind" | "apiVersion" | "metadata" | "columnDefinitions" => true,
-        "status" | "message" | "reason" | "details" | "code" => true,
+        "status" | "message" | "reason" | "details" | "code" => may_be_status,
         // An empty list of some writers.
         "items" | "rows" => value == b"null",
         _ => false,

@@ -39,9 +39,14 @@ pub(super) struct Objects {
 
 /// What an object says about itself.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct About<'a> {
     #[serde(borrow, default)]
     kind: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    api_version: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    items: Option<&'a RawValue>,
     #[serde(borrow, default)]
     metadata: Option<Metadata<'a>>,
 }
@@ -112,16 +117,38 @@ impl Objects {
     /// Puts an object behind `out`, as it is to be shown. False: it is not.
     pub(super) fn show(&mut self, object: &[u8], out: &mut Vec<u8>) -> Result<bool, Refusal> {
         let about: About<'_> = read(object)?;
-        if about.kind.as_deref() == Some("Table") {
+        // Others may have kinds of the same names.
+        let (kind, version) = (about.kind.as_deref(), about.api_version.as_deref().unwrap_or_default());
+        if kind == Some("Table") && version.starts_with("meta.k8s.io/") {
             return self.show_table(object, out);
         }
-        let is_status = about.kind.as_deref() == Some("Status");
+        if kind.is_some_and(|kind| kind.ends_with("List")) && about.items.is_some() {
+            return Err(malformed("a list stands where one object is expected"));
+        }
+        let is_status = kind == Some("Status") && version == "v1";
+        if is_status && self.has_paths {
+            out.extend_from_slice(&status(object)?);
+            return Ok(true);
+        }
         let metadata = about.metadata.unwrap_or_default();
         if !is_status && !self.is_shown(&metadata)? {
             return Ok(false);
         }
         self.show_fields(object, &metadata, out)?;
         Ok(true)
+    }
+
+    /// Puts the metadata of a list behind `out`: without how many more there are, where not all of them are shown.
+    pub(super) fn show_list_metadata(&self, metadata: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        if self.filters.is_empty() {
+            out.extend_from_slice(metadata);
+            return Ok(());
+        }
+        let members: Option<Members<'_>> = read(metadata)?;
+        let mut members = members.unwrap_or_default();
+        members.remove("remainingItemCount");
+        out.extend_from_slice(&write(&members)?);
+        Ok(())
     }
 
     /// The same for what only says how far a watch has come.
@@ -191,7 +218,8 @@ impl Objects {
                     }
                     out.push(b']');
                 }
-                "kind" | "apiVersion" | "metadata" => out.extend_from_slice(value.get().as_bytes()),
+                "metadata" => self.show_list_metadata(value.get().as_bytes(), out)?,
+                "kind" | "apiVersion" => out.extend_from_slice(value.get().as_bytes()),
                 "columnDefinitions" => {
                     has_columns = value.get() != "null";
                     out.extend_from_slice(value.get().as_bytes());
@@ -293,6 +321,36 @@ impl Objects {
         out.extend_from_slice(&write(&members)?);
         Ok(())
     }
+}
+
+/// A `Status` about an object of which parts are hidden. A server that finds a value wrong quotes it, so its words are shown for
+/// reasons only that are about the object as a whole.
+fn status(object: &[u8]) -> Result<Vec<u8>, Refusal> {
+    const WHOLE: [&str; 9] = [
+        "Unauthorized",
+        "Forbidden",
+        "NotFound",
+        "AlreadyExists",
+        "Conflict",
+        "Gone",
+        "Expired",
+        "TooManyRequests",
+        "MethodNotAllowed",
+    ];
+    let mut members: Members<'_> = read(object)?;
+    let reason =
+        members.get("reason").and_then(|reason| serde_json::from_str::<Cow<'_, str>>(reason.get()).ok());
+    let is_whole = reason.is_some_and(|reason| WHOLE.contains(&&*reason));
+    let succeeded = members.get("status").is_some_and(|status| status.get() == "\"Success\"");
+    if is_whole || succeeded {
+        return Ok(object.to_vec());
+    }
+    members.remove("details");
+    let words = raw(br#""the request failed, and a policy hides parts of what it is about""#.to_vec())?;
+    if members.contains_key("message") {
+        members.insert(Cow::Borrowed("message"), &words);
+    }
+    write(&members)
 }
 
 /// Metadata without what repeats the object.

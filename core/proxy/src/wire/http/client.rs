@@ -92,6 +92,9 @@ impl Pipe for ClientSide {
     fn queue(&mut self, unit: Unit) {
         match (unit, &mut self.answer) {
             (Unit::Response(mut parts, follows), Answer::Awaited(_)) => {
+                if parts.status != StatusCode::UNAUTHORIZED {
+                    self.busy.prove();
+                }
                 let upgrade = self.upgrade.take();
                 let hangs_up =
                     parts.extensions.remove::<HangUp>().is_some() && self.version < Version::HTTP_2;

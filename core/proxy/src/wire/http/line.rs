@@ -13,6 +13,8 @@ use crate::metrics::ConnectionGuard;
 #[derive(Debug)]
 pub(super) struct Line {
     begun: AtomicU64,
+    /// Those that were answered with anything but 401.
+    proved: AtomicU64,
     open: AtomicUsize,
     /// The number of the first request whose end is in doubt.
     doubtful: AtomicU64,
@@ -32,6 +34,7 @@ impl Line {
     pub(super) fn new(counted: ConnectionGuard) -> Self {
         Self {
             begun: AtomicU64::new(0),
+            proved: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             doubtful: AtomicU64::new(u64::MAX),
             cut: Notify::new(),
@@ -56,9 +59,9 @@ impl Line {
         number >= self.doubtful.load(Ordering::Relaxed)
     }
 
-    /// Exchanges that have begun so far.
+    /// Exchanges so far of somebody who had proved who they are. Others are no reason to stay open.
     pub(super) fn exchanges(&self) -> u64 {
-        self.begun.load(Ordering::Relaxed)
+        self.proved.load(Ordering::Relaxed)
     }
 
     /// Is there no exchange that is not over?
@@ -76,6 +79,11 @@ impl Busy {
     /// Is it in doubt where its request ends?
     pub(super) fn is_doubtful(&self) -> bool {
         self.line.is_doubtful(self.number)
+    }
+
+    /// Its client has proved who it is.
+    pub(super) fn prove(&self) {
+        self.line.proved.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The connection is to be cut: its client does not take what is on its way, or what it was told last.
