@@ -10,7 +10,7 @@ const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 pub(crate) struct Asked {
     pub(crate) method: String,
     pub(crate) path: String,
-    /// In the order of the names; pairs of one name stay in their order.
+    /// Decoded, in the order of the names; pairs of one name stay in their order.
     pub(crate) query: Vec<(String, String)>,
     pub(crate) token: Option<String>,
     pub(crate) accept: String,
@@ -40,7 +40,7 @@ impl Asked {
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         let mut query: Vec<(String, String)> = pairs
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .map(|(name, value)| (decoded(name), decoded(value)))
             .collect();
         query.sort_by(|a, b| a.0.cmp(&b.0));
         let mut impersonation: Vec<String> = headers
@@ -70,7 +70,7 @@ impl Asked {
         self.query.iter().filter(|(name, _)| name != "timeout" && name != "timeoutSeconds")
     }
 
-    /// Every value of a name in the query, undecoded.
+    /// Every value of a name in the query.
     pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.query.iter().filter(move |(have, _)| have == name).map(|(_, value)| value.as_str())
     }
@@ -106,6 +106,28 @@ fn upgrade<'h>(all: &impl Fn(&str) -> Vec<&'h str>) -> Option<Upgrade> {
     Some(Upgrade { to, protocols: protocols.collect() })
 }
 
+/// A name or a value of a query: there is more than one way to write most characters.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits = [rest.next(), rest.next()].map(|digit| char::from(digit.unwrap_or(b' ')));
+                let value =
+                    digits.map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok()));
+                match value {
+                    [Some(high), Some(low)] => high << 4 | low,
+                    _ => b'%',
+                }
+            }
+            other => other,
+        });
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// `application/json;as=Table;v=v1` is `application/json` as `Table`.
 fn alternative_of(text: &str) -> (&str, Option<&str>) {
     let mut parts = text.split(';').map(str::trim);
@@ -124,9 +146,9 @@ mod tests {
             ("authorization", "Bearer TOKEN-ADMIN"),
             ("impersonate-user", "alice"),
         ];
-        let asked = Asked::new("GET", "/x?watch=1&a=2&a=1&timeout=5s", &headers);
+        let asked = Asked::new("GET", "/x?watch=1&a=2%2F+&a=1&timeout=5s", &headers);
         let query: Vec<&str> = asked.steady_query().map(|(_, value)| value.as_str()).collect();
-        assert_eq!(query, ["2", "1", "1"]);
+        assert_eq!(query, ["2/ ", "1", "1"]);
         assert_eq!(asked.token.as_deref(), Some("TOKEN-ADMIN"));
         assert_eq!(asked.impersonation, ["impersonate-user: alice"]);
         assert!(

@@ -54,7 +54,7 @@ impl Cluster {
         let scene = Scene::build(policies, false, |setup| {
             let token = setup.file("cluster.token", ADMIN_TOKEN);
             problem = token.and_then(|_| setup.file("cluster-ca.pem", &authority)).err();
-            setup.serving("cluster", "http", port, true, &target)
+            setup.serving("cluster", "kubernetes", port, true, &target).more("act_as = \"principal\"")
         })?;
         match problem {
             Some(error) => Err(error),
@@ -147,16 +147,33 @@ impl Seen {
     }
 }
 
-/// A policy of rules over HTTP requests.
+/// A policy of rules over requests to the Kubernetes API.
 ///
 /// # Errors
 /// Where the module was not built.
 pub fn rules(rules: &str) -> Result<String> {
-    let modules = modules_directory(&["http_rules.wasm"])?;
-    Ok(format!(
-        "name = \"cluster\"\nmodule = \"{}/http_rules.wasm\"\n[match]\nprotocols = [\"http\"]\n{rules}",
-        modules.display()
-    ))
+    document("cluster", "kubernetes_rules.wasm", rules)
+}
+
+/// A policy that hides what Secrets hold.
+///
+/// # Errors
+/// Where the module was not built.
+pub fn hide_secrets() -> Result<String> {
+    let rules = r#"
+[[settings.rules]]
+name = "secrets"
+resources = ["secrets"]
+values = [{ path = "$.data.*", method = "redact" }, { path = "$.stringData.*", method = "redact" }]
+exempt_groups = ["vault-admins"]
+"#;
+    document("hide-secrets", "mask_json.wasm", rules)
+}
+
+fn document(name: &str, module: &str, rules: &str) -> Result<String> {
+    let path = modules_directory(&[module])?.join(module);
+    let path = path.display();
+    Ok(format!("name = \"{name}\"\nmodule = \"{path}\"\n[match]\nprotocols = [\"kubernetes\"]\n{rules}"))
 }
 
 /// Runs a Python script with the Kubernetes client in it, and gives its output.

@@ -9,7 +9,7 @@ use std::{fs, process::Command, thread};
 
 use gatewright_e2e::{
     Mint, approvals,
-    cluster::{Cluster, python, rules},
+    cluster::{Cluster, hide_secrets, python, rules},
     eventually,
 };
 use gatewright_testbed::{gateway_program, manifest};
@@ -19,37 +19,62 @@ const ALICE: Mint<'static> =
 const BOB: Mint<'static> =
     Mint { subject: "bob", groups: &["reviewers"], actors: &[], kind: "human", ttl: "1h" };
 
-/// Reading and writing of ConfigMaps; a Secret is gone only when somebody else has looked.
+const SUE: Mint<'static> = Mint { subject: "sue", groups: &["sre"], actors: &[], kind: "human", ttl: "1h" };
+
+/// Everybody looks, and writes ConfigMaps; what is deleted somebody else has looked at; into containers get some.
 const RULES: &str = r#"
 [[settings.rules]]
 name = "discover"
-methods = ["GET"]
 paths = ["/api", "/apis", "/version", "/openapi/**"]
 decision = "allow"
 
 [[settings.rules]]
-name = "read"
-methods = ["GET"]
-paths = ["/api/v1/namespaces/**"]
+name = "into-containers"
+streams = ["exec", "portforward"]
+namespaces = ["demo", "synthetic"]
+groups = ["sre"]
+decision = "allow"
+
+[[settings.rules]]
+name = "attach"
+streams = ["attach"]
+groups = ["sre"]
+decision = "escalate"
+reason = "it may be somebody else's terminal"
+reviewers = ["reviewers"]
+
+[[settings.rules]]
+name = "look"
+verbs = ["get", "list", "watch"]
+resources = ["*", "pods/log"]
 decision = "allow"
 
 [[settings.rules]]
 name = "write"
-methods = ["POST", "PATCH"]
-paths = ["/api/v1/namespaces/demo/configmaps", "/api/v1/namespaces/demo/configmaps/*"]
+verbs = ["create", "patch", "update"]
+resources = ["configmaps"]
+namespaces = ["demo"]
 decision = "allow"
 
 [[settings.rules]]
 name = "delete"
-methods = ["DELETE"]
-paths = ["/api/v1/namespaces/demo/configmaps/*"]
+verbs = ["delete"]
+resources = ["configmaps"]
 decision = "escalate"
 reason = "what it configures may still run"
 reviewers = ["reviewers"]
+
+[[settings.rules]]
+name = "keep"
+verbs = ["delete"]
+resources = ["secrets"]
+decision = "block"
+reason = "secrets belong to the release pipeline"
 "#;
 
 fn open(recordings: &[&str]) -> Cluster {
-    Cluster::open(recordings, &[("cluster", &rules(RULES).unwrap())]).unwrap()
+    let policies = [("cluster", &*rules(RULES).unwrap()), ("hide-secrets", &hide_secrets().unwrap())];
+    Cluster::open(recordings, &policies).unwrap()
 }
 
 #[test]
@@ -63,11 +88,13 @@ fn kubectl_reads_under_the_gateways_credential() {
     let token = fs::read_to_string(kubectl.home().join("token")).unwrap();
     for seen in cluster.seen().unwrap().iter().filter(|seen| seen.event == "head") {
         assert_eq!(seen.header("authorization"), ["Bearer TOKEN-ADMIN"], "{}", seen.line);
+        assert_eq!(seen.header("impersonate-user"), ["alice"], "{}", seen.line);
+        assert_eq!(seen.header("impersonate-group"), ["devs"], "{}", seen.line);
         assert!(!seen.line.to_string().contains(token.trim()), "{}", seen.line);
     }
     let evidence = cluster.scene.evidence().unwrap();
-    let decisions = evidence.decisions_about("/api/v1/namespaces/demo/secrets/db-credentials");
-    assert_eq!(decisions.len(), 1);
+    let decisions = evidence.decisions_about("secrets");
+    assert_eq!(decisions.len(), 1, "{}", evidence.text());
     assert_eq!(decisions[0]["subject"], "alice");
     assert!(!evidence.text().contains("TOKEN-ADMIN") && !evidence.text().contains(token.trim()));
 }
@@ -85,7 +112,7 @@ fn kubectl_gets_its_token_from_the_credential_plugin() {
     let kubectl = gatewright_testbed::Kubectl::with_config(&cluster.scene.stage, "carol", &config).unwrap();
     let pods = kubectl.run(&["get", "pods"]).unwrap();
     assert!(pods.out.contains("\nweb "), "{pods:?}");
-    assert_eq!(cluster.scene.evidence().unwrap().decisions_about("/demo/pods")[0]["subject"], "carol");
+    assert_eq!(cluster.scene.evidence().unwrap().decisions_about("pods")[0]["subject"], "carol");
 }
 
 #[test]
@@ -94,7 +121,8 @@ fn a_delete_that_is_blocked_says_why_and_reaches_nobody() {
     let kubectl = cluster.kubectl(&ALICE).unwrap();
     let said = kubectl.run(&["delete", "secret", "db-credentials"]).unwrap();
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.to_lowercase().contains("forbidden"), "{said:?}");
+    assert!(said.err.contains("(Forbidden)"), "{said:?}");
+    assert!(said.err.contains("secrets belong to the release pipeline"), "{said:?}");
     assert_eq!(cluster.requests().unwrap(), [] as [String; 0]);
 }
 
@@ -173,7 +201,10 @@ fn curl_gets_what_kubectl_gets() {
     };
     let bearer = format!("Authorization: Bearer {token}");
     let secret = curl(&bearer, "/api/v1/namespaces/demo/secrets/db-credentials");
-    assert!(secret.contains("\"kind\": \"Secret\"") && secret.ends_with("\n200"), "{secret}");
+    assert!(
+        secret.contains("\"Secret\"") && !secret.contains("UzNjcjN0") && secret.ends_with("\n200"),
+        "{secret}"
+    );
     // The target's own credential is no credential here.
     let refused = curl("Authorization: Bearer TOKEN-ADMIN", "/api/v1/namespaces/demo/secrets");
     assert!(refused.ends_with("\n401"), "{refused}");
@@ -191,4 +222,181 @@ fn an_answer_without_an_end_ends_when_its_client_leaves() {
         let evidence = cluster.scene.evidence().unwrap();
         evidence.of("outcome").len() == evidence.of("decision").len()
     });
+}
+
+/// What the Secret holds, as it was written and as it is sent.
+const HELD: &[&str] = &["S3cr3t", "UzNjcjN0", "app_rw", "YXBwX3J3"];
+
+#[test]
+fn a_secret_is_masked_however_it_is_asked_for() {
+    let cluster = open(&["15-kubectl-get-secret", "10-get-secret-forms", "14-kubectl-get"]);
+    let kubectl = cluster.kubectl(&ALICE).unwrap();
+    for ask in [
+        &["get", "secret", "db-credentials", "-o", "yaml"][..],
+        &["get", "secret", "db-credentials", "-o", "json"],
+        &["get", "secret", "db-credentials", "--show-managed-fields", "-o", "yaml"],
+        &["get", "secret", "db-credentials", "-o", "jsonpath={.data.password}"],
+        &["get", "--raw", "/api/v1/namespaces/demo/secrets/db-credentials"],
+        &["get", "secrets"],
+        &["get", "secrets", "-o", "yaml"],
+        &["describe", "secret", "db-credentials"],
+    ] {
+        let said = kubectl.run(ask).unwrap();
+        assert_eq!(said.code, Some(0), "{ask:?}: {said:?}");
+        for held in HELD {
+            assert!(!said.out.contains(held) && !said.err.contains(held), "{ask:?}: {said:?}");
+        }
+    }
+    let said = kubectl.run(&["get", "secret", "db-credentials", "-o", "yaml"]).unwrap();
+    assert!(said.out.contains("  password: "), "that there is one is seen: {said:?}");
+    // Another one may see it: what was hidden was there.
+    let vera = Mint { subject: "vera", groups: &["vault-admins"], ..ALICE };
+    let said =
+        cluster.kubectl(&vera).unwrap().run(&["get", "secret", "db-credentials", "-o", "yaml"]).unwrap();
+    assert!(said.out.contains("UzNjcjN0"), "{said:?}");
+}
+
+#[test]
+fn kubectl_runs_commands_in_containers() {
+    let recordings = ["80-exec-websocket", "81-exec-websocket-stdin", "83-exec-spdy"];
+    let cluster = open(&recordings);
+    let kubectl = cluster.kubectl(&SUE).unwrap();
+    let said = kubectl.run(&["exec", "web", "--", "echo", "hi"]).unwrap();
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "hi\n"), "{said:?}");
+    let failing = ["exec", "web", "--", "sh", "-c", "echo out; echo err >&2; exit 7"];
+    let said = kubectl.run(&failing).unwrap();
+    assert_eq!((said.code, said.out.as_str()), (Some(7), "out\n"), "{said:?}");
+    let said = kubectl.run_with(&["exec", "-i", "web", "--", "cat"], b"one\ntwo\n").unwrap();
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "one\ntwo\n"), "{said:?}");
+    let mut command = kubectl.command(&failing);
+    let output = command.env("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "false").output().unwrap();
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "out\n");
+    let evidence = cluster.scene.evidence().unwrap();
+    assert!(evidence.decisions_about("exec").len() >= 4, "{}", evidence.text());
+}
+
+#[test]
+fn input_and_output_of_a_command_are_streamed_and_end_apart() {
+    let cluster = open(&[]);
+    let kubectl = cluster.kubectl(&SUE).unwrap();
+    let input: Vec<u8> = (0..3_000_000_u32).map(|number| b'a' + (number % 23) as u8).collect();
+    let echo = ["exec", "-n", "synthetic", "-i", "echo", "--", "begin"];
+    let said = kubectl.run_with(&echo, &input).unwrap();
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let expected = format!("begin\n{}", String::from_utf8(input).unwrap());
+    assert!(said.out == expected, "{} bytes came back", said.out.len());
+}
+
+#[test]
+fn a054_exec_is_blocked_in_each_spelling_and_reaches_nobody() {
+    let recordings =
+        ["80-exec-websocket", "83-exec-spdy", "87-attach", "90-port-forward-websocket", "96-node-proxy"];
+    let cluster = open(&recordings);
+    let kubectl = cluster.kubectl(&ALICE).unwrap();
+    for (ask, websockets) in [
+        (&["exec", "web", "--", "echo", "hi"][..], "true"),
+        (&["exec", "web", "--", "echo", "hi"], "false"),
+        (&["exec", "-it", "web", "--", "sh"], "true"),
+        (&["attach", "web"], "true"),
+        (&["cp", "web:/data/site", "back"], "true"),
+    ] {
+        let mut command = kubectl.command(ask);
+        let output = command.env("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", websockets).output().unwrap();
+        assert!(!output.status.success(), "{ask:?}: {output:?}");
+    }
+    let port = gatewright_testbed::free_port().unwrap();
+    let said = kubectl.run(&["port-forward", "pod/web", &format!("{port}:28098")]).unwrap();
+    assert_ne!(said.code, Some(0), "{said:?}");
+
+    let token = cluster.scene.gateway.token(&ALICE).unwrap();
+    let node = "/api/v1/nodes/node2/proxy/run/demo/web/c?cmd=echo%20from-run";
+    let websocket = [
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Protocol: v5.channel.k8s.io",
+    ];
+    let spdy = ["Connection: Upgrade", "Upgrade: SPDY/3.1", "X-Stream-Protocol-Version: v4.channel.k8s.io"];
+    for (method, path, headers) in [
+        ("POST", node, &[][..]),
+        ("GET", "/api/v1/nodes/node2/proxy/exec/demo/web/c?command=id&output=1", &websocket),
+        ("GET", "/api/v1/namespaces/demo/pods/web/exec?command=id&stdout=true", &websocket),
+        ("GET", "/api/v1/namespaces/demo/pods/web/exec?command=id&stdout=true", &[]),
+        ("POST", "/api/v1/namespaces/demo/pods/web/exec?command=id&stdout=true", &spdy),
+        ("POST", "/api/v1/namespaces/demo/pods/web%2Fexec?command=id&stdout=true", &spdy),
+        ("GET", "/api/v1/namespaces/demo/pods/web/attach?stdout=true", &websocket),
+        ("GET", "/api/v1/namespaces/demo/pods/web:8080/proxy/", &[]),
+    ] {
+        let mut curl = Command::new("curl");
+        curl.args([
+            "-sS",
+            "-m",
+            "60",
+            "--http1.1",
+            "--path-as-is",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            "-X",
+            method,
+        ]);
+        curl.args(["-H", &format!("Authorization: Bearer {token}"), "--cacert"]);
+        curl.arg(cluster.scene.gateway.authority());
+        for header in headers {
+            curl.args(["-H", header]);
+        }
+        let output = curl.arg(format!("https://localhost:{}{path}", cluster.port)).output().unwrap();
+        let status = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(["400", "403"].contains(&status.as_str()), "{method} {path}: {status}");
+    }
+    // kubectl looks at the pod first, and that is allowed.
+    let requests = cluster.requests().unwrap();
+    let looks = |request: &String| request == "GET /api/v1/namespaces/demo/pods/web";
+    assert!(requests.iter().all(looks), "{requests:?}");
+    assert!(cluster.seen().unwrap().iter().all(|seen| seen.event != "frame"));
+}
+
+#[test]
+fn an_attach_that_is_escalated_goes_on_when_it_is_approved() {
+    let cluster = open(&["87-attach"]);
+    let kubectl = cluster.kubectl(&SUE).unwrap();
+    let mut attached = kubectl.start(&["attach", "web"]).unwrap();
+    let id = approvals::wait(&cluster.scene.gateway).unwrap();
+    let upgrades = |cluster: &Cluster| {
+        cluster.requests().unwrap().iter().filter(|request| request.contains("/attach")).count()
+    };
+    assert_eq!(upgrades(&cluster), 0);
+    let approved = approvals::answer(&cluster.scene.gateway, "approve", &id, &BOB).unwrap();
+    assert!(approved.status.success(), "{approved:?}");
+    attached.until("tick").unwrap();
+    assert_eq!(upgrades(&cluster), 1);
+}
+
+#[test]
+fn ports_are_forwarded_to_who_may() {
+    for (name, websockets) in [("90-port-forward-websocket", "true"), ("91-port-forward-spdy", "false")] {
+        let cluster = open(&[name]);
+        let kubectl = cluster.kubectl(&SUE).unwrap();
+        let port = gatewright_testbed::free_port().unwrap();
+        let forward = ["port-forward", "pod/web", &format!("{port}:28098")];
+        let variables = [("KUBECTL_PORT_FORWARD_WEBSOCKETS", websockets)];
+        let mut forward = kubectl.start_with(&forward, &variables).unwrap();
+        forward.until("Forwarding from 127.0.0.1").unwrap();
+        let url = format!("http://127.0.0.1:{port}/");
+        let answer = Command::new("curl").args(["-sS", "-i", "-m", "30", &url]).output().unwrap();
+        let answer = String::from_utf8_lossy(&answer.stdout);
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{name}: {answer}");
+    }
+}
+
+#[test]
+fn files_are_copied_out_of_a_container() {
+    let cluster = open(&["88-cp"]);
+    let kubectl = cluster.kubectl(&SUE).unwrap();
+    let said = kubectl.run(&["cp", "web:/data/site", "back"]).unwrap();
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(kubectl.home().join("back/index.html").exists());
 }
