@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: everything once, with real servers and real clients.
 
 mod api;
+mod cluster;
 mod stage;
 mod stay;
 mod tour;
@@ -26,7 +27,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     println!("{}", paint(Style::Bold, "Preparing"));
     setup::run(setup::Purpose::Demo)?;
     modules::build()?;
-    run::step(&mut run::cargo(&["build", "--workspace", "--bin", "gatewright"]))?;
+    run::step(&mut run::cargo(&[
+        "build",
+        "--workspace",
+        "--bin",
+        "gatewright",
+        "--bin",
+        "gatewright-apiserver",
+    ]))?;
 
     let mut stage = stage::Demo::start()?;
     if let Err(error) = tour::run(&mut stage) {

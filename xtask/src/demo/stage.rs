@@ -3,8 +3,8 @@
 use std::fs;
 
 use gatewright_testbed::{
-    Conversation, Error, Gateway, Mint, Nginx, Postgres, Result, SAMPLE, Setup, Stage, free_port,
-    gateway_program, repository,
+    ADMIN_TOKEN, Conversation, Error, Gateway, Kubernetes, Mint, Nginx, Postgres, Result, SAMPLE, Setup,
+    Stage, free_port, gateway_program, repository,
 };
 
 use crate::paint::{Style, paint};
@@ -25,6 +25,7 @@ const fn person(shown: &'static str, subject: &'static str, groups: &'static [&'
 pub(super) const ALICE: Person = person("alice (analysts)", "alice", &["analysts"]);
 pub(super) const BOB: Person = person("bob (reviewers)", "bob", &["reviewers"]);
 pub(super) const OLGA: Person = person("olga (operators)", "olga", &["operators"]);
+pub(super) const DAN: Person = person("dan (sre)", "dan", &["sre"]);
 pub(super) const SUE: Person = person("sue (support)", "sue", &["support"]);
 pub(super) const CAROL: Person = person("carol (privacy)", "carol", &["privacy"]);
 
@@ -41,6 +42,9 @@ pub(super) struct Demo {
     /// The port of the gateway's listener for the internal API.
     pub(super) api_port: u16,
     pub(super) api: Nginx,
+    /// The port of the gateway's listener for the cluster.
+    pub(super) cluster_port: u16,
+    pub(super) cluster: Kubernetes,
     pub(super) postgres: Postgres,
     pub(super) stage: Stage,
     /// How many records of the log the tour has shown or passed over.
@@ -61,7 +65,12 @@ impl Demo {
         let api_port = free_port()?;
         println!("  an internal API on 127.0.0.1:{}, by nginx", api.port());
 
+        let cluster = Kubernetes::replaying(&stage, RECORDINGS)?;
+        let cluster_port = free_port()?;
+        println!("  a Kubernetes API server on 127.0.0.1:{}, which replays a recorded one", cluster.port());
+
         let setup = Setup::new(&stage, "gateway", &gateway_program()?)?.in_front_of(&postgres)?;
+        let setup = in_front_of_cluster(setup, &cluster, cluster_port)?;
         setup.file("api.token", API_TOKEN)?;
         let address = format!("address = \"127.0.0.1:{}\"", api.port());
         let target = [
@@ -71,9 +80,13 @@ impl Demo {
             "tls = { mode = \"off\" }",
         ];
         let mut setup = setup.serving("api", "http", api_port, true, &target);
-        for (name, text) in documents("policies")?.into_iter().chain(documents("policies/examples/http")?) {
-            setup = setup.policy(&name, &text)?;
+        for folder in ["policies", "policies/examples/http", "policies/examples/kubernetes"] {
+            for (name, text) in documents(folder)? {
+                setup = setup.policy(&name, &text)?;
+            }
         }
+        let modules = repository().join("plugins").display().to_string();
+        setup = setup.policy("only-web", &ONLY_WEB.replace("PLUGINS", &modules))?;
         let gateway = setup.start()?;
         println!(
             "  the gateway on 127.0.0.1:{}, its policies in {}",
@@ -81,7 +94,7 @@ impl Demo {
             gateway.policies().display()
         );
         println!("  nobody but the gateway knows the password of the account `{}`", postgres.account());
-        Ok(Self { gateway, api_port, api, postgres, stage, seen: 0 })
+        Ok(Self { gateway, api_port, api, cluster_port, cluster, postgres, stage, seen: 0 })
     }
 
     /// psql as somebody.
@@ -97,6 +110,52 @@ impl Demo {
         Ok(records)
     }
 }
+
+fn in_front_of_cluster(setup: Setup, cluster: &Kubernetes, port: u16) -> Result<Setup> {
+    let authority = fs::read_to_string(cluster.authority())
+        .map_err(|error| Error::new(format!("reading the cluster's authority: {error}")))?;
+    setup.file("cluster.token", ADMIN_TOKEN)?;
+    setup.file("cluster-ca.pem", &authority)?;
+    let address = format!("address = \"127.0.0.1:{}\"", cluster.port());
+    let target = [
+        address.as_str(),
+        "account = \"gateway\"",
+        "password = { file = \"cluster.token\" }",
+        "tls = { mode = \"verify\", ca = \"cluster-ca.pem\", server_name = \"localhost\" }",
+    ];
+    let setup = setup.serving("cluster", "kubernetes", port, true, &target);
+    Ok(setup.more("act_as = \"principal\""))
+}
+
+/// What the cluster answers from.
+const RECORDINGS: &[&str] =
+    &["14-kubectl-get", "15-kubectl-get-secret", "80-exec-websocket", "83-exec-spdy"];
+
+/// Analysts see one pod; about everything else it has no opinion.
+const ONLY_WEB: &str = r#"name = "only-web"
+module = "PLUGINS/target/wasm32-unknown-unknown/release/kubernetes_rules.wasm"
+[match]
+protocols = ["kubernetes"]
+groups = ["analysts"]
+[[settings.rules]]
+name = "pods"
+verbs = ["list", "watch"]
+resources = ["pods"]
+decision = "allow"
+shows = [{ namespace = "demo", name = "web" }]
+[[settings.rules]]
+name = "objects"
+resources = ["*", "*/*"]
+decision = "allow"
+[[settings.rules]]
+name = "paths"
+paths = ["/**"]
+decision = "allow"
+[[settings.rules]]
+name = "streams"
+streams = ["exec", "attach", "portforward", "run", "ephemeralcontainers", "proxy"]
+decision = "allow"
+"#;
 
 /// What the internal API says about one person, and that it was told to forget them.
 const API: &str = r#"

@@ -13,7 +13,7 @@ use std::{
 use gatewright_testbed::{Conversation, Error, Result};
 
 use super::{
-    api,
+    api, cluster,
     stage::{AGENT, ALICE, BOB, CAROL, Demo, Person, documents},
 };
 use crate::paint::{Style, paint};
@@ -28,6 +28,7 @@ pub(super) fn run(demo: &mut Demo) -> Result<()> {
     refuse_a_broken_module(demo)?;
     name_the_agent(demo)?;
     api::show(demo)?;
+    cluster::show(demo)?;
     verify(demo)?;
     println!();
     Ok(())
@@ -158,7 +159,7 @@ fn name_the_agent(demo: &mut Demo) -> Result<()> {
 }
 
 fn verify(demo: &mut Demo) -> Result<()> {
-    title(8, "Evidence: the log verifies, and one changed byte does not");
+    title(9, "Evidence: the log verifies, and one changed byte does not");
     let evidence = demo.gateway.evidence();
     let verified = verifier(demo, &evidence)?;
     shown(&verified);
