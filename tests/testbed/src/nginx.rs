@@ -81,7 +81,7 @@ fn configuration(directory: &Path, port: u16, locations: &str) -> String {
 master_process off;
 pid {directory}/nginx.pid;
 error_log stderr warn;
-events {{ worker_connections 256; }}
+events {{ worker_connections 4096; }}
 http {{
   log_format seen '$request_method $request_uri $http_host [$http_authorization] $http_x_forwarded_for $content_length';
   access_log {directory}/requests.log seen;
