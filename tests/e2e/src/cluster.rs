@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use gatewright_testbed::{
-    ADMIN_TOKEN, Error, Kubectl, Kubernetes, Mint, Result, free_port, modules_directory, repository,
+    ADMIN_TOKEN, Error, Kubectl, Kubernetes, Mint, Result, Stage, free_port, modules_directory, repository,
 };
 use serde_json::Value;
 
@@ -38,8 +38,16 @@ impl Cluster {
     /// # Errors
     /// Where one of them does not start.
     pub fn open(recordings: &[&str], policies: &[(&str, &str)]) -> Result<Self> {
-        let stage = gatewright_testbed::Stage::new("e2e-cluster")?;
+        let stage = Stage::new("e2e-cluster")?;
         let server = Kubernetes::replaying(&stage, recordings)?;
+        Self::in_front_of(server, policies)
+    }
+
+    /// A gateway with these policies in front of a server.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub fn in_front_of(server: Kubernetes, policies: &[(&str, &str)]) -> Result<Self> {
         let authority = std::fs::read_to_string(server.authority())
             .map_err(|error| Error::new(format!("reading the API server's authority: {error}")))?;
         let port = free_port()?;

@@ -12,7 +12,7 @@ use gatewright_e2e::{
     cluster::{Cluster, hide_secrets, python, rules},
     eventually,
 };
-use gatewright_testbed::{gateway_program, manifest};
+use gatewright_testbed::{ADMIN_TOKEN, Kubectl, Kubernetes, Stage, gateway_program, manifest};
 
 const ALICE: Mint<'static> =
     Mint { subject: "alice", groups: &["devs"], actors: &[], kind: "human", ttl: "1h" };
@@ -109,7 +109,7 @@ fn kubectl_gets_its_token_from_the_credential_plugin() {
     let plugin = ["--", &program.display().to_string(), "token", "exec-credential", "--config", &gateway];
     let who = ["--subject", "carol", "--kind", "human", "--group", "devs"];
     cluster.kubeconfig(&[&["--output", &output], &plugin[..], &who].concat()).unwrap();
-    let kubectl = gatewright_testbed::Kubectl::with_config(&cluster.scene.stage, "carol", &config).unwrap();
+    let kubectl = Kubectl::with_config(&cluster.scene.stage, "carol", &config).unwrap();
     let pods = kubectl.run(&["get", "pods"]).unwrap();
     assert!(pods.out.contains("\nweb "), "{pods:?}");
     assert_eq!(cluster.scene.evidence().unwrap().decisions_about("pods")[0]["subject"], "carol");
@@ -399,4 +399,40 @@ fn files_are_copied_out_of_a_container() {
     let said = kubectl.run(&["cp", "web:/data/site", "back"]).unwrap();
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(kubectl.home().join("back/index.html").exists());
+}
+
+/// Against a real API server where the machine has one (`KUBEBUILDER_ASSETS`).
+#[test]
+fn a_real_api_server_is_read_and_not_emptied() {
+    let stage = Stage::new("e2e-real").unwrap();
+    let server = Kubernetes::real_or_replaying(&stage, &["15-kubectl-get-secret"]).unwrap();
+    if server.is_real() {
+        let admin = Kubectl::new(&stage, "admin", &server.url(), &server.authority(), ADMIN_TOKEN).unwrap();
+        eventually("the API server is ready", || {
+            admin.run(&["get", "--raw", "/readyz"]).unwrap().code == Some(0)
+        });
+        let secret = manifest("db-credentials.yaml").display().to_string();
+        let look = ["create", "clusterrolebinding", "devs", "--clusterrole=view", "--group=devs"];
+        let secrets =
+            ["create", "clusterrole", "secrets", "--verb=get,list,watch,delete", "--resource=secrets"];
+        let bound = ["create", "clusterrolebinding", "secrets", "--clusterrole=secrets", "--group=devs"];
+        for command in
+            [&["create", "namespace", "demo"][..], &["apply", "-f", &secret], &look, &secrets, &bound]
+        {
+            let said = admin.run(command).unwrap();
+            assert_eq!(said.code, Some(0), "{command:?}: {said:?}");
+        }
+    }
+    let policies = [("cluster", &*rules(RULES).unwrap()), ("hide-secrets", &hide_secrets().unwrap())];
+    let cluster = Cluster::in_front_of(server, &policies).unwrap();
+    let kubectl = cluster.kubectl(&ALICE).unwrap();
+    for ask in [&["get", "secrets"][..], &["get", "secret", "db-credentials", "-o", "yaml"]] {
+        let said = kubectl.run(ask).unwrap();
+        assert!(said.out.contains("db-credentials"), "{ask:?}: {said:?}");
+        assert!(!HELD.iter().any(|held| said.out.contains(held)), "{ask:?}: {said:?}");
+    }
+    let said = kubectl.run(&["delete", "secret", "db-credentials"]).unwrap();
+    assert!(said.err.contains("secrets belong to the release pipeline"), "{said:?}");
+    let said = kubectl.run(&["get", "secret", "db-credentials"]).unwrap();
+    assert_eq!(said.code, Some(0), "it is still there: {said:?}");
 }

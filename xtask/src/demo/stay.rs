@@ -27,6 +27,19 @@ pub(super) fn until_interrupted(demo: &Demo) -> Result<()> {
             format!("tail -f {directory}/gateway.log"),
         ),
         (
+            "ask the internal API as alice, whose token is in the file",
+            format!(
+                ". {directory}/alice.env && curl --cacert {ca} --connect-to ::127.0.0.1:{port} \
+                 -H \"Authorization: Bearer $GATEWRIGHT_TOKEN\" https://api.example/api/people/7",
+                ca = demo.gateway.authority().display(),
+                port = demo.api_port
+            ),
+        ),
+        (
+            "ask the cluster as alice or as dan; it knows what was recorded and nothing else",
+            format!("KUBECONFIG={directory}/alice/kubeconfig kubectl get secrets -o yaml"),
+        ),
+        (
             "change a rule while psql is open: every document has to pass its own cases",
             format!("${{EDITOR:-vi}} {}/*.toml", policies.display()),
         ),
