@@ -18,6 +18,21 @@ use crate::{
 /// How long a command may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Is there a kubectl that the recordings know? They are of 1.32, and older than 1.30 asks in another way (Debian 12 has 1.20). If
+/// there is none, says so: what needs it is left out.
+#[expect(clippy::print_stdout, reason = "whoever reads what a test said is to see that it tested nothing")]
+pub fn has_recent_kubectl() -> bool {
+    let said = Command::new("kubectl").args(["version", "--client", "-o", "json"]).output();
+    let text = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned()).unwrap_or_default();
+    let minor = text.split_once("\"minor\": \"").map_or("", |(_, rest)| rest);
+    let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();
+    let is_recent = digits.parse::<u32>().is_ok_and(|minor| minor >= 30);
+    if !is_recent {
+        println!("there is no kubectl of 1.30 or later: left out");
+    }
+    is_recent
+}
+
 /// kubectl with one kubeconfig.
 #[derive(Debug, Clone)]
 pub struct Kubectl {

@@ -25,7 +25,7 @@ pub use artefact::{gateway_program, modules_directory, repository, target_direct
 pub use certificates::{Certificates, Pair};
 pub use error::{Error, Result};
 pub use gateway::{Answer, Gateway, Mint, Setup};
-pub use kubectl::{Kubectl, Running, Said};
+pub use kubectl::{Kubectl, Running, Said, has_recent_kubectl};
 pub use kubernetes::{ADMIN_TOKEN, Kubernetes, manifest};
 pub use nginx::Nginx;
 pub use port::free_port;

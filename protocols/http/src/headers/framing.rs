@@ -82,8 +82,9 @@ pub(super) fn length(headers: &HeaderMap, version: Version) -> Result<Option<u64
 
 /// Digits, and nothing else: no sign, no list, no blank, and no zero before others, which C reads as octal.
 pub(crate) fn plain_number(text: &[u8]) -> Option<u64> {
-    let digits =
-        !text.is_empty() && text.iter().all(u8::is_ascii_digit) && (text == b"0" || text[0] != b'0');
+    let digits = !text.is_empty()
+        && text.iter().all(u8::is_ascii_digit)
+        && (text == b"0" || !text.starts_with(b"0"));
     std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()
 }
 

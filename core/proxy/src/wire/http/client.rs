@@ -92,7 +92,7 @@ impl Pipe for ClientSide {
     fn queue(&mut self, unit: Unit) {
         match (unit, &mut self.answer) {
             (Unit::Response(mut parts, follows), Answer::Awaited(_)) => {
-                if parts.status != StatusCode::UNAUTHORIZED {
+                if parts.status != hyper::StatusCode::UNAUTHORIZED {
                     self.busy.prove();
                 }
                 let upgrade = self.upgrade.take();
