@@ -5,7 +5,7 @@
 //!
 //! 1. `gatewright http.request 1`
 //! 2. method, scheme, authority, path, query as it is sent
-//! 3. for each header: its name, its value
+//! 3. for each header but those that are new with each attempt (`x-request-id`, `traceparent`, ...): its name, its value
 //! 4. `body`, then `empty`, or `streamed` and the decimal length or `unknown`, or `read` and the bytes
 //!
 //! What the gateway adds (the target's credential, `X-Forwarded-For`) is not in it: it is not the client's, and an
@@ -21,6 +21,17 @@ use gatewright_model::{
 };
 use sha2::{Digest as _, Sha256};
 
+/// Headers that are new with each attempt at the same request, and say nothing of what is asked for: names of traces and of runs, and the
+/// nonce of a WebSocket.
+const PER_ATTEMPT: &[&str] = &[
+    "kubectl-session",
+    "sec-websocket-key",
+    "traceparent",
+    "tracestate",
+    "x-correlation-id",
+    "x-request-id",
+];
+
 /// The digest of a request.
 pub(crate) fn of(request: &HttpRequest, body: &HttpBody) -> Digest {
     let HttpRequest { method, scheme, authority, path, query_text, headers, .. } = request;
@@ -28,7 +39,8 @@ pub(crate) fn of(request: &HttpRequest, body: &HttpBody) -> Digest {
     for part in [&**method, scheme, authority, path, query_text] {
         hash.add(part);
     }
-    hash.add_pairs(headers);
+    let counting = headers.iter().filter(|(name, _)| !PER_ATTEMPT.contains(&&**name));
+    hash.add_pairs(counting);
     hash.add("body");
     match body {
         HttpBody::Empty => hash.add("empty"),
@@ -48,7 +60,7 @@ pub(crate) fn of(request: &HttpRequest, body: &HttpBody) -> Digest {
 pub(crate) fn of_answer(response: &HttpResponse) -> Digest {
     let mut hash = Fields::new("gatewright http.response 1");
     hash.add(response.status.to_string());
-    hash.add_pairs(&response.headers);
+    hash.add_pairs(response.headers.iter());
     hash.finish()
 }
 
@@ -79,7 +91,7 @@ impl Fields {
         self.0.update(field);
     }
 
-    fn add_pairs(&mut self, pairs: &[(Arc<str>, Arc<str>)]) {
+    fn add_pairs<'p>(&mut self, pairs: impl Iterator<Item = &'p (Arc<str>, Arc<str>)>) {
         for (name, value) in pairs {
             self.add(&**name);
             self.add(&**value);
@@ -128,5 +140,7 @@ mod tests {
             assert!(digests.iter().skip(at + 1).all(|other| other != one), "{at}");
         }
         assert_eq!(digests[0], of(&request("/a", &[]), &HttpBody::Empty));
+        let again = request("/a", &[("kubectl-session", "7"), ("x-request-id", "8")]);
+        assert_eq!(digests[0], of(&again, &HttpBody::Empty), "the same, tried again");
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use gatewright_model::{id::ApprovalId, permit::Denial, session::Rejection};
 use http::{
     HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE},
+    header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     response,
 };
 use serde::Serialize;
@@ -141,6 +141,9 @@ impl Problem {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         // What was refused now may be allowed in a moment.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if &*self.code == "approval.pending" {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("10"));
+        }
         if parts.status == StatusCode::UNAUTHORIZED {
             let challenge = if self.rejected { "Bearer error=\"invalid_token\"" } else { "Bearer" };
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

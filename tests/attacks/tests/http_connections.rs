@@ -166,12 +166,14 @@ fn a064_a_connection_with_anything_left_on_it_is_not_used_again() {
         Ok(())
     })
     .unwrap();
-    let front = Front::of(target.port()).unwrap();
+    // Larger bodies are streamed.
+    let shape = Shape { listener: "inspect_body = 1024".to_owned(), ..Shape::default() };
+    let front = Front::shaped(&[("api", target.port())], &shape).unwrap();
     let smuggled = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let early =
-        format!("POST /x HTTP/1.1\r\n{}Content-Length: {}\r\n\r\n", front.head(), smuggled.len() + 5);
+        format!("POST /x HTTP/1.1\r\n{}Content-Length: {}\r\n\r\n", front.head(), smuggled.len() + 2000);
     let mut client = front.connect().unwrap();
-    client.send(format!("{early}12345").as_bytes()).unwrap();
+    client.send(format!("{early}{}", "1".repeat(2000)).as_bytes()).unwrap();
     let reply = http::reply(&mut client, false).unwrap();
     assert_eq!((reply.status, reply.body.as_str()), (200, "early"), "{}", reply.head);
     let _ = client.send(smuggled.as_bytes());
@@ -193,18 +195,20 @@ fn a064_a_body_is_asked_for_after_the_decision_and_requests_behind_it_wait() {
     let target = FakeUpstream::start(|peer| http::serve(peer, "ok")).unwrap();
     let shape = Shape {
         rules: "[[settings.rules]]\nname = \"some\"\nmethods = [\"GET\", \"POST\"]\npaths = [\"/open\"]\ndecision = \"allow\"\n".to_owned(),
+        // Larger bodies are streamed.
+        listener: "inspect_body = 1024".to_owned(),
         ..Shape::default()
     };
     let front = Front::shaped(&[("api", target.port())], &shape).unwrap();
     let expect = |path: &str| {
-        let length = "Content-Length: 5\r\nContent-Type: text/plain\r\nExpect: 100-continue\r\n\r\n";
+        let length = "Content-Length: 2048\r\nContent-Type: text/plain\r\nExpect: 100-continue\r\n\r\n";
         format!("POST {path} HTTP/1.1\r\n{}{length}", front.head())
     };
     let mut client = front.connect().unwrap();
     client.send(expect("/open").as_bytes()).unwrap();
     let interim = http::reply(&mut client, false).unwrap();
     assert_eq!(interim.status, 100, "{}", interim.head);
-    client.send(b"hello").unwrap();
+    client.send(&[b'x'; 2048]).unwrap();
     assert_eq!(http::reply(&mut client, false).unwrap().status, 200);
     // Nothing is asked for that will not be taken.
     let mut client = front.connect().unwrap();
