@@ -7,7 +7,7 @@ use gatewright_http::{
 use gatewright_model::{http::HttpBody, session::Side};
 use proptest::prelude::*;
 
-use crate::stage::{Play, play, shared, try_request};
+use crate::stage::{Play, play, shared, streams, try_request};
 
 /// The head of a request whose line and headers are given.
 fn head(line: &str, headers: &[&str]) -> String {
@@ -115,7 +115,7 @@ fn a063_lengths_and_codings_that_are_not_plain_are_refused() {
 #[test]
 fn a063_a_body_that_is_not_as_long_as_it_said_never_ends_at_the_target() {
     for data in ["abc", "abcdefgh"] {
-        let mut play = play();
+        let mut play = streams();
         play.forwarded("POST /v1/items", "content-length: 5", Body::Follows).data(Side::Downstream, data);
         if data.len() < 5 {
             play.client_unit(Unit::End);
@@ -131,7 +131,7 @@ fn a063_a_body_that_is_not_as_long_as_it_said_never_ends_at_the_target() {
 
 #[test]
 fn a064_an_answer_before_the_end_of_the_body_closes_without_an_end() {
-    let mut play = play();
+    let mut play = streams();
     play.forwarded("POST /v1/items", "content-length: 5\nexpect: 100-continue", Body::Follows);
     play.data(Side::Downstream, "ab").target("413\ncontent-length: 0", Body::None);
     assert!(!play.sent.contains(&"end".to_owned()) && !play.sent[0].contains("expect"), "{:?}", play.sent);
@@ -143,7 +143,7 @@ fn a064_an_answer_before_the_end_of_the_body_closes_without_an_end() {
 #[test]
 fn a064_no_byte_of_a_body_is_taken_before_the_permit() {
     for held in [false, true] {
-        let mut play = play();
+        let mut play = streams();
         play.ask("POST /v1/items", "content-length: 5", Body::Follows);
         if held {
             play.held();
@@ -345,7 +345,7 @@ fn a069_too_many_parameters_and_semicolons_are_refused() {
 #[test]
 fn a070_a_body_that_was_not_looked_into_is_never_said_to_be_absent() {
     let body = |headers: &str, body| {
-        let mut play = play();
+        let mut play = streams();
         play.ask("POST /v1/items", headers, body);
         play.http().body.clone()
     };

@@ -15,7 +15,7 @@ use gatewright_model::{
     session::{Input, Side},
 };
 
-use crate::stage::{Play, play, shared};
+use crate::stage::{Play, play, shared, streams};
 
 const JSON: &str = "content-type: application/json; charset=utf-8";
 
@@ -111,8 +111,13 @@ fn a077_a_body_that_does_not_come_is_not_waited_for() {
 }
 
 #[test]
-fn bodies_of_other_types_are_streamed_after_the_permit() {
-    let mut play = play();
+fn bodies_of_other_types_are_read_where_they_are_small_and_streamed_where_not() {
+    let mut small = play();
+    small.ask("POST /v1/items", "content-type: text/plain\ncontent-length: 4", Body::Follows);
+    assert!(small.judged.is_none());
+    small.data(Side::Downstream, "abcd").client_unit(Unit::End);
+    assert_eq!(small.http().body, HttpBody::Read { bytes: "abcd".into(), json: None });
+    let mut play = streams();
     play.ask("POST /v1/items", "content-type: text/plain\ncontent-length: 4", Body::Follows);
     assert_eq!(play.http().body, HttpBody::Streamed { length: Some(4) });
 }

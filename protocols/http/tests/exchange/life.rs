@@ -15,7 +15,7 @@ use gatewright_model::{
 };
 use http::{HeaderMap, HeaderName};
 
-use crate::stage::{Play, play, shared, shared_with};
+use crate::stage::{Play, play, shared, shared_with, streams};
 
 fn check(play: &Play, expected: Expect) {
     expected.assert_eq(play.transcript());
@@ -131,7 +131,7 @@ fn a_denial_is_told_and_nothing_reaches_the_target() {
 
 #[test]
 fn a_request_that_is_held_waits_and_a_reviewers_no_names_the_approval() {
-    let mut play = play();
+    let mut play = streams();
     play.ask("DELETE /v1/items", "content-length: 3", Body::Follows).held();
     assert_eq!(play.wants(), (false, false));
     play.deny(Some(ApprovalId::from_random([1; 10])));
@@ -333,7 +333,7 @@ fn an_end_from_outside_is_told_while_that_is_possible() {
 
 #[test]
 fn silence_ends_before_the_answer_begins_and_not_after() {
-    let limits = Limits { silence: Duration::from_secs(10), ..Limits::default() };
+    let limits = Limits { silence: Duration::from_secs(10), inspected: 0, ..Limits::default() };
     let mut target = Play::new(shared(limits));
     target.forwarded("GET /v1/items", "", Body::None).wait(Duration::from_secs(9));
     assert_eq!(target.wants(), (false, true));

@@ -326,7 +326,7 @@ impl Objects {
 /// A `Status` about an object of which parts are hidden. A server that finds a value wrong quotes it, so its words are shown for
 /// reasons only that are about the object as a whole.
 fn status(object: &[u8]) -> Result<Vec<u8>, Refusal> {
-    const WHOLE: [&str; 9] = [
+    const WHOLE: [&str; 11] = [
         "Unauthorized",
         "Forbidden",
         "NotFound",
@@ -336,6 +336,8 @@ fn status(object: &[u8]) -> Result<Vec<u8>, Refusal> {
         "Expired",
         "TooManyRequests",
         "MethodNotAllowed",
+        "NotAcceptable",
+        "UnsupportedMediaType",
     ];
     let mut members: Members<'_> = read(object)?;
     let reason =

@@ -285,16 +285,36 @@ fn a_first_table_of_a_watch_keeps_its_columns() {
     let row = r#"{"cells":["b"],"object":{"metadata":{"name":"b","namespace":"demo"}}}"#;
     let table = |columns: &str| {
         format!(
-            r#"{{"type":"ADDED","object":{{"kind":"Table","columnDefinitions":{columns},"rows":[{row}]}}}}"#
+            r#"{{"type":"ADDED","object":{{"kind":"Table","apiVersion":"meta.k8s.io/v1","columnDefinitions":{columns},"rows":[{row}]}}}}"#
         )
     };
     let body = table(r#"[{"name":"Name"}]"#) + &table("null");
     let target = "/api/v1/namespaces/demo/secrets?watch=1";
     let shown = text(show("GET", target, 200, &only(&[("demo", "a")]), body.as_bytes(), 5));
     expect_test::expect![[r#"
-        {"type":"ADDED","object":{"columnDefinitions":[{"name":"Name"}],"kind":"Table","rows":[]}}
+        {"type":"ADDED","object":{"apiVersion":"meta.k8s.io/v1","columnDefinitions":[{"name":"Name"}],"kind":"Table","rows":[]}}
     "#]]
     .assert_eq(&shown);
+}
+
+/// A server that finds a value wrong quotes it.
+#[test]
+fn a058_words_about_a_value_are_hidden_with_it() {
+    let status = |reason: &str| {
+        format!(
+            r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","message":"about s3cret","reason":"{reason}","details":{{"causes":[{{"message":"s3cret"}}]}},"code":422}}"#
+        )
+    };
+    let target = "/api/v1/namespaces/demo/secrets/a";
+    let masks = paths(&["$.data"]);
+    let invalid = text(show("PATCH", target, 422, &masks, status("Invalid").as_bytes(), 7));
+    assert!(!invalid.contains("s3cret") && invalid.contains("Invalid"), "{invalid}");
+    let forbidden = text(show("PATCH", target, 403, &masks, status("Forbidden").as_bytes(), 7));
+    assert!(forbidden.contains("about s3cret"), "{forbidden}");
+    // Somebody else's kind of the same name is an object like any other.
+    let other =
+        br#"{"kind":"Status","apiVersion":"example.com/v1","metadata":{"name":"b","namespace":"demo"}}"#;
+    assert!(show("GET", target, 200, &only(&[("demo", "a")]), other, 7).is_err());
 }
 
 #[test]
