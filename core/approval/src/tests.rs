@@ -8,6 +8,7 @@ use gatewright_model::{
     decision::{Escalation, SetVersion},
     digest::Digest,
     event::{Event, Facet, SessionContext},
+    http::{HttpBody, HttpEvent, HttpRequest},
     id::{ApprovalId, EventId, SessionId},
     principal::{Principal, PrincipalKind},
     sql::{Analysis, Grade, Parameter, SqlEvent, SqlPhase},
@@ -344,4 +345,29 @@ fn lists_show_what_waits_and_on_request_what_was_settled() {
     assert_eq!(approvals.list(true).len(), 2);
     assert_eq!(approvals.pending(), 1);
     drop(open);
+}
+
+#[test]
+fn a095_what_a_reviewer_could_not_see_is_not_asked() {
+    let request = HttpRequest {
+        method: "POST".into(),
+        scheme: "https",
+        authority: "api.example".into(),
+        path: "/pay".into(),
+        query: Vec::new(),
+        query_text: "".into(),
+        headers: Vec::new(),
+        route: "all".into(),
+        route_parameters: Vec::new(),
+    };
+    let ask = |body| {
+        let mut asked = asked("", Vec::new(), 1, principal("alice", &[], &[]));
+        let http = HttpEvent { request: Arc::new(request.clone()), body, response: None };
+        Arc::make_mut(&mut asked.event).facet = Facet::Http(http);
+        Approvals::new().request(asked, NOW).err()
+    };
+    assert_eq!(ask(HttpBody::Streamed { length: Some(7) }), Some(RequestError::Unseen));
+    assert_eq!(ask(HttpBody::Streamed { length: None }), Some(RequestError::Unseen));
+    assert_eq!(ask(HttpBody::Empty), None);
+    assert_eq!(ask(HttpBody::Read { bytes: "amount=1".into(), json: None }), None);
 }

@@ -258,3 +258,38 @@ fn who_waits_too_long_for_a_reviewer_is_told_to_come_back() {
     assert!(transcript.contains(r#""approval":""#), "{transcript}");
     assert!(!transcript.contains("finished"), "nothing was forwarded: {transcript}");
 }
+
+#[test]
+fn a080_json_in_another_charset_is_no_json() {
+    for charset in ["utf-16", "utf-7", "\"iso-8859-1\"", "utf-8; charset=utf-7"] {
+        let play = posted(&format!("content-type: application/json; charset={charset}"), &["{}"]);
+        assert!(play.judged.is_none() && play.transcript().contains("http.charset"), "{charset}");
+    }
+    for charset in ["; charset=UTF-8", ";charset=\"utf-8\"", "; version=1", ""] {
+        assert!(
+            posted(&format!("content-type: application/json{charset}"), &["{}"]).judged.is_some(),
+            "{charset}"
+        );
+    }
+}
+
+#[test]
+fn a090_bodies_that_are_read_at_one_time_share_their_room() {
+    let limits = Limits { held: 8, ..Limits::default() };
+    let listener = shared(limits);
+    let mut one = Play::new(listener.clone());
+    one.ask("POST /v1/items", &format!("{JSON}\ncontent-length: 6"), Body::Follows);
+    let mut two = Play::new(listener.clone());
+    two.ask("POST /v1/items", &format!("{JSON}\ncontent-length: 6"), Body::Follows);
+    assert!(two.transcript().contains("to client: 503;"), "{}", two.transcript());
+    // It is held until its exchange is over.
+    one.data(Side::Downstream, "[1, 2]").client_unit(Unit::End);
+    let full = |listener: &std::sync::Arc<_>| {
+        let mut three = Play::new(std::sync::Arc::clone(listener));
+        three.ask("POST /v1/items", &format!("{JSON}\ncontent-length: 6"), Body::Follows);
+        three.transcript().contains("503")
+    };
+    assert!(full(&listener));
+    drop(one);
+    assert!(!full(&listener));
+}

@@ -297,6 +297,20 @@ fn a_first_table_of_a_watch_keeps_its_columns() {
     .assert_eq(&shown);
 }
 
+#[test]
+fn a057_a_list_that_shows_a_part_does_not_say_how_many_there_are() {
+    let body = br#"{"kind":"SecretList","apiVersion":"v1","metadata":{"remainingItemCount":7,"resourceVersion":"1"},"items":[]}"#;
+    let target = "/api/v1/secrets?limit=1";
+    let shown = text(show("GET", target, 200, &only(&[("demo", "*")]), body, 9));
+    assert!(!shown.contains("remaining") && shown.contains("resourceVersion"), "{shown}");
+    // A list where one object is asked for, and what is no list where one is.
+    let one = "/api/v1/namespaces/demo/secrets/a";
+    let list = br#"{"kind":"SecretList","apiVersion":"v1","items":[{"metadata":{"name":"a"},"data":{"k":"cw=="}}]}"#;
+    assert!(show("GET", one, 200, &paths(&["$.data"]), list, 9).is_err());
+    let status = br#"{"kind":"Secret","apiVersion":"v1","status":"x","message":"s3cret","items":[]}"#;
+    assert!(show("GET", target, 200, &paths(&["$.data"]), status, 9).is_err());
+}
+
 /// A server that finds a value wrong quotes it.
 #[test]
 fn a058_words_about_a_value_are_hidden_with_it() {

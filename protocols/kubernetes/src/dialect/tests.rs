@@ -256,3 +256,59 @@ fn a_problem_is_told_as_a_status_in_the_form_that_was_asked_for() {
         .tell(Problem::new(StatusCode::UNAUTHORIZED, "auth.missing", "no token"), None);
     assert!(parts.headers.contains_key("www-authenticate"));
 }
+
+/// With a body of JSON.
+fn facet_with(method: &str, target: &str, media_type: &str, body: &'static str) -> Facet {
+    let request = Arc::new(transcripts::request(method, target, &[("content-type", media_type)]));
+    let json = gatewright_model::json::Document::read(body.as_bytes()).ok().map(Arc::new);
+    let body = HttpBody::Read { bytes: body.into(), json };
+    dialect(ActAs::Client).facet(HttpEvent { request, body, response: None }).unwrap()
+}
+
+#[test]
+fn a058_a_patch_that_copies_what_is_hidden_is_refused() {
+    let target = format!("{SECRETS}/db?dryRun=All");
+    let patch = |body| facet_with("PATCH", &target, "application/json-patch+json", body);
+    let refused = |facet: &Facet| prepared(ActAs::Account, facet, Some(&secrets())).is_err();
+    for body in [
+        r#"[{"op":"copy","from":"/data/password","path":"/metadata/annotations/x"}]"#,
+        r#"[{"op":"add","path":"/x","value":1},{"op":"move","from":"/data","path":"/type"}]"#,
+        r#"[{"op":"test","path":"/data/password","value":"YQ=="}]"#,
+        r#"[{"path":"/x"}]"#,
+        "no JSON",
+    ] {
+        assert!(refused(&patch(body)), "{body}");
+        assert!(prepared(ActAs::Account, &patch(body), None).is_ok(), "nothing is hidden");
+    }
+    assert!(!refused(&patch(r#"[{"op":"replace","path":"/metadata/labels/a","value":"b"}]"#)));
+}
+
+#[test]
+fn a057_a_part_of_an_object_that_is_not_shown_is_not_made() {
+    let shown = only("demo", "*");
+    let asked = |target: &str| prepared(ActAs::Account, &facet("POST", target, &[]), Some(&shown));
+    assert!(asked("/api/v1/namespaces/demo/serviceaccounts/bot/token").is_ok());
+    for part in ["serviceaccounts/admin/token", "pods/coredns/eviction", "pods/coredns/binding"] {
+        assert!(asked(&format!("/api/v1/namespaces/kube-system/{part}")).is_err(), "{part}");
+    }
+}
+
+#[test]
+fn a053_what_is_run_is_said_once() {
+    let run = "/api/v1/nodes/n1/proxy/run/demo/web/c?cmd=ls";
+    assert_eq!(event(&facet("POST", run, &[])).grade(), Grade::Verified);
+    let both = facet_with("POST", run, "application/x-www-form-urlencoded", "cmd=rm");
+    assert_eq!(event(&both).grade(), Grade::Opaque);
+    let ports = facet("POST", "/api/v1/nodes/n1/proxy/portForward/demo/web?port=22,80&port=8080", &[]);
+    assert_eq!(event(&ports).stream.as_ref().unwrap().ports, [22, 80, 8080]);
+    let wrong = facet("POST", "/api/v1/namespaces/demo/pods/web/portforward?ports=80,x", &[]);
+    assert_eq!(event(&wrong).grade(), Grade::Opaque);
+}
+
+#[test]
+fn a_delete_is_no_dry_run_where_its_body_says_what_it_is() {
+    let target = format!("{SECRETS}/db?dryRun=All");
+    assert!(event(&facet("DELETE", &target, &[])).info.dry_run);
+    let options = facet_with("DELETE", &target, "application/json", r#"{"kind":"DeleteOptions"}"#);
+    assert!(!event(&options).info.dry_run);
+}
