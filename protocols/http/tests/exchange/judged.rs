@@ -274,7 +274,7 @@ fn a080_json_in_another_charset_is_no_json() {
 }
 
 #[test]
-fn a090_bodies_that_are_read_at_one_time_share_their_room() {
+fn bodies_that_are_read_at_one_time_share_their_room() {
     let limits = Limits { held: 8, ..Limits::default() };
     let listener = shared(limits);
     let mut one = Play::new(listener.clone());
