@@ -24,7 +24,7 @@ struct Step {
 }
 
 /// Folders of policy documents: each is one set.
-const POLICIES: [&str; 2] = ["policies/", "policies/examples/http/"];
+const POLICIES: [&str; 3] = ["policies/", "policies/examples/http/", "policies/examples/kubernetes/"];
 
 /// What is to be said again at the end, where it can be seen.
 #[derive(Debug, Default)]

@@ -79,7 +79,7 @@ impl Demo {
             "password = { file = \"api.token\" }",
             "tls = { mode = \"off\" }",
         ];
-        let mut setup = setup.serving("api", "http", api_port, true, &target);
+        let mut setup = setup.serving("people", "http", api_port, true, &target);
         for folder in ["policies", "policies/examples/http", "policies/examples/kubernetes"] {
             for (name, text) in documents(folder)? {
                 setup = setup.policy(&name, &text)?;
