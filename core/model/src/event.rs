@@ -16,7 +16,8 @@ use crate::{
 pub struct Event {
     /// Its number in its session.
     pub id: EventId,
-    /// SHA-256 over the exact bytes that will be sent if it is allowed. An approval is bound to it, and
+    /// SHA-256 over the exact bytes that will be sent if it is allowed; of HTTP, without headers that are new with each attempt
+    /// (`protocols/http/src/digest.rs` lists them). An approval is bound to it, and
     /// an auditor who holds the bytes can prove which request a record means.
     pub payload: Digest,
     /// What the request is, in the words of its protocol.

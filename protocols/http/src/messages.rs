@@ -103,7 +103,7 @@ impl Tunnel for WebSocketTunnel {
                     let code = if frame.opcode == Opcode::Close { frame.payload.get(..2) } else { None };
                     websocket::encode(frame.opcode, true, code.unwrap_or_default(), None, out);
                 }
-                _ => forward(&frame, out),
+                _ => websocket::forward(&frame, out),
             }
         }
         passing.over |= self.downstream.is_closed() && self.upstream.is_closed();
@@ -172,12 +172,6 @@ impl Hidden {
         }
         Ok(shown)
     }
-}
-
-/// A frame as it came. A part of a long one becomes a frame of the same message.
-fn forward(frame: &Frame, out: &mut BytesMut) {
-    let opcode = if frame.begins { frame.opcode } else { Opcode::Continuation };
-    websocket::encode(opcode, frame.is_final && frame.ends, &frame.payload, frame.key, out);
 }
 
 fn refusal(violation: Violation) -> Refusal {

@@ -120,6 +120,12 @@ pub struct Violation {
     pub detail: &'static str,
 }
 
+/// Appends a frame as it came. A part of a long one becomes a frame of the same message.
+pub fn forward(frame: &Frame, out: &mut BytesMut) {
+    let opcode = if frame.begins { frame.opcode } else { Opcode::Continuation };
+    encode(opcode, frame.is_final && frame.ends, &frame.payload, frame.key, out);
+}
+
 /// Appends a frame. `key`: as a client; none: as a server.
 pub fn encode(opcode: Opcode, is_final: bool, payload: &[u8], key: Option<[u8; 4]>, out: &mut BytesMut) {
     out.reserve(payload.len() + 14);

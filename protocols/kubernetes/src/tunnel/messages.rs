@@ -120,7 +120,7 @@ impl MessageTunnel {
                         websocket::encode(opcode(*is_base64), true, &shown, None, &mut passing.downstream);
                     }
                 }
-                (Kind::Watch | Kind::Proxy, _) => forward(&frame, passing.towards(other(from))),
+                (Kind::Watch | Kind::Proxy, _) => websocket::forward(&frame, passing.towards(other(from))),
             }
         }
         passing.over |= self.downstream.is_closed() && self.upstream.is_closed();
@@ -167,12 +167,6 @@ fn encoded(is_base64: bool, bytes: Vec<u8>) -> Vec<u8> {
 
 const fn opcode(is_base64: bool) -> Opcode {
     if is_base64 { Opcode::Text } else { Opcode::Binary }
-}
-
-/// A frame as it came. A part of a long one becomes a frame of the same message.
-fn forward(frame: &Frame, out: &mut bytes::BytesMut) {
-    let opcode = if frame.begins { frame.opcode } else { Opcode::Continuation };
-    websocket::encode(opcode, frame.is_final && frame.ends, &frame.payload, frame.key, out);
 }
 
 const UNMASKABLE: Refusal = Refusal {
