@@ -362,7 +362,8 @@ impl Exchange {
     fn silent(&mut self, relay: Box<Relay>, now: Instant) {
         if relay.can_tell() {
             let until = relay.heard + self.shared.limits.silence;
-            if now >= until {
+            // Whoever waits for a reviewer of the answer is not silent, and the approval has an end of its own.
+            if now >= until && !matches!(relay.answer, Answer::Judged(..)) {
                 let (status, code, detail) = if relay.is_uploading() {
                     (
                         StatusCode::REQUEST_TIMEOUT,
@@ -374,7 +375,12 @@ impl Exchange {
                 };
                 return self.cut(Some(Problem::new(status, code, detail)));
             }
-            self.outputs.push_back(Output::Wake(until));
+            // Never an instant that has passed, which would be now again and again.
+            self.outputs.push_back(Output::Wake(if until > now {
+                until
+            } else {
+                now + self.shared.limits.silence
+            }));
         }
         self.phase = Phase::Relaying(relay);
     }

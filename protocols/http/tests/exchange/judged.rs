@@ -170,6 +170,17 @@ fn an_answer_that_is_blocked_is_not_seen_and_has_run() {
 }
 
 #[test]
+fn an_answer_that_waits_for_a_reviewer_is_not_slow() {
+    let mut play = answered();
+    let approval = ApprovalId::from_random([1; 10]);
+    play.tell(Input::Held { event: AGAIN, approval, reason: "why".into() });
+    play.wait(Duration::from_secs(600));
+    assert!(!play.transcript().contains("to client"), "{}", play.transcript());
+    play.tell(Input::Permitted(Permit::mint(AGAIN, None)));
+    assert!(play.transcript().contains("to client: 200;"), "{}", play.transcript());
+}
+
+#[test]
 fn another_permit_is_none_for_an_answer() {
     let mut play = answered();
     play.tell(Input::Permitted(Permit::mint(EventId::FIRST.next(), None)));
