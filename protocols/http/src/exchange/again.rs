@@ -31,14 +31,17 @@ impl Exchange {
 
     /// Asks about a request whose answer goes on, which does so meanwhile.
     pub(super) fn ask_again(&mut self, mut relay: Box<Relay>) {
-        if let Some(http) = relay.facet.http() {
-            self.last = self.last.next();
-            let payload = digest::of(&http.request, &http.body);
-            let event = Event { id: self.last, payload, facet: relay.facet.clone() };
-            self.outputs.push_back(Output::Decide(event));
-            relay.again = Some(self.last);
-        }
+        relay.again = self.ask_anew(&relay.facet);
         self.phase = Phase::Relaying(relay);
+    }
+
+    /// Asks about a request that was permitted once, with an event of its own.
+    pub(super) fn ask_anew(&mut self, facet: &Facet) -> Option<EventId> {
+        let http = facet.http()?;
+        self.last = self.last.next();
+        let payload = digest::of(&http.request, &http.body);
+        self.outputs.push_back(Output::Decide(Event { id: self.last, payload, facet: facet.clone() }));
+        Some(self.last)
     }
 
     pub(super) fn permitted_again(

@@ -50,9 +50,7 @@ impl Switched {
         };
         open && self.asked.is_none()
     }
-}
 
-impl Switched {
     /// It goes on until somebody ends it. Asked about twice at a time it is not.
     pub(super) const fn is_judged_again(&self) -> bool {
         self.again.is_none()
@@ -131,13 +129,7 @@ impl Exchange {
                 self.leave(&switched, OutcomeResult::Unknown);
             }
             Input::PoliciesChanged => {
-                if let Some(http) = switched.facet.http() {
-                    self.last = self.last.next();
-                    let payload = digest::of(&http.request, &http.body);
-                    let event = Event { id: self.last, payload, facet: switched.facet.clone() };
-                    self.outputs.push_back(Output::Decide(event));
-                    switched.again = Some(self.last);
-                }
+                switched.again = self.ask_anew(&switched.facet);
                 self.phase = Phase::Switched(switched);
             }
             // Whoever leaves without having ended leaves in the middle of something, unless nothing more was to come for it:
