@@ -1,10 +1,13 @@
 //! Identifiers. Each is its own type, so that one can not be passed where another is meant.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use serde::{Serialize, Serializer};
 
-/// One downstream connection, from accept to close: 128 random bits, written as 32 hex digits.
+/// One principal at one target on one downstream connection: 128 random bits, written as 32 hex digits.
 ///
 /// The gateway chooses it; a client can neither name nor reuse one (threats A100).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,16 +38,16 @@ impl Serialize for SessionId {
     }
 }
 
-/// One event of one session: its number in that session, from 1.
+/// One event of one session: its number on that session's connection, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct EventId(u64);
 
 impl EventId {
-    /// The first event of a session.
+    /// The first event of a connection.
     pub const FIRST: Self = Self(1);
 
-    /// The number of this event in its session.
+    /// The number itself.
     pub const fn get(self) -> u64 {
         self.0
     }
@@ -59,6 +62,23 @@ impl EventId {
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// The numbers of the events of one connection. Requests that run beside each other draw from the same ones.
+#[derive(Debug)]
+pub struct EventIds(AtomicU64);
+
+impl Default for EventIds {
+    fn default() -> Self {
+        Self(AtomicU64::new(EventId::FIRST.0))
+    }
+}
+
+impl EventIds {
+    /// The next one.
+    pub fn draw(&self) -> EventId {
+        EventId(self.0.fetch_add(1, Ordering::Relaxed))
     }
 }
 

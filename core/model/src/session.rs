@@ -20,7 +20,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     event::Event,
-    id::{ApprovalId, EventId},
+    id::{ApprovalId, EventId, SessionId},
     permit::{Denial, Permit},
     principal::Principal,
     secret::Secret,
@@ -65,6 +65,17 @@ pub enum Side {
     Upstream,
 }
 
+impl Side {
+    /// The one across.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Downstream => Self::Upstream,
+            Self::Upstream => Self::Downstream,
+        }
+    }
+}
+
 /// What can happen to a session.
 #[derive(Debug)]
 pub enum Input<U> {
@@ -89,6 +100,9 @@ pub enum Input<U> {
     },
     /// The credential was good.
     Authenticated(Arc<Principal>),
+    /// What is asked for from here on is asked for in this session, and not in the one that the connection is named after.
+    /// Told before the verdict on the first event.
+    Entered(SessionId),
     /// The credential was not good, or not good for this. What the peer may be told is in it.
     Rejected(Rejection),
     /// The upstream connection is open.

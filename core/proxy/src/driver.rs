@@ -7,8 +7,7 @@
 use std::{
     future::poll_fn,
     io,
-    net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant, SystemTime},
@@ -17,18 +16,17 @@ use std::{
 use gatewright_approval::Settled;
 use gatewright_model::{
     audit::Record,
-    event::SessionContext,
-    id::SessionId,
     principal::Principal,
     session::{ConnectRequest, Credential, Input, Output, ProtocolError, Rejection, Session, Side},
 };
 use tokio::time::{Sleep, sleep, sleep_until, timeout};
 
 use crate::{
+    client_sessions::{ClientSessions, NotAdmitted},
     config::Target,
     enforce::{self, Enforcer, Held, Verdict},
     listener::Door,
-    sessions::{End, Ending, Entered},
+    sessions::End,
     shutdown::DrainGuard,
     upstream,
     wire::{Pipe, Unit as _, Wire},
@@ -38,29 +36,26 @@ use crate::{
 pub struct Driver<W: Wire> {
     wire: W,
     door: Arc<Door>,
-    id: SessionId,
-    client: SocketAddr,
+    sessions: Arc<ClientSessions>,
     session: Box<dyn Session<Unit = W::Unit>>,
     downstream: Option<W::Downstream>,
     upstream: Option<W::Upstream>,
     /// Where the session goes. None: it has not said so yet.
     target: Option<Arc<Target>>,
     principal: Option<Arc<Principal>>,
-    enforcer: Option<Enforcer>,
+    enforcer: Option<Arc<Enforcer>>,
+    /// The number of the policies that were active when the last event was judged.
+    judged_by: u64,
     held: Option<Held>,
     wake: Option<Pin<Box<Sleep>>>,
     expiry: Option<Pin<Box<Sleep>>>,
     rest: Option<Rest>,
     /// Other policies than those that permitted what goes on. None: nothing does, or nobody waits yet.
     swapped: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    /// Where somebody outside says that the session is to end.
-    ending: Arc<Ending>,
-    /// The session was told that.
+    /// The session was told that somebody outside ended it.
     told: bool,
-    entered: Option<Entered>,
     /// Bytes that the session took in since it last asked for anything.
     unanswered: usize,
-    events: u64,
     end: Option<&'static str>,
 }
 
@@ -109,36 +104,32 @@ const LIGHT_INPUT: usize = 32 << 10;
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 impl<W: Wire> Driver<W> {
-    /// Makes ready to drive `session` for a client that was just accepted.
+    /// Makes ready to drive `session` on a client's connection.
     pub fn new(
         wire: W,
-        door: Arc<Door>,
-        id: SessionId,
-        client: SocketAddr,
+        sessions: Arc<ClientSessions>,
         session: Box<dyn Session<Unit = W::Unit>>,
         downstream: W::Downstream,
     ) -> Self {
+        let door = Arc::clone(sessions.door());
         Self {
             wire,
             target: door.listener.only_target().cloned(),
             door,
-            id,
-            client,
+            sessions,
             session,
             downstream: Some(downstream),
             upstream: None,
             principal: None,
             enforcer: None,
+            judged_by: 0,
             held: None,
             wake: None,
             expiry: None,
             rest: None,
             swapped: None,
-            ending: Arc::default(),
             told: false,
-            entered: None,
             unanswered: 0,
-            events: 0,
             end: None,
         }
     }
@@ -146,11 +137,9 @@ impl<W: Wire> Driver<W> {
     /// Drives the session to its end. `first` is what happened before there was a driver.
     pub async fn run(mut self, first: Option<Input<W::Unit>>, mut guard: DrainGuard) {
         let mut last = guard.clone();
-        let drained = guard.drained();
-        let ended = last.ended();
-        let ending = Arc::clone(&self.ending);
-        let told = ending.told();
-        tokio::pin!(drained, ended, told);
+        let mut drained = pin!(guard.drained());
+        let mut ended = pin!(last.ended());
+        let mut told = pin!(None);
         let (mut draining, mut over) = (false, false);
         if let Some(input) = first {
             self.tell(input);
@@ -159,6 +148,9 @@ impl<W: Wire> Driver<W> {
             self.carry_out().await;
             if self.downstream.is_none() && self.upstream.is_none() {
                 break;
+            }
+            if told.is_none() {
+                told.set(self.enforcer.as_ref().map(|enforcer| enforcer.ended()));
             }
             let happened = poll_fn(|context| {
                 if let Poll::Ready(happened) = self.poll_happened(context) {
@@ -169,7 +161,8 @@ impl<W: Wire> Driver<W> {
                     return Poll::Ready(Happened::Drain);
                 }
                 if !self.told
-                    && let Poll::Ready(end) = told.as_mut().poll(context)
+                    && let Some(ended) = told.as_mut().as_pin_mut()
+                    && let Poll::Ready(end) = ended.poll(context)
                 {
                     self.told = true;
                     return Poll::Ready(Happened::Ended(end));
@@ -221,7 +214,7 @@ impl<W: Wire> Driver<W> {
                 self.tell(Input::PoliciesChanged);
             }
             Happened::Settled(settled) => {
-                if let (Some(held), Some(enforcer)) = (self.held.take(), &mut self.enforcer) {
+                if let (Some(held), Some(enforcer)) = (self.held.take(), &self.enforcer) {
                     let verdict = enforcer.settle(held, &settled).await;
                     self.pronounce(verdict);
                 }
@@ -250,14 +243,14 @@ impl<W: Wire> Driver<W> {
                 // A name that the listener does not have leads nowhere.
                 Output::Target(name) => self.target = self.door.listener.target(&name).cloned(),
                 Output::Decide(event) => {
-                    self.events += 1;
                     // Asked before identity was proved, a session gets no answer: and that is a refusal.
                     if self.enter(Vec::new())
-                        && let Some(enforcer) = &mut self.enforcer
+                        && let Some(enforcer) = &self.enforcer
                     {
+                        self.judged_by = enforcer.set_number();
                         let verdict = enforcer.enforce(event, self.session.holds_locks()).await;
-                        if self.rest.is_none() && enforcer.is_awake() {
-                            self.rest = Some(Rest::after(self.events));
+                        if !W::SHARES_SESSIONS && self.rest.is_none() && enforcer.is_awake() {
+                            self.rest = Some(Rest::after(enforcer.events()));
                         }
                         self.pronounce(verdict);
                     }
@@ -302,10 +295,8 @@ impl<W: Wire> Driver<W> {
     }
 
     fn authenticate(&mut self, credential: &Credential) {
-        let Credential::Bearer(token) = credential;
-        match self.door.verifier.verify(token, SystemTime::now()) {
+        match self.sessions.authenticate(credential) {
             Ok(principal) => {
-                let principal = Arc::new(principal);
                 if let Some(expires_at) = principal.expires_at {
                     let left = expires_at.duration_since(SystemTime::now()).unwrap_or_default();
                     self.expiry = Some(Box::pin(sleep_until((Instant::now() + left).into())));
@@ -338,7 +329,7 @@ impl<W: Wire> Driver<W> {
             }
             Err(error) => {
                 let code = upstream::failure_code(&error);
-                tracing::warn!(%error, code, target = %target.name, session = %self.id, "no upstream connection");
+                tracing::warn!(%error, code, target = %target.name, session = %self.sessions.id(), "no upstream connection");
                 self.door.enforcement.metrics.connect_failed(&target.name, code);
                 self.note_end(code);
                 self.tell(Input::Unreachable);
@@ -352,37 +343,23 @@ impl<W: Wire> Driver<W> {
         if self.enforcer.is_some() {
             return true;
         }
-        let (Some(principal), Some(target)) = (self.principal.clone(), &self.target) else {
+        let (Some(principal), Some(target)) = (&self.principal, &self.target) else {
             self.tell(Input::Unreachable);
             return false;
         };
-        let context = Arc::new(SessionContext {
-            id: self.id,
-            protocol: self.door.listener.protocol,
-            listener: Arc::clone(&self.door.listener.name),
-            target: Arc::clone(&target.name),
-            account: Arc::clone(&target.account),
-            attributes,
-            client: self.client,
-            principal,
-            opened_at: SystemTime::now(),
-        });
-        // In this order: whoever is revoked meanwhile is found among those who entered, or is in the list.
-        let sessions = &self.door.enforcement.sessions;
-        self.entered = Some(sessions.enter(&context, &self.ending));
-        if let Err(error) = self.door.verifier.check_revocations(&context.principal) {
-            self.reject(error.rejection());
-            return false;
+        match self.sessions.admit(principal, target, attributes) {
+            Ok(enforcer) => {
+                let id = enforcer.session().id;
+                self.enforcer = Some(enforcer);
+                if id != self.sessions.id() {
+                    self.tell(Input::Entered(id));
+                }
+                return true;
+            }
+            Err(NotAdmitted::Rejected(rejection)) => self.reject(rejection),
+            Err(NotAdmitted::Unrecorded) => self.tell(Input::Unreachable),
         }
-        let record = Record::SessionOpened(&context);
-        if let Err(error) = self.door.enforcement.log.append(SystemTime::now(), &record) {
-            tracing::error!(%error, "a session is refused because it could not be recorded");
-            self.tell(Input::Unreachable);
-            return false;
-        }
-        let (shared, ending) = (Arc::clone(&self.door.enforcement), Arc::clone(&self.ending));
-        self.enforcer = Some(Enforcer::new(shared, context, ending));
-        true
+        false
     }
 
     async fn start_tls(&mut self, side: Side) {
@@ -422,7 +399,7 @@ impl<W: Wire> Driver<W> {
                     Side::Downstream => "net.tls_failed",
                     Side::Upstream => "upstream.tls_failed",
                 };
-                tracing::info!(%error, code, session = %self.id, "the TLS handshake failed");
+                tracing::info!(%error, code, session = %self.sessions.id(), "the TLS handshake failed");
                 if side == Side::Upstream
                     && let Some(target) = &self.target
                 {
@@ -443,30 +420,30 @@ impl<W: Wire> Driver<W> {
             self.session.handle_input(now, input)
         };
         if let Err(ProtocolError { fault, code, detail }) = told {
-            tracing::info!(?fault, code, %detail, session = %self.id, "a session ended with an error");
+            tracing::info!(?fault, code, %detail, session = %self.sessions.id(), "a session ended with an error");
             self.note_end(code);
         }
     }
 
     fn reject(&mut self, rejection: Rejection) {
-        tracing::info!(code = rejection.code, session = %self.id, client = %self.client, "a client was turned away");
+        tracing::info!(code = rejection.code, session = %self.sessions.id(), client = %self.sessions.client(), "a client was turned away");
         self.note_end(rejection.code);
         self.tell(Input::Rejected(rejection));
     }
 
     /// Nobody waits for the approval any more: the request is settled, on record, and can not be answered.
     async fn withdraw(&mut self) {
-        if let (Some(held), Some(enforcer)) = (self.held.take(), &mut self.enforcer) {
+        if let (Some(held), Some(enforcer)) = (self.held.take(), &self.enforcer) {
             // The session ends; it needs no denial.
             enforcer.settle(held, &Settled::Withdrawn).await;
         }
     }
 
     fn rest(&mut self) {
-        let Some(rest) = self.rest.take() else { return };
-        if rest.events != self.events {
-            self.rest = Some(Rest::after(self.events));
-        } else if let Some(enforcer) = &mut self.enforcer {
+        let (Some(rest), Some(enforcer)) = (self.rest.take(), &self.enforcer) else { return };
+        if rest.events != enforcer.events() {
+            self.rest = Some(Rest::after(enforcer.events()));
+        } else {
             enforcer.rest();
         }
     }
@@ -479,7 +456,7 @@ impl<W: Wire> Driver<W> {
     fn poll_happened(&mut self, context: &mut Context<'_>) -> Poll<Happened<W::Unit>> {
         // First, and not when nothing else is left to do: a client that never stops sending ends, too.
         if !self.told
-            && let Some(end) = self.ending.why()
+            && let Some(end) = self.enforcer.as_ref().and_then(|enforcer| enforcer.is_ended())
         {
             self.told = true;
             return Poll::Ready(Happened::Ended(end));
@@ -487,20 +464,8 @@ impl<W: Wire> Driver<W> {
         if self.expiry.as_mut().is_some_and(|expiry| expiry.as_mut().poll(context).is_ready()) {
             return Poll::Ready(Happened::Expired);
         }
-        for side in [Side::Upstream, Side::Downstream] {
-            if let Poll::Ready(Err(_)) = self.poll_flush(side, context) {
-                return Poll::Ready(Happened::Gone(side));
-            }
-        }
-        for (side, other) in [(Side::Downstream, Side::Upstream), (Side::Upstream, Side::Downstream)] {
-            if self.queued(other) >= HIGH_WATER || !self.session.wants_input(side) {
-                continue;
-            }
-            match self.poll_read(side, context) {
-                Poll::Ready(Ok(Some(unit))) => return Poll::Ready(Happened::Read(side, unit)),
-                Poll::Ready(Ok(None) | Err(_)) => return Poll::Ready(Happened::Gone(side)),
-                Poll::Pending => {}
-            }
+        if let Poll::Ready(happened) = self.poll_peers(context) {
+            return Poll::Ready(happened);
         }
         if let Some(held) = &mut self.held
             && let Poll::Ready(settled) = Pin::new(&mut held.ticket).poll(context)
@@ -513,7 +478,9 @@ impl<W: Wire> Driver<W> {
         if self.session.is_judged_again()
             && let Some(enforcer) = &self.enforcer
         {
-            let swapped = self.swapped.get_or_insert_with(|| Box::pin(enforcer.policies_changed()));
+            let judged_by = self.judged_by;
+            let swapped =
+                self.swapped.get_or_insert_with(|| Box::pin(enforcer.policies_changed(judged_by)));
             if swapped.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Happened::Swapped);
             }
@@ -522,6 +489,42 @@ impl<W: Wire> Driver<W> {
             return Poll::Ready(Happened::Quiet);
         }
         Poll::Pending
+    }
+
+    /// Reads first, and writes when there is nothing to read at once: what is short is written as a whole.
+    fn poll_peers(&mut self, context: &mut Context<'_>) -> Poll<Happened<W::Unit>> {
+        loop {
+            for side in [Side::Downstream, Side::Upstream] {
+                if let Poll::Ready(happened) = self.poll_heard(side, context) {
+                    return Poll::Ready(happened);
+                }
+            }
+            let full = [Side::Upstream, Side::Downstream].map(|side| self.queued(side) >= HIGH_WATER);
+            for side in [Side::Upstream, Side::Downstream] {
+                if let Poll::Ready(Err(_)) = self.poll_flush(side, context) {
+                    // It takes nothing any more. What it said before that is heard.
+                    let heard = self.poll_heard(side, context);
+                    return Poll::Ready(match heard {
+                        Poll::Ready(heard) => heard,
+                        Poll::Pending => Happened::Gone(side),
+                    });
+                }
+            }
+            if full == [Side::Upstream, Side::Downstream].map(|side| self.queued(side) >= HIGH_WATER) {
+                return Poll::Pending;
+            }
+            // There is room again for what was not read.
+        }
+    }
+
+    fn poll_heard(&mut self, side: Side, context: &mut Context<'_>) -> Poll<Happened<W::Unit>> {
+        if self.queued(side.other()) >= HIGH_WATER || !self.session.wants_input(side) {
+            return Poll::Pending;
+        }
+        self.poll_read(side, context).map(|read| match read {
+            Ok(Some(unit)) => Happened::Read(side, unit),
+            Ok(None) | Err(_) => Happened::Gone(side),
+        })
     }
 
     /// What is for a side that is gone is dropped.
@@ -573,15 +576,14 @@ impl<W: Wire> Driver<W> {
 
     fn close_record(&self) {
         let code = self.end.unwrap_or("client_closed");
-        let listener = &self.door.listener.name;
-        let record = if self.enforcer.is_some() {
-            Record::SessionClosed { session: self.id, code, events: self.events }
-        } else {
-            self.door.metrics.refuse(code);
-            Record::Refused { session: self.id, listener, client: self.client, code }
-        };
+        if let Some(enforcer) = &self.enforcer {
+            return enforcer.note_end(code);
+        }
+        self.door.metrics.refuse(code);
+        let (session, client) = (self.sessions.id(), self.sessions.client());
+        let record = Record::Refused { session, listener: &self.door.listener.name, client, code };
         if let Err(error) = self.door.enforcement.log.append_lazily(SystemTime::now(), &record) {
-            tracing::error!(%error, session = %self.id, "the end of a session could not be recorded");
+            tracing::error!(%error, %session, "that a client was turned away could not be recorded");
         }
     }
 }

@@ -5,7 +5,10 @@
 //! there a permit, if the session has not been ended meanwhile. Every way out that is not a permit is a denial.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -22,11 +25,12 @@ use gatewright_model::{
     session::{Outcome, OutcomeResult, Rejection},
 };
 use gatewright_policy::{Policies, SessionPolicies};
+use parking_lot::Mutex;
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
     metrics::{DecisionMetrics, Metrics},
-    sessions::{End, Ending, Sessions},
+    sessions::{End, Ending, Entered, Sessions},
 };
 
 /// What all enforcers of the process share.
@@ -50,15 +54,34 @@ pub struct Enforcement {
     pub sessions: Arc<Sessions>,
 }
 
-/// Enforces decisions on the events of one session.
+/// Enforces decisions on the events of one session. Its drop is the end of the session.
 pub struct Enforcer {
     shared: Arc<Enforcement>,
     session: Arc<SessionContext>,
     ending: Arc<Ending>,
+    _entered: Entered,
+    /// Each event takes one and puts it back: there are as many as events were judged at the same time.
+    benches: Mutex<Vec<Bench>>,
+    events: AtomicU64,
+    /// Why the session ended.
+    end: Mutex<&'static str>,
+}
+
+/// What a session judges its events with, one at a time.
+#[derive(Default)]
+struct Bench {
     policies: SessionPolicies,
-    /// The number of the set that judged the last event.
-    judged_by: u64,
     decisions: Vec<(&'static str, DecisionMetrics)>,
+}
+
+/// Benches that a session keeps.
+const BENCHES: usize = 4;
+
+/// What was said of an event.
+struct Judgement {
+    evaluation: Evaluation,
+    /// A policy wants to judge the answer too.
+    judges_answer: bool,
 }
 
 /// What becomes of an event.
@@ -82,6 +105,7 @@ pub struct Held {
     /// Why a person must look at it.
     pub reason: Arc<str>,
     masks: MaskPlan,
+    judges_answer: bool,
     rule: Arc<str>,
     set: SetVersion,
 }
@@ -94,41 +118,48 @@ impl Held {
 }
 
 impl Enforcer {
-    /// Makes ready for a session whose principal was just authenticated.
-    pub fn new(shared: Arc<Enforcement>, session: Arc<SessionContext>, ending: Arc<Ending>) -> Self {
+    /// Makes ready for a session that was just opened, on record.
+    pub fn new(
+        shared: Arc<Enforcement>,
+        session: Arc<SessionContext>,
+        ending: Arc<Ending>,
+        entered: Entered,
+    ) -> Self {
         Self {
             shared,
             session,
             ending,
-            policies: SessionPolicies::default(),
-            judged_by: 0,
-            decisions: Vec::new(),
+            _entered: entered,
+            benches: Mutex::default(),
+            events: AtomicU64::new(0),
+            end: Mutex::new("client_closed"),
         }
     }
 
     /// Judges an event, records the decision, and only then gives leave. `locks`: while the event waits,
     /// its session keeps something at the target from others.
-    pub async fn enforce(&mut self, event: Event, locks: bool) -> Verdict {
+    pub async fn enforce(&self, event: Event, locks: bool) -> Verdict {
+        self.events.fetch_add(1, Ordering::Relaxed);
         let event = Arc::new(event);
-        let evaluation = self.evaluate(&event).await;
+        let Judgement { evaluation, judges_answer } = self.judge(&event).await;
         if let Err(denial) = self.record(&event, &evaluation).await {
             return Verdict::Deny(denial);
         }
         match evaluation.decision {
-            Decision::Allow => self.permit(&event, None),
-            Decision::Mask(masks) => self.permit(&event, Some(Arc::new(masks))),
+            Decision::Allow => self.permit(event.id, None, judges_answer),
+            Decision::Mask(masks) => self.permit(event.id, Some(Arc::new(masks)), judges_answer),
             Decision::Block(block) => Verdict::Deny(Denial { event: event.id, block, approval: None }),
             Decision::Escalate { escalation, masks } => {
                 let escalation = if locks { self.shortened(escalation) } else { escalation };
-                self.escalate(&event, escalation, masks, evaluation.set).await
+                self.escalate(&event, escalation, masks, judges_answer, evaluation.set).await
             }
         }
     }
 
     /// Turns the answer of the reviewers into leave or refusal.
-    pub async fn settle(&mut self, held: Held, settled: &Settled) -> Verdict {
-        let Held { event: judged, approval, masks, rule, set, .. } = held;
-        let event = judged.id;
+    pub async fn settle(&self, held: Held, settled: &Settled) -> Verdict {
+        let Held { event, approval, masks, judges_answer, rule, set, .. } = held;
+        let event = event.id;
         let deny = |code: &str, reason: String, remedy: &str| {
             let block = Block {
                 code: Arc::from(code),
@@ -159,7 +190,7 @@ impl Enforcer {
                     );
                 }
                 let masks = (!masks.is_empty()).then(|| Arc::new(masks));
-                self.permit(&judged, masks)
+                self.permit(event, masks, judges_answer)
             }
             Settled::Rejected { comment, .. } => deny(
                 "approval.rejected",
@@ -177,9 +208,7 @@ impl Enforcer {
 
     /// Gives leave, unless the session was ended, or its credential has expired, while the event waited for
     /// its policies, for the disk or for a person.
-    fn permit(&self, event: &Event, masks: Option<Arc<MaskPlan>>) -> Verdict {
-        let judges_answer = event.answer_kind().is_some_and(|kind| self.policies.ask_about(kind));
-        let event = event.id;
+    fn permit(&self, event: EventId, masks: Option<Arc<MaskPlan>>, judges_answer: bool) -> Verdict {
         match barred(&self.ending, &self.session.principal, SystemTime::now()) {
             None => Verdict::Permit(Permit::mint(event, masks).judging_answer(judges_answer)),
             Some(rejection) => {
@@ -210,23 +239,28 @@ impl Enforcer {
 
     /// Does it hold memory that an idle session should give back with [`Enforcer::rest`]?
     pub fn is_awake(&self) -> bool {
-        self.policies.holds_instances()
-    }
-
-    /// Waits until other policies are active than those that judged the last event.
-    pub fn policies_changed(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (mut number, judged_by) = (self.shared.set_number.subscribe(), self.judged_by);
-        async move {
-            // An error: the gateway ends, and there will be no others.
-            if number.wait_for(|number| *number > judged_by).await.is_err() {
-                std::future::pending().await
-            }
-        }
+        self.benches.lock().iter().any(|bench| bench.policies.holds_instances())
     }
 
     /// The session is idle.
-    pub fn rest(&mut self) {
-        self.policies.rest();
+    pub fn rest(&self) {
+        self.benches.lock().iter_mut().for_each(|bench| bench.policies.rest());
+    }
+
+    /// The number of the policies that are active now.
+    pub fn set_number(&self) -> u64 {
+        *self.shared.set_number.borrow()
+    }
+
+    /// Waits until other policies are active than those of this number.
+    pub fn policies_changed(&self, from: u64) -> impl Future<Output = ()> + Send + 'static {
+        let mut number = self.shared.set_number.subscribe();
+        async move {
+            // An error: the gateway ends, and there will be no others.
+            if number.wait_for(|number| *number > from).await.is_err() {
+                std::future::pending().await
+            }
+        }
     }
 
     /// The session that is enforced on.
@@ -234,14 +268,41 @@ impl Enforcer {
         &self.session
     }
 
-    async fn evaluate(&mut self, event: &Arc<Event>) -> Evaluation {
+    /// Events that were judged.
+    pub fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// Was the session ended from outside?
+    pub fn is_ended(&self) -> Option<End> {
+        self.ending.why()
+    }
+
+    /// Waits until somebody outside ends the session.
+    pub fn ended(&self) -> impl Future<Output = End> + Send + use<> {
+        let ending = Arc::clone(&self.ending);
+        async move { ending.told().await }
+    }
+
+    /// Why the session ends, if it ends now.
+    pub fn note_end(&self, code: &'static str) {
+        *self.end.lock() = code;
+    }
+
+    async fn judge(&self, event: &Arc<Event>) -> Judgement {
         let started = std::time::Instant::now();
         let set = self.shared.policies.current();
-        self.judged_by = set.version().number;
-        let evaluation = self.policies.evaluate(&set, &self.session, event, SystemTime::now()).await;
+        // Whatever a future that is dropped has begun with is not used again.
+        let mut bench = self.benches.lock().pop().unwrap_or_default();
+        let evaluation = bench.policies.evaluate(&set, &self.session, event, SystemTime::now()).await;
         self.shared.metrics.policy_evaluation.observe(started.elapsed());
-        self.count(event.kind(), &evaluation.decision);
-        evaluation
+        bench.count(&self.shared.metrics, event.kind(), &evaluation.decision);
+        let judges_answer = event.answer_kind().is_some_and(|kind| bench.policies.ask_about(kind));
+        let mut benches = self.benches.lock();
+        if benches.len() < BENCHES {
+            benches.push(bench);
+        }
+        Judgement { evaluation, judges_answer }
     }
 
     async fn record(&self, event: &Event, evaluation: &Evaluation) -> Result<(), Denial> {
@@ -279,6 +340,7 @@ impl Enforcer {
         event: &Arc<Event>,
         mut escalation: Escalation,
         masks: MaskPlan,
+        judges_answer: bool,
         set: SetVersion,
     ) -> Verdict {
         if escalation.reviewers.is_empty() {
@@ -296,7 +358,16 @@ impl Enforcer {
         if let Some(ticket) = self.shared.approvals.resume(&request, SystemTime::now()) {
             // It was asked and recorded before; how it is settled is recorded for this event.
             let (event, approval) = (Arc::clone(event), ticket.id().clone());
-            return Verdict::Hold(Held { ticket, event, approval, reason, masks, rule, set });
+            return Verdict::Hold(Held {
+                ticket,
+                event,
+                approval,
+                reason,
+                masks,
+                judges_answer,
+                rule,
+                set,
+            });
         }
         let ticket = match self.shared.approvals.request(request, SystemTime::now()) {
             Ok(ticket) => ticket,
@@ -315,15 +386,28 @@ impl Enforcer {
         if let Err(denial) = self.write_through(event.id, &record).await {
             return Verdict::Deny(denial);
         }
-        Verdict::Hold(Held { ticket, event: Arc::clone(event), approval, reason, masks, rule, set })
+        let event = Arc::clone(event);
+        Verdict::Hold(Held { ticket, event, approval, reason, masks, judges_answer, rule, set })
     }
+}
 
-    fn count(&mut self, kind: &'static str, decision: &Decision) {
+impl Drop for Enforcer {
+    fn drop(&mut self) {
+        let code = self.ending.why().map_or_else(|| *self.end.get_mut(), End::code);
+        let record = Record::SessionClosed { session: self.session.id, code, events: self.events() };
+        if let Err(error) = self.shared.log.append_lazily(SystemTime::now(), &record) {
+            tracing::error!(%error, session = %self.session.id, "the end of a session could not be recorded");
+        }
+    }
+}
+
+impl Bench {
+    fn count(&mut self, all: &Metrics, kind: &'static str, decision: &Decision) {
         if let Some((_, metrics)) = self.decisions.iter().find(|(own, _)| *own == kind) {
             metrics.count(decision);
             return;
         }
-        let metrics = self.shared.metrics.decisions(kind);
+        let metrics = all.decisions(kind);
         metrics.count(decision);
         self.decisions.push((kind, metrics));
     }

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod case_reader;
 pub mod cli;
+pub mod client_sessions;
 pub mod config;
 pub mod dev_certificates;
 pub mod driver;

@@ -26,6 +26,7 @@ use tokio::{
 };
 
 use crate::{
+    client_sessions::ClientSessions,
     config,
     driver::Driver,
     enforce::Enforcement,
@@ -178,15 +179,14 @@ async fn serve(
     }
     let (id, key) = random.split_first_chunk::<16>().map(|(id, rest)| (*id, rest)).unwrap_or_default();
     let Some(key) = key.first_chunk::<8>() else { return };
+    let id = SessionId::from_random(id);
     match open(&door, socket).await {
         Ok((connection, first)) => match &door.protocol {
             Protocol::Postgres(shared) => {
                 let session = postgres(shared, key);
-                let id = SessionId::from_random(id);
                 let wire = Sockets(Arc::clone(&door));
-                Driver::new(wire, Arc::clone(&door), id, client, session, connection)
-                    .run(first, guard)
-                    .await;
+                let sessions = Arc::new(ClientSessions::new(Arc::clone(&door), id, client));
+                Driver::new(wire, sessions, session, connection).run(first, guard).await;
             }
             Protocol::Http(shared, pool) => {
                 if !connection.is_secure() && door.listener.tls.as_ref().is_some_and(|tls| tls.required) {
@@ -195,8 +195,9 @@ async fn serve(
                     return;
                 }
                 let alpn = first.and_then(agreed);
-                let client = http::Client { connection, alpn, address: client, counted };
-                http::serve(Arc::clone(&door), Arc::clone(shared), Arc::clone(pool), client, guard).await;
+                let sessions = Arc::new(ClientSessions::new(Arc::clone(&door), id, client));
+                let client = http::Client { connection, alpn, sessions, counted };
+                http::serve(Arc::clone(shared), Arc::clone(pool), client, guard).await;
             }
         },
         Err(error) => {

@@ -71,7 +71,7 @@ impl Ending {
     /// Ends the session. `false`: it was to end already.
     pub fn tell(&self, why: End) -> bool {
         let first = self.why.set(why).is_ok();
-        self.told.notify_one();
+        self.told.notify_waiters();
         first
     }
 
@@ -80,13 +80,15 @@ impl Ending {
         self.why.get().copied()
     }
 
-    /// Waits until it is to end. One at a time may wait.
+    /// Waits until it is to end.
     pub async fn told(&self) -> End {
         loop {
+            // Before the look: what is told after it is heard.
+            let told = self.told.notified();
             if let Some(why) = self.why() {
                 return why;
             }
-            self.told.notified().await;
+            told.await;
         }
     }
 }

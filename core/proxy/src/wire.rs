@@ -18,6 +18,9 @@ use crate::{config::Target, listener::Door, transport::Connection, upstream};
 
 /// Makes the two sides of a session.
 pub trait Wire: Send + Sync {
+    /// Are there several drivers to a connection, which share its sessions? Whoever serves it lets these rest.
+    const SHARES_SESSIONS: bool;
+
     /// What travels.
     type Unit: Unit;
     /// The client's side.
@@ -87,6 +90,8 @@ impl Unit for Bytes {
 pub struct Sockets(pub Arc<Door>);
 
 impl Wire for Sockets {
+    const SHARES_SESSIONS: bool = false;
+
     type Unit = Bytes;
     type Downstream = Connection;
     type Upstream = Connection;

@@ -37,7 +37,7 @@ use std::{
 use gatewright_model::{
     event::{Event, Facet},
     http::{HttpBody, HttpEvent, HttpRequest},
-    id::{ApprovalId, EventId, SessionId},
+    id::{ApprovalId, EventId, EventIds, SessionId},
     mask::MaskPlan,
     permit::Permit,
     principal::Principal,
@@ -106,12 +106,13 @@ impl Default for Limits {
 }
 
 /// What the caller knows of one exchange before it begins.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Seed {
-    /// The session that it belongs to: a client is told `SESSION/EVENT`, and the evidence has both.
+    /// The session that it belongs to, unless [`Input::Entered`] names another: a client is told `SESSION/EVENT`, and the
+    /// evidence has both.
     pub session: SessionId,
-    /// The number of its event.
-    pub event: EventId,
+    /// Where the numbers of its events come from.
+    pub events: Arc<EventIds>,
     /// Address of the client.
     pub client: SocketAddr,
     /// How the client reached the gateway.
@@ -123,6 +124,8 @@ pub struct Seed {
 pub struct Exchange {
     shared: Arc<Shared>,
     seed: Seed,
+    /// The request.
+    event: EventId,
     phase: Phase,
     /// The answer to HEAD is a head, whatever it says.
     head_only: bool,
@@ -130,8 +133,6 @@ pub struct Exchange {
     request: Option<Arc<HttpRequest>>,
     /// A reviewer was asked.
     approval: Option<ApprovalId>,
-    /// The number of the last event.
-    last: EventId,
     /// What the body takes that was read to be judged.
     room: Option<Room>,
     /// The client's connection is not to be used again.
@@ -193,13 +194,13 @@ impl Exchange {
     pub fn new(shared: Arc<Shared>, seed: Seed) -> Self {
         Self {
             shared,
+            event: seed.events.draw(),
             seed,
             phase: Phase::Reading,
             head_only: false,
             request: None,
             approval: None,
             hangs_up: false,
-            last: seed.event,
             room: None,
             outputs: VecDeque::new(),
         }
@@ -225,6 +226,10 @@ impl Exchange {
             (Phase::Reading, Input::Data { side: Side::Downstream, unit: Unit::Request(parts, body) }) => {
                 return self.read(*parts, body);
             }
+            (phase, Input::Entered(session)) => {
+                self.seed.session = session;
+                self.phase = phase;
+            }
             // A part that the order of parts does not have, before a permit: nothing of it may be kept.
             (phase, Input::Data { side, .. }) => {
                 self.withhold(&phase, OUT_OF_ORDER.code);
@@ -240,7 +245,7 @@ impl Exchange {
                 self.phase = Phase::Waiting(waiting);
             }
             (Phase::Waiting(_), Input::Timeout) if self.approval.is_some() => self.come_back(),
-            (Phase::Waiting(_), Input::Denied(mut denial)) if denial.event == self.seed.event => {
+            (Phase::Waiting(_), Input::Denied(mut denial)) if denial.event == self.event => {
                 denial.approval = denial.approval.or_else(|| self.approval.take());
                 self.answer(Problem::denied(&denial));
             }
@@ -316,7 +321,7 @@ impl Exchange {
             Ok(facet) => facet,
             Err(refusal) => return self.answer(refusal.into()),
         };
-        let event = Event { id: self.seed.event, payload, facet: facet.clone() };
+        let event = Event { id: self.event, payload, facet: facet.clone() };
         self.outputs.push_back(Output::Target(Arc::clone(&judged.route.target)));
         self.outputs.push_back(Output::Decide(event));
         self.phase = Phase::Waiting(Box::new(Waiting { judged, facet, principal }));
@@ -335,7 +340,7 @@ impl Exchange {
 
     /// A permit is used up; for another event it is none.
     fn connect(&mut self, waiting: Box<Waiting>, permit: Permit) {
-        if permit.event() != self.seed.event {
+        if permit.event() != self.event {
             self.phase = Phase::Waiting(waiting);
             return;
         }
@@ -390,8 +395,7 @@ impl Exchange {
 
     /// Tells the client of a problem in place of an answer, and ends. Whatever was sent to the target is cut.
     fn answer(&mut self, problem: Problem) {
-        let Seed { session, event, .. } = self.seed;
-        let problem = problem.request(format!("{session}/{event}"));
+        let problem = problem.request(format!("{}/{}", self.seed.session, self.event));
         let (mut parts, body) = self.shared.dialect.tell(problem, self.request.as_deref());
         if self.hangs_up {
             parts.extensions.insert(HangUp);
@@ -420,7 +424,7 @@ impl Exchange {
     }
 
     fn finish(&mut self, outcome: Outcome) {
-        self.outputs.push_back(Output::Finished { event: self.seed.event, outcome });
+        self.outputs.push_back(Output::Finished { event: self.event, outcome });
     }
 
     fn send(&mut self, side: Side, unit: Unit) {

@@ -89,10 +89,7 @@ impl Tunnel for WebSocketTunnel {
         bytes: &[u8],
         passing: &mut Passing,
     ) -> Result<(), Refusal> {
-        let to = match from {
-            Side::Downstream => Side::Upstream,
-            Side::Upstream => Side::Downstream,
-        };
+        let to = from.other();
         self.decoder(from).push(bytes);
         while let Some(frame) = self.decoder(from).poll_frame(now).map_err(refusal)? {
             let out = passing.towards(to);

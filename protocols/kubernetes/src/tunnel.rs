@@ -21,7 +21,6 @@ use gatewright_masking::MaskKey;
 use gatewright_model::{
     kubernetes::{KubernetesEvent, StreamKind, Transport},
     mask::MaskPlan,
-    session::Side,
 };
 use http::StatusCode;
 
@@ -80,13 +79,6 @@ pub fn check(event: &KubernetesEvent, plan: &MaskPlan, key: &MaskKey) -> Result<
         Some(stream) => Channels::new(stream, Some(plan), key, None).map(drop),
         None if is_log => Channels::of_log(Some(plan), key).map(drop),
         None => MessageTunnel::of_proxy(Some(plan)).map(drop),
-    }
-}
-
-const fn other(side: Side) -> Side {
-    match side {
-        Side::Downstream => Side::Upstream,
-        Side::Upstream => Side::Downstream,
     }
 }
 

@@ -4,8 +4,11 @@
 //! what moves: a head, pieces, an end. A message that was not ended is never ended here: its body fails, hyper cuts
 //! the connection (or, in HTTP/2, resets the stream), and the peer sees that something is missing (threats A74, fault F2).
 //!
-//! Clients speak HTTP/1.1 or HTTP/2, targets HTTP/1.1. Each exchange is a session of its own, so a stream that waits for a
-//! reviewer keeps nothing from its neighbours.
+//! Clients speak HTTP/1.1 or HTTP/2, targets HTTP/1.1. Each exchange has a driver of its own, so a stream that waits for a
+//! reviewer keeps nothing from its neighbours; the sessions are the connection's.
+//!
+//! An exchange runs on the task of the client's connection, and the connection to the target is polled by the exchange that
+//! uses it: a request that waits for nobody goes through without a change of tasks.
 
 mod body;
 mod client;
@@ -13,6 +16,7 @@ mod heads;
 mod line;
 mod patience;
 mod pool;
+mod running;
 mod serve;
 mod switched;
 mod target;
@@ -39,6 +43,8 @@ pub struct Messages {
 }
 
 impl Wire for Messages {
+    const SHARES_SESSIONS: bool = true;
+
     type Unit = Unit;
     type Downstream = ClientSide;
     type Upstream = TargetSide;

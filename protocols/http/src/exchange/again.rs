@@ -22,11 +22,11 @@ impl Exchange {
     pub(super) fn ask_about(&mut self, facet: &Facet, parts: &response::Parts) -> EventId {
         let response = answer::listed(parts);
         let payload = digest::of_answer(&response);
-        self.last = self.last.next();
+        let id = self.seed.events.draw();
         if let Some(facet) = facet.with_answer(Arc::new(response)) {
-            self.outputs.push_back(Output::Decide(Event { id: self.last, payload, facet }));
+            self.outputs.push_back(Output::Decide(Event { id, payload, facet }));
         }
-        self.last
+        id
     }
 
     /// Asks about a request whose answer goes on, which does so meanwhile.
@@ -38,10 +38,10 @@ impl Exchange {
     /// Asks about a request that was permitted once, with an event of its own.
     pub(super) fn ask_anew(&mut self, facet: &Facet) -> Option<EventId> {
         let http = facet.http()?;
-        self.last = self.last.next();
+        let id = self.seed.events.draw();
         let payload = digest::of(&http.request, &http.body);
-        self.outputs.push_back(Output::Decide(Event { id: self.last, payload, facet: facet.clone() }));
-        Some(self.last)
+        self.outputs.push_back(Output::Decide(Event { id, payload, facet: facet.clone() }));
+        Some(id)
     }
 
     pub(super) fn permitted_again(

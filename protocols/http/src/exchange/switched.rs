@@ -81,7 +81,7 @@ impl Exchange {
             upstream: true,
             asked: None,
             again: None,
-            running: vec![self.seed.event],
+            running: vec![self.event],
             heard,
         }));
         Ok(())
@@ -181,9 +181,9 @@ impl Exchange {
             return Ok(());
         }
         if let Some(facet) = ask {
-            self.last = self.last.next();
-            switched.asked = Some(self.last);
-            let event = Event { id: self.last, payload: digest::of_tunnel(&facet), facet: *facet };
+            let id = self.seed.events.draw();
+            switched.asked = Some(id);
+            let event = Event { id, payload: digest::of_tunnel(&facet), facet: *facet };
             self.outputs.push_back(Output::Decide(event));
         }
         self.phase = Phase::Switched(switched);
@@ -198,10 +198,7 @@ impl Exchange {
         ended: Result<(), Refusal>,
         mut passing: Passing,
     ) -> Result<(), ProtocolError> {
-        let other = match side {
-            Side::Downstream => Side::Upstream,
-            Side::Upstream => Side::Downstream,
-        };
+        let other = side.other();
         match side {
             Side::Downstream => switched.downstream = false,
             Side::Upstream => switched.upstream = false,

@@ -22,7 +22,7 @@ use gatewright_model::{
     decision::Block,
     event::{Event, Facet},
     http::HttpEvent,
-    id::{ApprovalId, EventId, SessionId},
+    id::{ApprovalId, EventId, EventIds, SessionId},
     mask::MaskPlan,
     permit::{Denial, Permit},
     principal::{Principal, PrincipalKind},
@@ -85,9 +85,12 @@ pub(crate) fn streams() -> Play {
 
 impl Play {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        // The second exchange of a connection.
+        let events = Arc::new(EventIds::default());
+        events.draw();
         let seed = Seed {
             session: SessionId::from_random([7; 16]),
-            event: EventId::FIRST.next(),
+            events,
             client: "192.0.2.9:4711".parse().unwrap(),
             scheme: Scheme::Https,
         };

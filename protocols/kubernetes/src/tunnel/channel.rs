@@ -15,7 +15,7 @@ use gatewright_http::{
 };
 use gatewright_model::{kubernetes::StreamKind, permit::Denial, session::Side};
 
-use super::{NOT_ASKED, other, refusal};
+use super::{NOT_ASKED, refusal};
 use crate::{
     channels::{Channel, Channels, stream},
     violation::Violation,
@@ -117,7 +117,7 @@ impl ChannelTunnel {
                 if frame.opcode == Opcode::Close {
                     self.flush(now, from, passing);
                 }
-                websocket::encode(frame.opcode, true, &frame.payload, key, passing.towards(other(from)));
+                websocket::encode(frame.opcode, true, &frame.payload, key, passing.towards(from.other()));
                 passing.over |= self.downstream.decoder.is_closed() && self.upstream.decoder.is_closed();
                 continue;
             }
@@ -143,7 +143,7 @@ impl ChannelTunnel {
         let (mut current, payload) = if frame.begins {
             let Some((&first, rest)) = frame.payload.split_first() else {
                 // Nothing, for nobody.
-                websocket::encode(frame.opcode, true, &[], frame.key, passing.towards(other(from)));
+                websocket::encode(frame.opcode, true, &[], frame.key, passing.towards(from.other()));
                 return Ok(());
             };
             let number = match (is_base64, first) {
@@ -232,7 +232,7 @@ impl ChannelTunnel {
             Ok(_) => opcode,
             Err(_) => Opcode::Binary,
         };
-        websocket::encode(opcode, true, &message, key, passing.towards(other(from)));
+        websocket::encode(opcode, true, &message, key, passing.towards(from.other()));
     }
 
     /// What a number means.

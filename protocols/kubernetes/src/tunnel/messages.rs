@@ -15,7 +15,7 @@ use gatewright_masking::MaskKey;
 use gatewright_model::{kubernetes::RequestInfo, mask::MaskPlan, permit::Denial, session::Side};
 use http::StatusCode;
 
-use super::{NOT_ASKED, other, refusal};
+use super::{NOT_ASKED, refusal};
 use crate::{
     channels::{Channel, Channels, stream},
     violation::Violation,
@@ -106,7 +106,7 @@ impl MessageTunnel {
                     true,
                     &frame.payload,
                     frame.key,
-                    passing.towards(other(from)),
+                    passing.towards(from.other()),
                 );
                 continue;
             }
@@ -120,7 +120,7 @@ impl MessageTunnel {
                         websocket::encode(opcode(*is_base64), true, &shown, None, &mut passing.downstream);
                     }
                 }
-                (Kind::Watch | Kind::Proxy, _) => websocket::forward(&frame, passing.towards(other(from))),
+                (Kind::Watch | Kind::Proxy, _) => websocket::forward(&frame, passing.towards(from.other())),
             }
         }
         passing.over |= self.downstream.is_closed() && self.upstream.is_closed();

@@ -11,7 +11,7 @@ use gatewright_http::{
 use gatewright_model::{kubernetes::KubernetesEvent, permit::Denial, session::Side};
 
 use super::{
-    other, refusal,
+    refusal,
     spdy::{Out, Relay},
 };
 use crate::{
@@ -78,7 +78,7 @@ impl NestedTunnel {
                         true,
                         &frame.payload,
                         frame.key,
-                        passing.towards(other(from)),
+                        passing.towards(from.other()),
                     );
                 }
             }

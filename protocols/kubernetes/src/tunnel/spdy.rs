@@ -24,7 +24,7 @@ use gatewright_model::{
     session::Side,
 };
 
-use super::{other, refusal};
+use super::refusal;
 use crate::{
     channels::{Channel, Channels, stream as violation},
     spdy::{Decoder, Encoder, Frame, Headers, header},
@@ -195,7 +195,7 @@ impl Relay {
                     if from == Side::Upstream {
                         self.flush_stream(now, stream, open.channel, out);
                     }
-                    self.send(other(from), &Frame::RstStream { stream, status }, out);
+                    self.send(from.other(), &Frame::RstStream { stream, status }, out);
                 }
             }
             (frame @ (Frame::Settings { .. } | Frame::Ping { .. } | Frame::WindowUpdate { .. }), _) => {
@@ -204,11 +204,11 @@ impl Relay {
                         "there are more frames about the connection than any program needs",
                     ));
                 }
-                self.send(other(from), &frame, out);
+                self.send(from.other(), &frame, out);
             }
             (frame @ Frame::GoAway { .. }, _) => {
                 self.end(now, from, out);
-                self.send(other(from), &frame, out);
+                self.send(from.other(), &frame, out);
             }
             (Frame::SynStream { .. }, Side::Upstream) => {
                 return Err(violation("the target opened a stream"));
@@ -349,7 +349,7 @@ impl Relay {
             }
         }
         if fin || !shown.is_empty() || payload.is_empty() {
-            self.send(other(from), &Frame::Data { stream, fin, payload: Bytes::from(shown) }, out);
+            self.send(from.other(), &Frame::Data { stream, fin, payload: Bytes::from(shown) }, out);
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use hyper::{
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::PollSender;
 
-use super::patience::Stall;
+use super::{line::Busy, patience::Stall};
 
 /// A message was not ended: hyper ends its connection, and its peer sees that.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -28,9 +28,45 @@ pub(in crate::wire) struct Cut;
 #[derive(Debug)]
 pub(in crate::wire) struct Outgoing {
     /// None: there is no body, or it has ended.
-    pieces: Option<mpsc::Receiver<Piece>>,
+    pieces: Option<Pieces>,
     /// Dropped with this: hyper wants no more.
     _taken: Option<oneshot::Sender<()>>,
+}
+
+#[derive(Debug)]
+enum Pieces {
+    /// They come.
+    Coming(mpsc::Receiver<Piece>),
+    /// They are here.
+    Here { whole: Whole, _busy: Busy },
+}
+
+/// A body that is kept until it is known whether it is short.
+#[derive(Debug, Default)]
+pub(super) struct Whole {
+    pieces: VecDeque<Bytes>,
+    bytes: usize,
+    ended: bool,
+}
+
+impl Whole {
+    pub(super) fn data(&mut self, bytes: Bytes) {
+        self.bytes += bytes.len();
+        self.pieces.push_back(bytes);
+    }
+
+    pub(super) const fn end(&mut self) {
+        self.ended = true;
+    }
+
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Bytes of it.
+    pub(super) const fn queued(&self) -> usize {
+        self.bytes
+    }
 }
 
 #[derive(Debug)]
@@ -78,11 +114,25 @@ impl Outgoing {
             taken: Some(when_taken),
             stall: Stall::new(limit),
         };
-        (Self { pieces: Some(pieces), _taken: Some(taken) }, filler)
+        (Self { pieces: Some(Pieces::Coming(pieces)), _taken: Some(taken) }, filler)
+    }
+
+    /// A body that is complete. Its connection is busy until hyper has taken it.
+    pub(super) fn whole(body: Whole, busy: Busy) -> Self {
+        let pieces = (body.bytes > 0).then_some(Pieces::Here { whole: body, _busy: busy });
+        Self { pieces, _taken: None }
     }
 }
 
 impl Filler {
+    /// What was kept so far.
+    pub(super) fn begin_with(&mut self, body: Whole) {
+        body.pieces.into_iter().for_each(|bytes| self.data(bytes));
+        if body.ended {
+            self.end();
+        }
+    }
+
     pub(super) fn data(&mut self, mut bytes: Bytes) {
         self.bytes += bytes.len();
         while !bytes.is_empty() {
@@ -171,8 +221,17 @@ impl Body for Outgoing {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let Some(pieces) = &mut self.pieces else { return Poll::Ready(None) };
-        Poll::Ready(match ready!(pieces.poll_recv(context)) {
+        let piece = match &mut self.pieces {
+            None => return Poll::Ready(None),
+            Some(Pieces::Coming(pieces)) => ready!(pieces.poll_recv(context)),
+            Some(Pieces::Here { whole, .. }) => {
+                Some(whole.pieces.pop_front().map_or(Piece::End, |bytes| {
+                    whole.bytes -= bytes.len();
+                    Piece::Data(bytes)
+                }))
+            }
+        };
+        Poll::Ready(match piece {
             Some(Piece::Data(bytes)) => Some(Ok(Frame::data(bytes))),
             Some(Piece::End) => {
                 self.pieces = None;
@@ -183,10 +242,18 @@ impl Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pieces.is_none()
+        match &self.pieces {
+            None => true,
+            Some(Pieces::Coming(_)) => false,
+            Some(Pieces::Here { whole, .. }) => whole.pieces.is_empty(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.pieces.is_none() { SizeHint::with_exact(0) } else { SizeHint::default() }
+        match &self.pieces {
+            None => SizeHint::with_exact(0),
+            Some(Pieces::Coming(_)) => SizeHint::default(),
+            Some(Pieces::Here { whole, .. }) => SizeHint::with_exact(whole.bytes as u64),
+        }
     }
 }

@@ -12,12 +12,13 @@ use hyper::{
     Request, Response, Version,
     body::{Body as _, Incoming},
     header::{CONNECTION, HeaderValue, UPGRADE},
+    http::response,
     upgrade::OnUpgrade,
 };
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    body::{Filler, Outgoing},
+    body::{Filler, Outgoing, Whole},
     follows,
     line::Busy,
     switched::Switched,
@@ -41,12 +42,22 @@ pub struct ClientSide {
 enum Answer {
     /// Nothing was sent yet.
     Awaited(oneshot::Sender<Response<Outgoing>>),
+    /// There is a head. It is sent with what else comes before there is something to wait for: an answer that is whole by
+    /// then is given to hyper as a whole.
+    Begun(Box<Begun>),
     /// The head was sent, and the body follows.
     Body(Filler),
     /// Protocols were switched, and bytes follow.
     Switched(Box<Switched>),
     /// Everything was sent.
     Sent,
+}
+
+/// An answer that hyper does not have yet.
+struct Begun {
+    sender: oneshot::Sender<Response<Outgoing>>,
+    parts: response::Parts,
+    body: Whole,
 }
 
 impl ClientSide {
@@ -103,6 +114,9 @@ impl Pipe for ClientSide {
                 if hangs_up || stays {
                     parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
                 }
+                let Answer::Awaited(sender) = std::mem::replace(&mut self.answer, Answer::Sent) else {
+                    return;
+                };
                 let (body, next) = match follows {
                     Body::Switched => match upgrade {
                         Some(upgrade) => {
@@ -112,15 +126,17 @@ impl Pipe for ClientSide {
                     },
                     Body::None | Body::Switches => (Outgoing::none(), Answer::Sent),
                     Body::Follows => {
-                        let (body, filler) = Outgoing::filled(&parts.headers, self.stall);
-                        (body, Answer::Body(filler))
+                        let begun = Begun { sender, parts: *parts, body: Whole::default() };
+                        self.answer = Answer::Begun(Box::new(begun));
+                        return;
                     }
                 };
-                if let Answer::Awaited(answer) = std::mem::replace(&mut self.answer, next) {
-                    // Where nobody waits any more, the next flush says so.
-                    let _ = answer.send(Response::from_parts(*parts, body));
-                }
+                self.answer = next;
+                // Where nobody waits any more, the next flush says so.
+                let _ = sender.send(Response::from_parts(*parts, body));
             }
+            (Unit::Data(bytes), Answer::Begun(begun)) => begun.body.data(bytes),
+            (Unit::End, Answer::Begun(begun)) => begun.body.end(),
             (Unit::Data(bytes), Answer::Body(filler)) => filler.data(bytes),
             (Unit::End, Answer::Body(filler)) => filler.end(),
             (unit, Answer::Switched(switched)) => switched.queue(unit),
@@ -131,6 +147,7 @@ impl Pipe for ClientSide {
 
     fn queued(&self) -> usize {
         match &self.answer {
+            Answer::Begun(begun) => begun.body.queued(),
             Answer::Body(filler) => filler.queued(),
             Answer::Switched(switched) => switched.queued(),
             Answer::Awaited(_) | Answer::Sent => 0,
@@ -138,6 +155,7 @@ impl Pipe for ClientSide {
     }
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.hand_over();
         match &mut self.answer {
             // hyper drops what it waits for when the client leaves.
             Answer::Awaited(answer) => match answer.poll_closed(context) {
@@ -149,19 +167,41 @@ impl Pipe for ClientSide {
                 Poll::Ready(filler.poll_left(context))
             }
             Answer::Switched(switched) => switched.poll_flush(context),
-            Answer::Sent => Poll::Ready(Ok(())),
+            Answer::Begun(_) | Answer::Sent => Poll::Ready(Ok(())),
         }
     }
 
     /// The exchange is over, and what its client has not taken yet is bounded: nobody waits for that.
-    async fn close(self) {
+    async fn close(mut self) {
+        self.hand_over();
         match self.answer {
             Answer::Body(filler) => {
                 tokio::spawn(last_words(filler, self.busy, self.stall));
             }
             Answer::Switched(switched) => switched.close().await,
-            Answer::Awaited(_) | Answer::Sent => {}
+            Answer::Awaited(_) | Answer::Begun(_) | Answer::Sent => {}
         }
+    }
+}
+
+impl ClientSide {
+    /// Gives hyper what there is of the answer.
+    fn hand_over(&mut self) {
+        if !matches!(self.answer, Answer::Begun(_)) {
+            return;
+        }
+        let Answer::Begun(begun) = std::mem::replace(&mut self.answer, Answer::Sent) else { return };
+        let Begun { sender, parts, body } = *begun;
+        // A stream of HTTP/2 takes what its client lets it take, which somebody has to watch.
+        let body = if body.has_ended() && self.version < Version::HTTP_2 {
+            Outgoing::whole(body, self.busy.clone())
+        } else {
+            let (outgoing, mut filler) = Outgoing::filled(&parts.headers, self.stall);
+            filler.begin_with(body);
+            self.answer = Answer::Body(filler);
+            outgoing
+        };
+        let _ = sender.send(Response::from_parts(parts, body));
     }
 }
 

@@ -92,6 +92,13 @@ impl Busy {
     }
 }
 
+impl Clone for Busy {
+    fn clone(&self) -> Self {
+        self.line.open.fetch_add(1, Ordering::Relaxed);
+        Self { line: Arc::clone(&self.line), number: self.number }
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
         self.line.open.fetch_sub(1, Ordering::Relaxed);

@@ -1,4 +1,7 @@
-//! Connections to targets that are used again.
+//! Connections to targets, and those that are used again.
+//!
+//! hyper's end of a connection is polled by whoever uses it, so that a request and its answer need no second task. While
+//! one waits, nobody polls it: whether it is still good is found out when it is taken.
 //!
 //! A connection belongs to one target, and with it to the one account that the gateway has there, and to the TLS identity
 //! under which it was opened. It waits here only after both messages on it have ended and hyper is ready for the next one;
@@ -6,8 +9,11 @@
 
 use std::{
     collections::HashMap,
+    future::poll_fn,
     io,
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -15,7 +21,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
-use tokio::{task::AbortHandle, time::timeout};
+use tokio::time::timeout;
 
 use super::{MOST_BUFFERED, body::Outgoing};
 use crate::{
@@ -49,8 +55,8 @@ pub(super) struct Link {
     opened: Instant,
     /// Whom the gateway trusts on it, and as whom.
     tls: Option<Arc<ClientConfig>>,
-    /// hyper's end of it. It lives as long as this does.
-    connection: AbortHandle,
+    /// hyper's end of it. None: it is closed, or was handed over.
+    connection: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
 }
 
 /// Connections of one target that wait at a time.
@@ -75,7 +81,7 @@ impl Pool {
         let mut shelf = self.idle.lock();
         let waiting = shelf.targets.get_mut(&target.name)?;
         // The one that was used last is the one that is least likely to be closed.
-        while let Some(idle) = waiting.pop() {
+        while let Some(mut idle) = waiting.pop() {
             if idle.is_good(target, now) {
                 return Some(idle.link);
             }
@@ -86,20 +92,23 @@ impl Pool {
     /// Keeps a connection whose messages have ended, as soon as hyper is ready for another one.
     pub(super) fn give(self: &Arc<Self>, target: &Arc<Target>, mut link: Link) {
         link.is_used = true;
-        if link.sender.is_ready() {
+        if link.is_ready() {
             return self.keep(target, link);
         }
         let (pool, target) = (Arc::clone(self), Arc::clone(target));
         tokio::spawn(async move {
-            let ready = timeout(READY, std::future::poll_fn(|context| link.sender.poll_ready(context)));
-            if let Ok(Ok(())) = ready.await {
+            let ready = poll_fn(|context| {
+                link.drive(context);
+                link.sender.poll_ready(context)
+            });
+            if let Ok(Ok(())) = timeout(READY, ready).await {
                 pool.keep(&target, link);
             }
         });
     }
 
     fn keep(self: &Arc<Self>, target: &Target, link: Link) {
-        let idle = Idle { link, since: Instant::now() };
+        let mut idle = Idle { link, since: Instant::now() };
         let mut shelf = self.idle.lock();
         let waiting = shelf.targets.entry(Arc::clone(&target.name)).or_default();
         if !idle.is_good(target, Instant::now()) || waiting.len() >= MOST_IDLE {
@@ -115,7 +124,7 @@ impl Pool {
     fn prune(&self, now: Instant) -> bool {
         let mut shelf = self.idle.lock();
         for waiting in shelf.targets.values_mut() {
-            waiting.retain(|idle| !idle.link.sender.is_closed() && idle.is_young(now));
+            waiting.retain_mut(|idle| idle.link.is_ready() && idle.is_young(now));
         }
         shelf.kept = shelf.targets.values().any(|waiting| !waiting.is_empty());
         shelf.kept
@@ -138,13 +147,13 @@ impl Idle {
     }
 
     /// Can it be used for this target now? Not where its TLS identity has been replaced.
-    fn is_good(&self, target: &Target, now: Instant) -> bool {
+    fn is_good(&mut self, target: &Target, now: Instant) -> bool {
         let same = match (&self.link.tls, tls_of(target)) {
             (None, None) => true,
             (Some(own), Some(current)) => Arc::ptr_eq(own, &current),
             _ => false,
         };
-        same && self.link.sender.is_ready() && self.is_young(now)
+        same && self.link.is_ready() && self.is_young(now)
     }
 }
 
@@ -165,19 +174,27 @@ impl Link {
         client.max_buf_size(MOST_BUFFERED);
         let shaken = client.handshake(TokioIo::new(connection.into_stream())).await;
         let (sender, connection) = shaken.map_err(io::Error::other)?;
-        let connection = tokio::spawn(async move {
-            if let Err(error) = connection.with_upgrades().await {
+        let connection: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(connection.with_upgrades());
+        Ok(Self { sender, is_used: false, opened: Instant::now(), tls, connection: Some(connection) })
+    }
+
+    /// Reads and writes, as far as there is anything to. Whoever waits for something on this connection has to call it.
+    pub(super) fn drive(&mut self, context: &mut Context<'_>) {
+        if let Some(connection) = &mut self.connection
+            && let Poll::Ready(ended) = connection.as_mut().poll(context)
+        {
+            self.connection = None;
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection to an HTTP target ended early");
             }
-        });
-        let connection = connection.abort_handle();
-        Ok(Self { sender, is_used: false, opened: Instant::now(), tls, connection })
+        }
     }
-}
 
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.connection.abort();
+    /// Can it take a request?
+    fn is_ready(&mut self) -> bool {
+        // Nobody waits for what happens to it.
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.connection.is_some() && self.sender.is_ready()
     }
 }
 

@@ -1,7 +1,6 @@
 //! A client's connection: one exchange after the other, or, in HTTP/2, beside each other.
 
 use std::{
-    net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
     time::{Duration, Instant},
@@ -11,7 +10,6 @@ use gatewright_http::{
     exchange::{Exchange, Seed, Shared},
     request::Scheme,
 };
-use gatewright_model::id::{EventId, SessionId};
 use hyper::{
     Request, Response,
     body::Incoming,
@@ -27,10 +25,11 @@ use super::{
     heads::Heads,
     line::Line,
     patience::Patient,
+    running::Running,
 };
 use crate::{
-    driver::Driver, listener::Door, metrics::ConnectionGuard, shutdown::DrainGuard, tls::ALPN_HTTP_2,
-    transport::Connection,
+    client_sessions::ClientSessions, driver::Driver, metrics::ConnectionGuard, shutdown::DrainGuard,
+    tls::ALPN_HTTP_2, transport::Connection,
 };
 
 /// A client that was accepted, and is over TLS by now where it wanted that.
@@ -39,43 +38,36 @@ pub struct Client {
     pub connection: Connection,
     /// The application protocol that TLS agreed on.
     pub alpn: Option<Arc<[u8]>>,
-    /// Its address.
-    pub address: SocketAddr,
+    /// What it proves, and the sessions that it has.
+    pub sessions: Arc<ClientSessions>,
     /// Counts the connection among those that are open.
     pub counted: ConnectionGuard,
 }
 
 /// What all exchanges of one connection begin with.
 struct Site {
-    door: Arc<Door>,
+    sessions: Arc<ClientSessions>,
     shared: Arc<Shared>,
     pool: Arc<Pool>,
     line: Arc<Line>,
-    client: SocketAddr,
     scheme: Scheme,
     guard: DrainGuard,
 }
 
 /// Serves a connection. HTTP/2 is spoken where TLS has agreed on it, and nowhere else: neither a client that begins with
 /// it in the clear nor one that asks for it with `Upgrade` gets it (threats A66).
-pub async fn serve(
-    door: Arc<Door>,
-    shared: Arc<Shared>,
-    pool: Arc<Pool>,
-    client: Client,
-    guard: DrainGuard,
-) {
-    let Client { connection, alpn, address, counted } = client;
+pub async fn serve(shared: Arc<Shared>, pool: Arc<Pool>, client: Client, guard: DrainGuard) {
+    let Client { connection, alpn, sessions, counted } = client;
     let scheme = if connection.is_secure() { Scheme::Https } else { Scheme::Http };
     let line = Arc::new(Line::new(counted));
+    let door = sessions.door();
     let rest = door.listener.login_timeout;
     let stall = door.listener.stall_timeout;
     let site = Arc::new(Site {
-        door: Arc::clone(&door),
+        sessions: Arc::clone(&sessions),
         shared,
         pool,
         line: Arc::clone(&line),
-        client: address,
         scheme,
         guard: guard.clone(),
     });
@@ -83,14 +75,15 @@ pub async fn serve(
     let stream = Patient::new(connection.into_stream(), stall);
     let served = if alpn.as_deref() == Some(ALPN_HTTP_2) {
         let connection = http2().serve_connection(TokioIo::new(stream), service);
-        conduct(connection, http2::Connection::graceful_shutdown, &line, guard, rest).await
+        conduct(connection, http2::Connection::graceful_shutdown, &line, &sessions, guard, rest).await
     } else {
         let io = TokioIo::new(stream.with_heads(Heads::new(Arc::clone(&line))));
         let connection = http1(rest).serve_connection(io, service).with_upgrades();
-        conduct(connection, http1::UpgradeableConnection::graceful_shutdown, &line, guard, rest).await
+        let end = http1::UpgradeableConnection::graceful_shutdown;
+        conduct(connection, end, &line, &sessions, guard, rest).await
     };
     if let Err(error) = served {
-        tracing::debug!(%error, client = %address, "an HTTP connection ended early");
+        tracing::debug!(%error, client = %sessions.client(), "an HTTP connection ended early");
         if error.is_parse() {
             door.metrics.refuse("http.framing");
         }
@@ -148,6 +141,7 @@ async fn conduct<C>(
     connection: C,
     end: impl Fn(Pin<&mut C>),
     line: &Line,
+    sessions: &ClientSessions,
     mut guard: DrainGuard,
     rest: Duration,
 ) -> hyper::Result<()>
@@ -170,6 +164,9 @@ where
             }
             _ = look.tick() => {
                 let rested = line.is_idle() && line.exchanges() == looked;
+                if rested {
+                    sessions.rest();
+                }
                 looked = line.exchanges();
                 match (rested, ending) {
                     // It was told, and does not go.
@@ -188,17 +185,18 @@ where
 impl Site {
     /// Runs one exchange, and gives its answer as soon as there is a head. The rest comes while it is sent.
     async fn exchange(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Outgoing>, Cut> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|_| Cut)?;
-        let id = SessionId::from_random(random);
         let (answer, answered) = oneshot::channel();
-        let seed = Seed { session: id, event: EventId::FIRST, client: self.client, scheme: self.scheme };
+        let seed = Seed {
+            session: self.sessions.id(),
+            events: Arc::clone(self.sessions.events()),
+            client: self.sessions.client(),
+            scheme: self.scheme,
+        };
         let session = Box::new(Exchange::new(Arc::clone(&self.shared), seed));
-        let stall = self.door.listener.stall_timeout;
+        let stall = self.sessions.door().listener.stall_timeout;
         let side = ClientSide::new(request, answer, Line::begin(&self.line), stall);
         let wire = Messages { pool: Arc::clone(&self.pool) };
-        let driver = Driver::new(wire, Arc::clone(&self.door), id, self.client, session, side);
-        tokio::spawn(driver.run(None, self.guard.clone()));
-        answered.await.map_err(|_| Cut)
+        let driver = Driver::new(wire, Arc::clone(&self.sessions), session, side);
+        Running::new(driver.run(None, self.guard.clone())).until(answered).await.map_err(|_| Cut)
     }
 }

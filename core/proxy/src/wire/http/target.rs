@@ -1,8 +1,9 @@
 //! The target's side: a request that hyper sends, and the answer that it reads.
 
 use std::{
+    future::poll_fn,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -12,6 +13,7 @@ use gatewright_http::unit::{Body, Unit};
 use hyper::{
     Request, Response, StatusCode,
     body::Incoming,
+    client::conn::TrySendError,
     header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING},
 };
 
@@ -28,10 +30,9 @@ use crate::{config::Target, wire::Pipe};
 pub struct TargetSide {
     pool: Arc<Pool>,
     target: Arc<Target>,
-    /// The connection: before the request is sent, and when there is an answer.
+    /// None: it is closed.
     link: Option<Link>,
-    /// The answer's head, once the request was begun.
-    answering: Option<Answering>,
+    asking: Asking,
     body: Option<Incoming>,
     upload: Option<Filler>,
     /// Was the connection asked to switch protocols?
@@ -43,7 +44,19 @@ pub struct TargetSide {
     answered: bool,
 }
 
-type Answering = Pin<Box<dyn Future<Output = io::Result<(Response<Incoming>, Link)>> + Send>>;
+/// How far a request is.
+enum Asking {
+    /// It was not sent yet, or was answered.
+    No,
+    /// It was given to the connection.
+    Asked(Answer),
+    /// A connection that was used before was closed before it began to write it. It goes on a new one.
+    Reopening(Opening, Box<Request<Outgoing>>),
+}
+
+type Answer = BoxFuture<Result<Response<Incoming>, TrySendError<Request<Outgoing>>>>;
+type Opening = BoxFuture<io::Result<Link>>;
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A target that takes nothing is noticed by the exchange, which knows whether it has answered.
 const FOREVER: Duration = Duration::from_secs(86_400);
@@ -59,7 +72,7 @@ impl TargetSide {
             pool: Arc::clone(pool),
             target: Arc::clone(target),
             link: Some(link),
-            answering: None,
+            asking: Asking::No,
             body: None,
             upload: None,
             switches: false,
@@ -70,30 +83,69 @@ impl TargetSide {
     }
 
     fn ask(&mut self, request: Request<Outgoing>) {
-        if let Some(link) = self.link.take() {
-            self.answering = Some(Box::pin(ask(link, request, Arc::clone(&self.target))));
+        if let Some(link) = &mut self.link {
+            self.asking = Asking::Asked(Box::pin(link.sender.try_send_request(request)));
         }
     }
-}
 
-/// Sends a request. One that a connection that was used before did not even begin to write, because the target had closed
-/// it meanwhile, goes on a new one. What may have reached the target is never sent twice.
-async fn ask(
-    mut link: Link,
-    request: Request<Outgoing>,
-    target: Arc<Target>,
-) -> io::Result<(Response<Incoming>, Link)> {
-    let mut error = match link.sender.try_send_request(request).await {
-        Ok(answer) => return Ok((answer, link)),
-        Err(error) => error,
-    };
-    match error.take_message() {
-        Some(request) if link.is_used => {
-            let mut link = Link::open(&target).await?;
-            let answer = link.sender.send_request(request).await.map_err(io::Error::other)?;
-            Ok((answer, link))
+    /// Reads and writes, as far as there is anything to.
+    fn drive(&mut self, context: &mut Context<'_>) {
+        if let Some(link) = &mut self.link {
+            link.drive(context);
         }
-        _ => Err(io::Error::other(error.into_error())),
+    }
+
+    /// Waits for the head of the answer. What may have reached the target is never sent twice.
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Response<Incoming>>> {
+        loop {
+            match &mut self.asking {
+                Asking::No => return Poll::Pending,
+                Asking::Asked(answer) => {
+                    let mut error = match ready!(answer.as_mut().poll(context)) {
+                        Ok(answer) => {
+                            self.asking = Asking::No;
+                            return Poll::Ready(Ok(answer));
+                        }
+                        Err(error) => error,
+                    };
+                    self.asking = Asking::No;
+                    match (error.take_message(), self.link.take()) {
+                        (Some(request), Some(link)) if link.is_used => {
+                            let target = Arc::clone(&self.target);
+                            let opening = Box::pin(async move { Link::open(&target).await });
+                            self.asking = Asking::Reopening(opening, Box::new(request));
+                        }
+                        _ => return Poll::Ready(Err(io::Error::other(error.into_error()))),
+                    }
+                }
+                Asking::Reopening(opening, _) => {
+                    self.link = Some(ready!(opening.as_mut().poll(context))?);
+                    if let Asking::Reopening(_, request) = std::mem::replace(&mut self.asking, Asking::No) {
+                        self.ask(*request);
+                        self.drive(context);
+                    }
+                }
+            }
+        }
+    }
+
+    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Unit>>> {
+        if let Asking::No = self.asking {
+            let read = poll_body(&mut self.body, context);
+            self.answered |= matches!(read, Poll::Ready(Ok(Some(Unit::End))));
+            return read;
+        }
+        let mut answer = ready!(self.poll_answer(context))?;
+        if self.switches && answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.switched = Some(Box::new(Switched::new(hyper::upgrade::on(&mut answer))));
+            let (parts, _) = answer.into_parts();
+            return Poll::Ready(Ok(Some(Unit::Response(Box::new(parts), Body::Switched))));
+        }
+        let (parts, body) = answer.into_parts();
+        let follows = follows(&body);
+        self.answered = follows == Body::None;
+        self.body = (follows == Body::Follows).then_some(body);
+        Poll::Ready(Ok(Some(Unit::Response(Box::new(parts), follows))))
     }
 }
 
@@ -101,28 +153,17 @@ impl Pipe for TargetSide {
     type Unit = Unit;
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Unit>>> {
-        if let Some(answering) = &mut self.answering {
-            let answer = ready!(answering.as_mut().poll(context));
-            self.answering = None;
-            let (mut answer, link) = answer?;
-            self.link = Some(link);
-            if self.switches && answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-                self.switched = Some(Box::new(Switched::new(hyper::upgrade::on(&mut answer))));
-                let (parts, _) = answer.into_parts();
-                return Poll::Ready(Ok(Some(Unit::Response(Box::new(parts), Body::Switched))));
-            }
-            let (parts, body) = answer.into_parts();
-            let follows = follows(&body);
-            self.answered = follows == Body::None;
-            self.body = (follows == Body::Follows).then_some(body);
-            return Poll::Ready(Ok(Some(Unit::Response(Box::new(parts), follows))));
-        }
+        self.drive(context);
         if let Some(switched) = &mut self.switched {
             return switched.poll_read(context);
         }
-        let read = poll_body(&mut self.body, context);
-        self.answered |= matches!(read, Poll::Ready(Ok(Some(Unit::End))));
-        read
+        let read = self.poll_message(context);
+        if read.is_ready() {
+            return read;
+        }
+        // hyper reads on when it was asked for more.
+        self.drive(context);
+        self.poll_message(context)
     }
 
     fn queue(&mut self, unit: Unit) {
@@ -164,11 +205,17 @@ impl Pipe for TargetSide {
     }
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.drive(context);
         if let Some(switched) = &mut self.switched {
             return switched.poll_flush(context);
         }
         let Some(upload) = &mut self.upload else { return Poll::Ready(Ok(())) };
-        let flushed = ready!(upload.poll_flush(context));
+        let flushed = upload.poll_flush(context);
+        if let Some(link) = &mut self.link {
+            // hyper takes what was just put there.
+            link.drive(context);
+        }
+        let flushed = ready!(flushed);
         self.sent = upload.has_ended();
         match flushed {
             // A target may answer before it has the whole body; what it says comes by reading.
@@ -184,8 +231,13 @@ impl Pipe for TargetSide {
     /// would be taken for the next one (threats A64). Nor is one that was asked to switch and did not: what the client
     /// sends then must not find a pipe (threats A51).
     async fn close(mut self) {
-        if let Some(switched) = self.switched {
-            return switched.close().await;
+        if let Some(switched) = self.switched.take() {
+            let mut closing = pin!(switched.close());
+            return poll_fn(|context| {
+                self.drive(context);
+                closing.as_mut().poll(context)
+            })
+            .await;
         }
         if self.sent
             && !self.switches

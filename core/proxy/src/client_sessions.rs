@@ -1,0 +1,210 @@
+//! The sessions of one connection of a client, and what was proved on it.
+//!
+//! A session is one principal at one target. Where a protocol has one for each connection, there is one here. Requests of
+//! HTTP name both each time, and most name the same: what was proved is not proved again for each of them, and what was
+//! opened is not opened again. A gateway in front of this one may send requests of many people on one connection; each
+//! gets a session of its own, and no instance of a policy serves two of them.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use gatewright_identity::IdentityError;
+use gatewright_model::{
+    audit::Record,
+    digest::Digest,
+    event::SessionContext,
+    id::{EventIds, SessionId},
+    principal::Principal,
+    session::{Credential, Rejection},
+};
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    config::Target,
+    enforce::Enforcer,
+    listener::Door,
+    sessions::{End, Ending},
+};
+
+/// The sessions of one connection. Closed with it, or when their last request is over, whichever is later.
+pub struct ClientSessions {
+    door: Arc<Door>,
+    id: SessionId,
+    client: SocketAddr,
+    events: Arc<EventIds>,
+    /// Those that were used last come first.
+    proved: Mutex<Vec<Proved>>,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    /// Those that were used last come first.
+    sessions: Vec<Arc<Enforcer>>,
+    /// The connection's own name was given to a session.
+    is_named: bool,
+}
+
+/// A credential that proved something.
+struct Proved {
+    /// SHA-256 of it: no credential is kept.
+    credential: Digest,
+    principal: Arc<Principal>,
+    at: Instant,
+}
+
+/// Credentials, and sessions, that one connection keeps. Whoever needs more of them proves who they are more often.
+const MOST: usize = 16;
+
+/// How long a credential is taken for proved. A key that its issuer has withdrawn is good for no longer than this.
+const PROVED: Duration = Duration::from_secs(60);
+
+/// Why there is no session.
+#[derive(Debug)]
+pub enum NotAdmitted {
+    /// The principal may not have one.
+    Rejected(Rejection),
+    /// It could not be recorded.
+    Unrecorded,
+}
+
+impl ClientSessions {
+    /// For a client that was just accepted. `id` is random, and nobody else's.
+    pub fn new(door: Arc<Door>, id: SessionId, client: SocketAddr) -> Self {
+        Self { door, id, client, events: Arc::default(), proved: Mutex::default(), open: Mutex::default() }
+    }
+
+    /// Where the client came in.
+    pub const fn door(&self) -> &Arc<Door> {
+        &self.door
+    }
+
+    /// The name of the connection, and of its first session.
+    pub const fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The client's address.
+    pub const fn client(&self) -> SocketAddr {
+        self.client
+    }
+
+    /// The numbers of its events.
+    pub const fn events(&self) -> &Arc<EventIds> {
+        &self.events
+    }
+
+    /// Who this credential proves its bearer to be. It may have been revoked since: [`admit`](Self::admit) looks.
+    ///
+    /// # Errors
+    ///
+    /// It proves nothing.
+    pub fn authenticate(&self, credential: &Credential) -> Result<Arc<Principal>, IdentityError> {
+        let Credential::Bearer(token) = credential;
+        let digest = Digest::new(Sha256::digest(token.expose()).into());
+        let (now, clock) = (Instant::now(), SystemTime::now());
+        let mut former = None;
+        {
+            let mut proved = self.proved.lock();
+            if let Some(known) = to_front(&mut proved, |known| known.credential == digest) {
+                let is_valid = known.principal.expires_at.is_none_or(|end| clock < end);
+                if is_valid && now.saturating_duration_since(known.at) < PROVED {
+                    return Ok(Arc::clone(&known.principal));
+                }
+                former = Some(proved.remove(0).principal);
+            }
+        }
+        let principal = self.door.verifier.verify(token, clock)?;
+        // The same one, so that its sessions go on.
+        let principal =
+            former.filter(|former| **former == principal).unwrap_or_else(|| Arc::new(principal));
+        let mut proved = self.proved.lock();
+        proved.truncate(MOST - 1);
+        proved.insert(0, Proved { credential: digest, principal: Arc::clone(&principal), at: now });
+        Ok(principal)
+    }
+
+    /// The session of a principal at a target: the one that is open, or another one, which is recorded.
+    ///
+    /// # Errors
+    ///
+    /// There is none, and nothing may be done in this principal's name.
+    pub fn admit(
+        &self,
+        principal: &Arc<Principal>,
+        target: &Target,
+        attributes: Vec<(&'static str, Arc<str>)>,
+    ) -> Result<Arc<Enforcer>, NotAdmitted> {
+        let mut open = self.open.lock();
+        let known = to_front(&mut open.sessions, |enforcer| {
+            let session = enforcer.session();
+            Arc::ptr_eq(&session.principal, principal)
+                && session.target == target.name
+                && session.attributes == attributes
+        });
+        if let Some(known) = known {
+            return match known.is_ended() {
+                Some(why) => Err(NotAdmitted::Rejected(End::rejection(why))),
+                None => Ok(Arc::clone(known)),
+            };
+        }
+        let id = if std::mem::replace(&mut open.is_named, true) { another_id()? } else { self.id };
+        let context = Arc::new(SessionContext {
+            id,
+            protocol: self.door.listener.protocol,
+            listener: Arc::clone(&self.door.listener.name),
+            target: Arc::clone(&target.name),
+            account: Arc::clone(&target.account),
+            attributes,
+            client: self.client,
+            principal: Arc::clone(principal),
+            opened_at: SystemTime::now(),
+        });
+        // In this order: whoever is revoked meanwhile is found among those who entered, or is in the list.
+        let ending = Arc::new(Ending::default());
+        let entered = self.door.enforcement.sessions.enter(&context, &ending);
+        self.door
+            .verifier
+            .check_revocations(&context.principal)
+            .map_err(|error| NotAdmitted::Rejected(error.rejection()))?;
+        let record = Record::SessionOpened(&context);
+        if let Err(error) = self.door.enforcement.log.append(SystemTime::now(), &record) {
+            tracing::error!(%error, "a session is refused because it could not be recorded");
+            return Err(NotAdmitted::Unrecorded);
+        }
+        let shared = Arc::clone(&self.door.enforcement);
+        let enforcer = Arc::new(Enforcer::new(shared, context, ending, entered));
+        open.sessions.truncate(MOST - 1);
+        open.sessions.insert(0, Arc::clone(&enforcer));
+        Ok(enforcer)
+    }
+
+    /// The connection is idle: its sessions give back what they need least.
+    pub fn rest(&self) {
+        for enforcer in &self.open.lock().sessions {
+            enforcer.rest();
+        }
+    }
+}
+
+/// The one that fits, as the first of them.
+fn to_front<T>(list: &mut [T], fits: impl Fn(&T) -> bool) -> Option<&T> {
+    let place = list.iter().position(fits)?;
+    list.get_mut(..=place)?.rotate_right(1);
+    list.first()
+}
+
+fn another_id() -> Result<SessionId, NotAdmitted> {
+    let mut random = [0; 16];
+    match getrandom::fill(&mut random) {
+        Ok(()) => Ok(SessionId::from_random(random)),
+        Err(error) => {
+            tracing::error!(%error, "the operating system gives no random bytes: a session is refused");
+            Err(NotAdmitted::Unrecorded)
+        }
+    }
+}
