@@ -167,7 +167,8 @@ impl<W: Wire> Driver<W> {
                     self.told = true;
                     return Poll::Ready(Happened::Ended(end));
                 }
-                if !over && ended.as_mut().poll(context).is_ready() {
+                // Nobody is to end at once who was not asked to end before.
+                if draining && !over && ended.as_mut().poll(context).is_ready() {
                     over = true;
                     return Poll::Ready(Happened::End);
                 }

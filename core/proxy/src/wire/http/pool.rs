@@ -108,10 +108,11 @@ impl Pool {
     }
 
     fn keep(self: &Arc<Self>, target: &Target, link: Link) {
-        let mut idle = Idle { link, since: Instant::now() };
+        let now = Instant::now();
+        let mut idle = Idle { link, since: now };
         let mut shelf = self.idle.lock();
         let waiting = shelf.targets.entry(Arc::clone(&target.name)).or_default();
-        if !idle.is_good(target, Instant::now()) || waiting.len() >= MOST_IDLE {
+        if !idle.is_good(target, now) || waiting.len() >= MOST_IDLE {
             return;
         }
         waiting.push(idle);

@@ -17,8 +17,8 @@ pub(super) struct Running<F: Future<Output = ()> + Send + 'static> {
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Running<F> {
-    pub(super) fn new(future: F) -> Self {
-        Self { future: Some(Box::pin(future)) }
+    pub(super) const fn new(future: Pin<Box<F>>) -> Self {
+        Self { future: Some(future) }
     }
 
     /// Runs it here until `answered` is ready.
@@ -53,11 +53,11 @@ mod tests {
         let (begun, when_begun) = oneshot::channel();
         let (go_on, may_go_on) = oneshot::channel();
         let (ended, when_ended) = oneshot::channel();
-        let running = Running::new(async move {
+        let running = Running::new(Box::pin(async move {
             begun.send(()).unwrap();
             may_go_on.await.unwrap();
             ended.send(()).unwrap();
-        });
+        }));
         running.until(when_begun).await.unwrap();
         go_on.send(()).unwrap();
         when_ended.await.unwrap();
@@ -66,6 +66,6 @@ mod tests {
     #[tokio::test]
     async fn what_ends_before_it_has_answered_is_no_answer() {
         let (answer, answered) = oneshot::channel::<()>();
-        assert!(Running::new(async move { drop(answer) }).until(answered).await.is_err());
+        assert!(Running::new(Box::pin(async move { drop(answer) })).until(answered).await.is_err());
     }
 }

@@ -197,6 +197,7 @@ impl Site {
         let side = ClientSide::new(request, answer, Line::begin(&self.line), stall);
         let wire = Messages { pool: Arc::clone(&self.pool) };
         let driver = Driver::new(wire, Arc::clone(&self.sessions), session, side);
-        Running::new(driver.run(None, self.guard.clone())).until(answered).await.map_err(|_| Cut)
+        let running = Running::new(Box::pin(driver.run(None, self.guard.clone())));
+        running.until(answered).await.map_err(|_| Cut)
     }
 }
