@@ -237,7 +237,7 @@ pub struct Rejection {
 pub struct Outcome {
     /// How it ended.
     pub result: OutcomeResult,
-    /// The target's own code for its error, like an SQLSTATE; of what was refused, the gateway's.
+    /// The target's own code for its error, like an SQLSTATE; of what was refused or cut, the gateway's.
     pub code: Option<Arc<str>>,
     /// Rows that the target said it sent or changed, where it says so.
     pub rows: Option<u64>,

@@ -23,12 +23,7 @@ use gatewright_model::{
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    config::Target,
-    enforce::Enforcer,
-    listener::Door,
-    sessions::{End, Ending},
-};
+use crate::{config::Target, enforce::Enforcer, listener::Door, sessions::Ending};
 
 /// The sessions of one connection. Closed with it, or when their last request is over, whichever is later.
 pub struct ClientSessions {
@@ -140,6 +135,8 @@ impl ClientSessions {
         attributes: Vec<(&'static str, Arc<str>)>,
     ) -> Result<Arc<Enforcer>, NotAdmitted> {
         let mut open = self.open.lock();
+        // Whose session was ended is let in again where they still may be, as on a connection of their own.
+        open.sessions.retain(|enforcer| enforcer.is_ended().is_none());
         let known = to_front(&mut open.sessions, |enforcer| {
             let session = enforcer.session();
             Arc::ptr_eq(&session.principal, principal)
@@ -147,10 +144,7 @@ impl ClientSessions {
                 && session.attributes == attributes
         });
         if let Some(known) = known {
-            return match known.is_ended() {
-                Some(why) => Err(NotAdmitted::Rejected(End::rejection(why))),
-                None => Ok(Arc::clone(known)),
-            };
+            return Ok(Arc::clone(known));
         }
         let id = if std::mem::replace(&mut open.is_named, true) { another_id()? } else { self.id };
         let context = Arc::new(SessionContext {

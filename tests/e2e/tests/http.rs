@@ -61,16 +61,43 @@ reason = "a person is gone for good"
 reviewers = ["reviewers"]
 "#;
 
+/// What may leave it.
+const ANSWERS: &str = r#"
+[[settings.rules]]
+name = "exports"
+more_than = 1000
+decision = "escalate"
+reason = "an export needs a second person"
+reviewers = ["reviewers"]
+
+[[settings.rules]]
+name = "records"
+media_types = ["application/json"]
+decision = "allow"
+"#;
+
 impl Api {
     fn open() -> Result<Self> {
+        Self::judging_answers("")
+    }
+
+    /// With these rules about answers, if there are any.
+    fn judging_answers(answers: &str) -> Result<Self> {
         let stage = Stage::new("e2e-http")?;
         let nginx = Nginx::start(&stage, LOCATIONS)?;
         let port = free_port()?;
-        let modules = modules_directory(&["http_rules.wasm"])?;
-        let document = format!(
-            "name = \"api\"\nmodule = \"{}/http_rules.wasm\"\n[match]\nprotocols = [\"http\"]\n{RULES}",
-            modules.display()
-        );
+        let modules = modules_directory(&["http_rules.wasm", "answer_rules.wasm"])?;
+        let document = |name: &str, module: &str, rules: &str| {
+            let modules = modules.display();
+            format!(
+                "name = \"{name}\"\nmodule = \"{modules}/{module}.wasm\"\n[match]\nprotocols = [\"http\"]\n{rules}"
+            )
+        };
+        let mut policies = vec![("api", document("api", "http_rules", RULES))];
+        if !answers.is_empty() {
+            policies.push(("answers", document("answers", "answer_rules", answers)));
+        }
+        let policies: Vec<_> = policies.iter().map(|(name, text)| (*name, &**text)).collect();
         let more = format!(
             r#"
 [[target]]
@@ -90,7 +117,7 @@ tls = {{ certificate = "tls/server.pem", key = "tls/server.key", required = true
 "#,
             nginx = nginx.port(),
         );
-        let scene = Scene::build(&[("api", &document)], false, |setup| {
+        let scene = Scene::build(&policies, false, |setup| {
             setup.file("api.token", "the-targets-secret\n").unwrap();
             setup.more(&more)
         })?;
@@ -183,6 +210,41 @@ fn a_request_that_is_escalated_waits_for_a_reviewer_and_others_go_on() {
         assert!(approved.status.success(), "{approved:?}");
         let answer = held.join().unwrap();
         assert!(String::from_utf8_lossy(&answer.stdout).contains(r#""method":"DELETE""#), "{answer:?}");
+    });
+}
+
+#[test]
+fn an_answer_is_judged_before_any_of_it_reaches_the_client() {
+    let api = Api::judging_answers(ANSWERS).unwrap();
+    let token = api.token("alice");
+    let shown = api.curl(Some(&token), "/api/people/7", &[]);
+    assert!(shown.status == "200" && shown.body.starts_with(b"{\"name\""), "{}", shown.head);
+    api.nginx.file("files/backup.zip", b"PK and more").unwrap();
+    let kept = api.curl(Some(&token), "/files/backup.zip", &[]);
+    let problem: Value = serde_json::from_slice(&kept.body).unwrap();
+    assert_eq!((&*kept.status, &problem["code"]), ("403", &Value::from("http.denied")), "{problem}");
+    assert_eq!(problem["rule"], "answers/no-rule");
+    let decisions = api.scene.evidence().unwrap();
+    let kinds: Vec<_> = decisions
+        .of("decision")
+        .iter()
+        .map(|record| (record["type"].clone(), record["decision"].clone()))
+        .collect();
+    let said = |kind: &str, decision: &str| (Value::from(kind), Value::from(decision));
+    let both = [said("http.request", "allow"), said("http.response", "allow")];
+    let blocked = [said("http.request", "allow"), said("http.response", "block")];
+    assert_eq!(kinds, [both, blocked].concat());
+    // A large one waits for a reviewer, behind its request, and arrives whole.
+    let large = vec![b'x'; 2_000_000];
+    api.nginx.file("files/export", &large).unwrap();
+    thread::scope(|scope| {
+        let held = scope.spawn(|| api.curl(Some(&token), "/files/export", &["--fail"]));
+        let id = approvals::wait(&api.scene.gateway).unwrap();
+        let bob = Mint::person("bob", &["reviewers"]);
+        let approved = api.scene.gateway.approvals(&bob, &["approve", &id, "--comment", "ok"]).unwrap();
+        assert!(approved.status.success(), "{approved:?}");
+        let reply = held.join().unwrap();
+        assert!(reply.status == "200" && reply.body == large, "{} {}", reply.head, reply.body.len());
     });
 }
 

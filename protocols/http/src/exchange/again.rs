@@ -61,7 +61,7 @@ impl Exchange {
                 self.phase = Phase::Relaying(relay);
             } else {
                 // What is hidden can not change in the middle: whoever asks again gets the answer as it is to be now.
-                self.cut(None);
+                self.cut(CHANGED, None);
             }
             return Ok(());
         }
@@ -88,7 +88,7 @@ impl Exchange {
                 self.finish(outcome(begun.parts.status));
                 self.answer(Problem::denied(&denial));
             }
-            _ => self.cut(None),
+            _ => self.cut(CHANGED, None),
         }
     }
 
@@ -96,9 +96,12 @@ impl Exchange {
         if relay.again.is_some() {
             // Nobody can look at what has passed by then: whoever asks again is held before anything passes.
             self.outputs.push_back(Output::Withdraw(approval));
-            return self.cut(None);
+            return self.cut(CHANGED, None);
         }
         self.approval = Some(approval);
         self.phase = Phase::Relaying(relay);
     }
 }
+
+/// Of an answer that went on, and may not go on in the same way under the policies that are active now.
+const CHANGED: &str = "policy.changed";

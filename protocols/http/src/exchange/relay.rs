@@ -174,13 +174,13 @@ impl Exchange {
                 };
             }
             // Nobody is there to be told.
-            Input::Closed { side: Side::Downstream } => self.cut(None),
+            Input::Closed { side: Side::Downstream } => self.cut("net.client_closed", None),
             Input::Closed { side: Side::Upstream } => {
                 return self.broken(relay, CUT_ANSWER, Side::Upstream);
             }
             Input::Terminate(rejection) => {
                 let told = relay.can_tell().then(|| termination(&rejection));
-                self.cut(told);
+                self.cut(rejection.code, told);
             }
             Input::Timeout => self.silent(relay, now),
             Input::Permitted(permit) if relay.asks_by(permit.event()) => {
@@ -338,7 +338,7 @@ impl Exchange {
         fault: Side,
     ) -> Result<(), ProtocolError> {
         let told = relay.can_tell().then(|| Problem::from(refusal));
-        self.cut(told);
+        self.cut(refusal.code, told);
         Err(refusal.into_error(fault))
     }
 
@@ -373,7 +373,7 @@ impl Exchange {
                 } else {
                     (StatusCode::GATEWAY_TIMEOUT, "upstream.slow", "the target did not answer in time")
                 };
-                return self.cut(Some(Problem::new(status, code, detail)));
+                return self.cut(code, Some(Problem::new(status, code, detail)));
             }
             // Never an instant that has passed, which would be now again and again.
             self.outputs.push_back(Output::Wake(if until > now {
@@ -387,8 +387,8 @@ impl Exchange {
 
     /// Ends an exchange that was forwarded: what became of it is unknown. The client is told where its answer has not
     /// begun; where it has, it is cut.
-    pub(super) fn cut(&mut self, told: Option<Problem>) {
-        self.finish(Outcome::default());
+    pub(super) fn cut(&mut self, code: &str, told: Option<Problem>) {
+        self.finish(Outcome { code: Some(Arc::from(code)), ..Outcome::default() });
         match told {
             Some(problem) => self.answer(problem),
             None => self.close(),

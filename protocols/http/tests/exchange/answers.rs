@@ -50,7 +50,7 @@ fn a074_an_answer_that_ends_early_is_cut_and_never_ended() {
         target: data `abc`
           to client: data `abc`
         target: end
-          finished 2: unknown
+          finished 2: unknown upstream.cut
           close target
           close client
           error of the target: upstream.cut
@@ -65,7 +65,7 @@ fn a074_an_answer_that_ends_early_is_cut_and_never_ended() {
     for play in [short, gone, long] {
         assert!(!after(&play).contains("to client: end"), "{}", play.transcript());
         assert!(
-            after(&play).contains("finished 2: unknown\n  close target\n  close client\n"),
+            after(&play).contains("finished 2: unknown upstream.cut\n  close target\n  close client\n"),
             "{}",
             play.transcript()
         );
@@ -129,7 +129,7 @@ fn a066_a_switch_of_protocols_is_no_answer() {
     play.target("101\nupgrade: websocket\nconnection: upgrade", Body::Follows).data(Side::Upstream, "raw");
     expect![[r#"
         target: 101; upgrade: websocket; connection: upgrade ...
-          finished 2: unknown
+          finished 2: unknown upstream.upgrade
           to client: 502; content-type: application/problem+json; content-length: 193; cache-control: no-store ...
           to client: data `{"type":"about:blank","title":"Bad Gateway","status":502,"detail":"the target switched protocols, and was not asked to","code":"upstream.upgrade","request":"07070707070707070707070707070707/2"}`
           to client: end
@@ -179,7 +179,7 @@ fn a_target_that_breaks_the_order_is_no_answer() {
     let mut second = forwarded();
     second.target("200\ncontent-length: 1", Body::Follows).target("200", Body::None);
     assert!(after(&second).ends_with(
-        "finished 2: unknown\n  close target\n  close client\n  error of the target: upstream.cut\n"
+        "finished 2: unknown upstream.cut\n  close target\n  close client\n  error of the target: upstream.cut\n"
     ));
 }
 

@@ -122,7 +122,7 @@ fn a063_a_body_that_is_not_as_long_as_it_said_never_ends_at_the_target() {
         }
         assert!(!play.sent.contains(&"end".to_owned()), "{:?}", play.sent);
         assert!(
-            play.transcript().contains("finished 2: unknown\n  to client: 400;"),
+            play.transcript().contains("finished 2: unknown http.framing\n  to client: 400;"),
             "{}",
             play.transcript()
         );

@@ -215,7 +215,7 @@ fn a_stream_is_judged_again_when_the_policies_change() {
     assert!(!play.transcript().contains("close"), "{}", play.transcript());
     play.tell(Input::PoliciesChanged).deny_event(AGAIN.next());
     assert!(
-        play.transcript().ends_with("finished 2: unknown\n  close target\n  close client\n"),
+        play.transcript().ends_with("finished 2: unknown policy.changed\n  close target\n  close client\n"),
         "{}",
         play.transcript()
     );

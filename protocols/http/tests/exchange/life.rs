@@ -321,14 +321,18 @@ fn an_end_from_outside_is_told_while_that_is_possible() {
     let mut waiting = play();
     waiting.forwarded("GET /v1/items", "", Body::None).terminated("auth.revoked");
     assert!(
-        waiting.transcript().contains("finished 2: unknown\n  to client: 401;"),
+        waiting.transcript().contains("finished 2: unknown auth.revoked\n  to client: 401;"),
         "{}",
         waiting.transcript()
     );
     let mut streaming = play();
     streaming.forwarded("GET /v1/items", "", Body::None).target("200\ncontent-length: 9", Body::Follows);
     streaming.terminated("auth.revoked");
-    assert!(streaming.transcript().ends_with("finished 2: unknown\n  close target\n  close client\n"));
+    assert!(
+        streaming
+            .transcript()
+            .ends_with("finished 2: unknown auth.revoked\n  close target\n  close client\n")
+    );
 }
 
 #[test]
