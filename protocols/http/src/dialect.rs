@@ -14,7 +14,7 @@ use gatewright_model::{
     mask::MaskPlan,
     principal::Principal,
 };
-use http::{HeaderMap, response};
+use http::{HeaderMap, Uri, response};
 
 use crate::{
     filter::Filter, headers::Upgrade, masking::Masking, messages::WebSocketTunnel, problem::Problem,
@@ -96,6 +96,8 @@ pub struct Outgoing<'a> {
     pub principal: &'a Principal,
     /// What must be hidden in the answer.
     pub masks: Option<&'a MaskPlan>,
+    /// Path and query, as they are to be sent.
+    pub uri: &'a mut Uri,
     /// The headers, as they are to be sent.
     pub headers: &'a mut HeaderMap,
 }

@@ -362,6 +362,7 @@ impl Exchange {
             facet: &facet,
             principal: &principal,
             masks: leave.masks.as_deref(),
+            uri: &mut parts.uri,
             headers: &mut parts.headers,
         });
         let prepared = prepared

@@ -21,7 +21,7 @@ use gatewright_model::{
     mask::MaskPlan,
 };
 use http::{
-    HeaderMap, HeaderValue, StatusCode,
+    HeaderMap, HeaderValue, StatusCode, Uri,
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
     response,
 };
@@ -124,10 +124,13 @@ impl dialect::Dialect for Kubernetes {
     }
 
     fn prepare(&self, outgoing: Outgoing<'_>) -> Result<(), Refusal> {
-        let Outgoing { facet, principal, masks, headers } = outgoing;
+        let Outgoing { facet, principal, masks, uri, headers } = outgoing;
         let Facet::Kubernetes(event) = facet else { return Err(ANOTHER) };
         if let Some(plan) = masks.filter(|plan| !plan.is_empty()) {
             self.check_masks(event, plan)?;
+            if &*event.info.verb == "list" && !plan.objects.is_empty() {
+                undo_paging(&event.http.request, uri)?;
+            }
             let reads = event.http.request.is_safe();
             self.masking.prepare(&without_objects(plan), reads, headers)?;
             if event.upgrade.is_none() && answer::is_objects(&event.info) {
@@ -232,6 +235,32 @@ pub fn event(http: HttpEvent) -> Result<KubernetesEvent, Refusal> {
         http,
     })
 }
+
+/// Asks for all of a list at once, where a part of it is shown. A page ends with a token that says at which object it stopped,
+/// and that may be one which is not shown.
+fn undo_paging(request: &HttpRequest, uri: &mut Uri) -> Result<(), Refusal> {
+    if request.query.iter().any(|(name, value)| &**name == "continue" && !value.is_empty()) {
+        return Err(CONTINUED);
+    }
+    // As many pieces of the text as there are pairs, and in their order.
+    let pieces = request.query_text.split('&').zip(&request.query);
+    let kept: Vec<&str> = pieces
+        .filter(|(_, (name, _))| !matches!(&**name, "limit" | "continue"))
+        .map(|(piece, _)| piece)
+        .collect();
+    if kept.len() < request.query.len() {
+        let separator = if kept.is_empty() { "" } else { "?" };
+        *uri = format!("{}{separator}{}", request.path, kept.join("&")).parse().map_err(|_| ANOTHER)?;
+    }
+    Ok(())
+}
+
+/// Clients of the Kubernetes API begin anew when they are told so.
+const CONTINUED: Refusal = Refusal {
+    status: StatusCode::GONE,
+    code: "k8s.continue",
+    detail: "a part of this list is shown, all of it at once: list again, without a continue token",
+};
 
 /// Does a JSON patch (RFC 6902) do more than write? What it copies or moves comes out under another name, and what it tests can be
 /// guessed.

@@ -199,6 +199,7 @@ const fn reason(code: StatusCode) -> &'static str {
         404 => "NotFound",
         405 => "MethodNotAllowed",
         406 => "NotAcceptable",
+        410 => "Expired",
         413 => "RequestEntityTooLarge",
         415 => "UnsupportedMediaType",
         408 | 504 => "Timeout",

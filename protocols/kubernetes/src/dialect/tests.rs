@@ -7,7 +7,7 @@ use gatewright_model::{
     mask::{JsonMask, MaskMethod, ObjectFilter},
     sql::Grade,
 };
-use http::HeaderName;
+use http::{HeaderName, Uri};
 
 use super::*;
 use crate::transcripts;
@@ -47,14 +47,20 @@ fn only(namespace: &str, name: &str) -> MaskPlan {
 
 /// The headers that are sent.
 fn prepared(act_as: ActAs, facet: &Facet, masks: Option<&MaskPlan>) -> Result<HeaderMap, Refusal> {
+    head(act_as, facet, masks).map(|(headers, _)| headers)
+}
+
+/// The headers that are sent, and the address.
+fn head(act_as: ActAs, facet: &Facet, masks: Option<&MaskPlan>) -> Result<(HeaderMap, Uri), Refusal> {
     let mut principal = transcripts::principal("alice");
     principal.groups = vec!["devs".into()];
     let request = &facet.http().unwrap().request;
     let listed: Vec<(&str, &str)> =
         request.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     let mut sent = headers(&listed);
-    let outgoing = Outgoing { facet, principal: &principal, masks, headers: &mut sent };
-    dialect(act_as).prepare(outgoing).map(|()| sent)
+    let mut uri = Uri::from_static("/as/it/was");
+    let outgoing = Outgoing { facet, principal: &principal, masks, uri: &mut uri, headers: &mut sent };
+    dialect(act_as).prepare(outgoing).map(|()| (sent, uri))
 }
 
 const SECRETS: &str = "/api/v1/namespaces/demo/secrets";
@@ -226,6 +232,28 @@ fn a058_what_was_not_asked_for_is_not_shown() {
     // A list of which some objects are shown is no text either.
     let refusal = shown(&list, &only("demo", "a"), &[("content-type", "text/plain")], body).unwrap_err();
     assert_eq!(refusal.code, "mask.unsupported");
+}
+
+/// A page ends with a token in which the name of an object stands, perhaps of one that is not shown.
+#[test]
+fn a057_of_a_list_that_shows_a_part_no_page_is_asked_for() {
+    let sent = |query: &str, masks: &MaskPlan| {
+        let facet = facet("GET", &format!("{SECRETS}{query}"), &[]);
+        head(ActAs::Account, &facet, Some(masks)).map(|(_, uri)| uri.to_string())
+    };
+    let part = only("demo", "a");
+    assert_eq!(sent("?limit=500", &part).unwrap(), SECRETS);
+    assert_eq!(sent("?limit=1&limit=2&continue=", &part).unwrap(), SECRETS);
+    let labelled = format!("{SECRETS}?labelSelector=a%3Db%26limit%3D3&resourceVersion=0");
+    let query = "?labelSelector=a%3Db%26limit%3D3&limit=500&resourceVersion=0";
+    assert_eq!(sent(query, &part).unwrap(), labelled);
+    for token in ["?continue=eyJ2IjoibWV0YSJ9", "?limit=500&%63ontinue=x"] {
+        let refusal = sent(token, &part).unwrap_err();
+        assert_eq!((refusal.status.as_u16(), refusal.code), (410, "k8s.continue"), "{token}");
+    }
+    // Where all of it is shown, or nothing is to be undone, nothing is changed.
+    assert_eq!(sent("?limit=500&continue=x", &secrets()).unwrap(), "/as/it/was");
+    assert_eq!(sent("?labelSelector=a", &part).unwrap(), "/as/it/was");
 }
 
 #[test]

@@ -19,6 +19,7 @@ use gatewright_model::{
     kubernetes::Upgrade,
     mask::{Detector, DetectorMask, MaskMethod},
     permit::Denial,
+    session::Side,
 };
 
 use super::*;
