@@ -7,6 +7,8 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
+use crate::hex;
+
 /// One principal at one target on one downstream connection: 128 random bits, written as 32 hex digits.
 ///
 /// The gateway chooses it; a client can neither name nor reuse one (threats A100).
@@ -22,7 +24,9 @@ impl SessionId {
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        // It is in every record.
+        let mut text = [0; 32];
+        f.write_str(hex::encode(&self.0, &mut text))
     }
 }
 

@@ -61,7 +61,7 @@ fn a092_requests_of_two_people_on_one_connection_share_no_session() {
         assert_eq!((of("decision").len(), of("outcome").len()), (events, events));
         let closed = of("session_closed");
         assert_eq!(closed[0]["events"], events);
-        assert_eq!(evidence::text(&closed[0], "code"), "client_closed");
+        assert_eq!(evidence::text(closed[0], "code"), "client_closed");
     }
     let numbers: BTreeSet<u64> =
         records.of("decision").iter().filter_map(|decision| decision["event"].as_u64()).collect();
@@ -85,7 +85,7 @@ fn a009_what_was_proved_on_a_connection_ends_with_a_revocation() {
     assert_eq!(ask(&mut client, &token(&front, "alice")).status, 401, "nor with a new token");
     let records = front.evidence().unwrap();
     let closed = records.of("session_closed");
-    assert_eq!(evidence::text(&closed[0], "code"), "auth.revoked", "{}", records.text());
+    assert_eq!(evidence::text(closed[0], "code"), "auth.revoked", "{}", records.text());
 }
 
 #[test]
@@ -143,13 +143,13 @@ fn a009_an_operator_ends_a_session_and_the_next_request_begins_another() {
     let mut client = front.connect().unwrap();
     assert_eq!(ask(&mut client, &token).status, 200);
     let records = front.evidence().unwrap();
-    let session = evidence::text(&records.of("session_opened")[0], "session").to_owned();
+    let session = evidence::text(records.of("session_opened")[0], "session").to_owned();
     let end = ["sessions", "end", &session, "--reason", "went astray"];
     let ended = front.gateway.ask(&OLGA, &end).unwrap();
     assert!(ended.status.success(), "{ended:?}");
     assert_eq!(ask(&mut client, &token).status, 200);
     let records = front.evidence().unwrap();
-    assert_eq!(evidence::text(&records.of("session_closed")[0], "code"), "session.ended");
+    assert_eq!(evidence::text(records.of("session_closed")[0], "code"), "session.ended");
     let opened: BTreeSet<String> = records
         .of("session_opened")
         .iter()

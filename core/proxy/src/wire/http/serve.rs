@@ -82,6 +82,8 @@ pub async fn serve(shared: Arc<Shared>, pool: Arc<Pool>, client: Client, guard: 
         let end = http1::UpgradeableConnection::graceful_shutdown;
         conduct(connection, end, &line, &sessions, guard, rest).await
     };
+    // Where protocols were switched, the last exchange goes on.
+    sessions.rest();
     if let Err(error) = served {
         tracing::debug!(%error, client = %sessions.client(), "an HTTP connection ended early");
         if error.is_parse() {
@@ -163,11 +165,13 @@ where
                 end(connection.as_mut());
             }
             _ = look.tick() => {
-                let rested = line.is_idle() && line.exchanges() == looked;
-                if rested {
+                let quiet = line.exchanges() == looked;
+                looked = line.exchanges();
+                if quiet {
+                    // Something may go on for hours, and be judged again when the policies change, or never.
                     sessions.rest();
                 }
-                looked = line.exchanges();
+                let rested = quiet && line.is_idle();
                 match (rested, ending) {
                     // It was told, and does not go.
                     (true, true) => return Ok(()),
