@@ -79,7 +79,7 @@ impl Book {
 
 fn nearness(exchange: &Exchange, asked: &Asked) -> Option<Nearness> {
     let recorded = &exchange.asked;
-    if recorded.token != asked.token || !recorded.steady_query().eq(asked.steady_query()) {
+    if recorded.token != asked.token || !is_asked_for(exchange, asked) {
         return None;
     }
     let same_caller = recorded.impersonation == asked.impersonation;
@@ -103,6 +103,17 @@ fn nearness(exchange: &Exchange, asked: &Asked) -> Option<Nearness> {
         same_coding = coded == asked.gzip;
     }
     Some((same_caller, recorded.query == asked.query, same_form, same_coding))
+}
+
+/// Do both ask for the same? A list that was asked for in pages, and came whole in the first, is the list that is asked for whole.
+fn is_asked_for(exchange: &Exchange, asked: &Asked) -> bool {
+    let recorded = &exchange.asked;
+    if recorded.steady_query().eq(asked.steady_query()) {
+        return true;
+    }
+    let beginning = exchange.answer.as_ref().map(Recorded::beginning).unwrap_or_default();
+    let is_page = String::from_utf8_lossy(beginning).contains("\"continue\":\"");
+    !is_page && recorded.steady_query().filter(|(name, _)| name != "limit").eq(asked.steady_query())
 }
 
 /// Would the asking client take an answer that was given to another form of the request?
