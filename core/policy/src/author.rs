@@ -37,7 +37,10 @@ pub fn test(
     } else {
         Sources::files(&[PathBuf::from(path)], limit)
     };
-    let policies = PolicySet::bind(&sources, host)?;
+    let (policies, problems) = PolicySet::bind(&sources, host);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     Ok(policies.iter().flat_map(|policy| cases::run_all(policy, reader)).collect())
 }
 

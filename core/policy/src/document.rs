@@ -10,7 +10,7 @@
 //! allow_grades = ["disputed"]          # grades that this policy takes upon itself to judge, see below
 //! isolation = "session"                # until it is idle; or "event": a fresh instance for each evaluation (20 to 30 us)
 //!
-//! [match]                              # every list that is given must fit; `*` fits anything
+//! [match]                              # every list that is given must fit; `*` fits anything; `gatewright check` compares names
 //! listeners = ["*"]
 //! targets = ["crm-*"]
 //! protocols = ["postgres"]
@@ -39,7 +39,7 @@ mod case;
 mod fields;
 mod parse;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gatewright_model::{decision::Mode, event::SessionContext, principal::PrincipalKind, sql::Grade};
 
@@ -101,13 +101,87 @@ impl Matching {
     }
 }
 
+impl Document {
+    /// The names of things that are configured, in the order of the document. Groups and kinds are of principals: who
+    /// they are, only their tokens know.
+    pub(crate) fn match_names(&self) -> impl Iterator<Item = MatchName<'_>> {
+        let Matching { listeners, targets, protocols, groups: _, principal_kinds: _ } = &self.matching;
+        let lists = [
+            (MatchList::Listeners, listeners),
+            (MatchList::Targets, targets),
+            (MatchList::Protocols, protocols),
+        ];
+        let names = lists.into_iter().flat_map(|(list, globs)| {
+            globs.iter().flatten().map(move |glob| MatchName { file: &self.file, list, glob })
+        });
+        let mut names: Vec<_> = names.collect();
+        names.sort_by_key(MatchName::line);
+        names.into_iter()
+    }
+}
+
+/// A name of a `[match]`. A document knows no configuration: whoever has one compares them.
+#[derive(Debug, Clone, Copy)]
+pub struct MatchName<'a> {
+    file: &'a Path,
+    list: MatchList,
+    glob: &'a Glob,
+}
+
+/// The lists of a `[match]` whose names are those of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MatchList {
+    /// `listeners`
+    Listeners,
+    /// `targets`
+    Targets,
+    /// `protocols`
+    Protocols,
+}
+
+impl MatchName<'_> {
+    /// The document.
+    pub fn file(&self) -> &Path {
+        self.file
+    }
+
+    /// Its line in the document, from 1.
+    pub fn line(&self) -> usize {
+        self.glob.line
+    }
+
+    /// The list that it is in.
+    pub fn list(&self) -> MatchList {
+        self.list
+    }
+
+    /// As it is written.
+    pub fn text(&self) -> &str {
+        &self.glob.text
+    }
+
+    /// Does it stand for several names, whichever there are?
+    pub fn is_pattern(&self) -> bool {
+        self.glob.text.contains('*')
+    }
+
+    /// Does `name` match it?
+    pub fn fits(&self, name: &str) -> bool {
+        self.glob.fits(name)
+    }
+}
+
 /// A name in which `*` stands for any number of letters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Glob(pub(crate) String);
+#[derive(Debug, Clone)]
+pub(crate) struct Glob {
+    pub(crate) text: String,
+    /// Where it stands in the document.
+    pub(crate) line: usize,
+}
 
 impl Glob {
     pub(crate) fn fits(&self, name: &str) -> bool {
-        let mut parts = self.0.split('*');
+        let mut parts = self.text.split('*');
         let Some(mut rest) = parts.next().and_then(|start| name.strip_prefix(start)) else { return false };
         let mut parts = parts.peekable();
         if parts.peek().is_none() {
@@ -127,7 +201,7 @@ impl Glob {
 
     /// A name that fits, for cases that do not say one.
     pub(crate) fn example(&self) -> String {
-        self.0.replace('*', "")
+        self.text.replace('*', "")
     }
 }
 
@@ -185,7 +259,7 @@ mod tests {
 
     #[test]
     fn globs_fit_whole_names() {
-        let fits = |glob: &str, name: &str| Glob(glob.to_owned()).fits(name);
+        let fits = |glob: &str, name: &str| Glob { text: glob.to_owned(), line: 1 }.fits(name);
         assert!(fits("*", "") && fits("*", "crm"));
         assert!(fits("crm-*", "crm-1") && !fits("crm-*", "crm"));
         assert!(fits("*-prod", "crm-prod") && !fits("*-prod", "crm-prod-2"));
@@ -197,7 +271,7 @@ mod tests {
     #[test]
     fn an_example_fits_its_glob() {
         for glob in ["*", "crm-*", "a*b*c", "crm"] {
-            let glob = Glob(glob.to_owned());
+            let glob = Glob { text: glob.to_owned(), line: 1 };
             assert!(glob.fits(&glob.example()));
         }
     }

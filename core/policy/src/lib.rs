@@ -42,7 +42,7 @@ mod watch;
 pub use crate::{
     cases::{CaseReader, CaseReport, CaseRequest, HttpCase, SqlCase},
     contract::{CONTRACT_DIGEST, CONTRACT_VERSION},
-    document::{Expect, Isolation},
+    document::{Expect, Isolation, MatchList, MatchName},
     host::{Host, HostError},
     instance::Failure,
     limits::Limits,
@@ -50,7 +50,7 @@ pub use crate::{
     module::{Module, ModuleError},
     problem::LoadProblem,
     session::SessionPolicies,
-    set::{Policy, PolicySet},
+    set::{Examined, Policy, PolicySet},
     swap::Policies,
     watch::{Change, OnChange, Watch, WatchTimes, watch},
 };

@@ -16,7 +16,7 @@ use crate::{
     block_on::block_on,
     cases::{self, CaseReader},
     contract::CONTRACT_VERSION,
-    document::{Document, Isolation},
+    document::{Document, Isolation, MatchName},
     host::Host,
     instance::{Instance, StartError},
     module::Module,
@@ -91,21 +91,28 @@ impl PolicySet {
         Self::from_sources(&Sources::folder(folder, host.limits().module), host, reader)
     }
 
+    /// Does what [`load`](Self::load) does, and keeps what the documents say beside what is wrong with them.
+    pub fn examine(folder: &Path, host: &Host, reader: &dyn CaseReader) -> Examined {
+        let sources = Sources::folder(folder, host.limits().module);
+        let set = Self::from_sources(&sources, host, reader);
+        Examined { set, documents: sources.documents.into_iter().map(|source| source.document).collect() }
+    }
+
     pub(crate) fn from_sources(
         sources: &Sources,
         host: &Host,
         reader: &dyn CaseReader,
     ) -> Result<Self, Vec<LoadProblem>> {
-        let policies = Self::bind(sources, host)?;
-        let mut problems = Vec::new();
+        let (policies, mut problems) = Self::bind(sources, host);
         for policy in &policies {
             problems.extend(cases::check(policy, host, reader));
         }
         if problems.is_empty() { Ok(Self::of(policies)) } else { Err(problems) }
     }
 
-    /// Compiles and configures, without running cases.
-    pub(crate) fn bind(sources: &Sources, host: &Host) -> Result<Vec<Arc<Policy>>, Vec<LoadProblem>> {
+    /// Compiles and configures, without running cases: the policies that are good so far, and what is wrong with the
+    /// others.
+    pub(crate) fn bind(sources: &Sources, host: &Host) -> (Vec<Arc<Policy>>, Vec<LoadProblem>) {
         let mut problems = sources.problems.clone();
         let mut files: BTreeMap<&str, &PathBuf> = BTreeMap::new();
         let mut policies = Vec::new();
@@ -120,7 +127,7 @@ impl PolicySet {
                 Err(problem) => problems.push(problem),
             }
         }
-        if problems.is_empty() { Ok(policies) } else { Err(problems) }
+        (policies, problems)
     }
 
     /// A set of these, whatever their order.
@@ -150,6 +157,28 @@ impl PolicySet {
     /// Its policies, in the order of their names.
     pub fn policies(&self) -> impl ExactSizeIterator<Item = &Arc<Policy>> {
         self.policies.iter()
+    }
+
+    /// The names that its documents match and a configuration can be asked for.
+    pub fn match_names(&self) -> impl Iterator<Item = MatchName<'_>> {
+        self.policies.iter().flat_map(|policy| policy.document.match_names())
+    }
+}
+
+/// A folder of policy documents, as [`PolicySet::examine`] found it.
+#[derive(Debug)]
+pub struct Examined {
+    /// What [`PolicySet::load`] gives.
+    pub set: Result<PolicySet, Vec<LoadProblem>>,
+    /// Those that could be read.
+    documents: Vec<Document>,
+}
+
+impl Examined {
+    /// The names that the documents match and a configuration can be asked for. Those of documents whose module or
+    /// cases are wrong are among them.
+    pub fn match_names(&self) -> impl Iterator<Item = MatchName<'_>> {
+        self.documents.iter().flat_map(Document::match_names)
     }
 }
 

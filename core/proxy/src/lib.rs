@@ -16,6 +16,7 @@ pub mod enforce;
 pub mod identity_fetch;
 pub mod keys;
 pub mod listener;
+pub mod match_names;
 pub mod metrics;
 pub mod revocations;
 pub mod serve;

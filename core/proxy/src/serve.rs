@@ -19,11 +19,12 @@ use gatewright_sql::{Analyser, AnalyserLimits};
 use crate::{
     admin::{self, AdminState, EvidenceStatus, ListenerStatus, Status, StatusProvider},
     case_reader::ProtocolCaseReader,
-    config::Config,
+    config::{Config, Names},
     enforce::Enforcement,
     identity_fetch,
     keys::{Keys, KeysError},
     listener::{self, Door, Parts},
+    match_names::{self, Unmatched},
     metrics::Metrics,
     revocations::{Revocations, RevocationsError},
     sessions::Sessions,
@@ -63,7 +64,8 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
         sessions: Arc::clone(&sessions),
     });
     record_start(&config, &enforcement)?;
-    let watch = watch_policies(&config.policies, &enforcement, host, cases)?;
+    warn_of_unmatched(&policies.current(), &config.names);
+    let watch = watch_policies(&config, &enforcement, host, cases)?;
     let drain = Arc::new(Drain::default());
     let parts = Parts { analyser, mask_key: keys.mask.clone() };
 
@@ -82,6 +84,7 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
         enforcement: Arc::clone(&enforcement),
         drain: Arc::clone(&drain),
         doors: doors.iter().map(|(door, _)| Arc::clone(door)).collect(),
+        names: config.names.clone(),
         alarm: recovery.alarm,
     };
     for (door, socket) in doors {
@@ -159,12 +162,13 @@ fn swapped(old: Option<SetVersionRecord>, set: &PolicySet) -> Record<'static> {
 
 /// Watches the policy folder. No set becomes active without its record.
 fn watch_policies(
-    folder: &Path,
+    config: &Config,
     enforcement: &Arc<Enforcement>,
     host: Host,
     cases: Arc<dyn CaseReader>,
 ) -> Result<Watch, ServeError> {
     let shared = Arc::clone(enforcement);
+    let names = config.names.clone();
     let on_change = move |change: Change<'_>| {
         let now = SystemTime::now();
         match change {
@@ -174,6 +178,7 @@ fn watch_policies(
                 shared.metrics.policy_swap(true);
                 shared.metrics.policy_set.set(number(new));
                 tracing::info!(set = new.version().number, digest = %new.version().digest.short(), "policies swapped");
+                warn_of_unmatched(new, &names);
             }
             Change::Active { version } => {
                 shared.set_number.send_replace(version.number);
@@ -197,8 +202,17 @@ fn watch_policies(
         Ok(())
     };
     let policies = enforcement.policies.clone();
-    gatewright_policy::watch(folder, policies, host, cases, WatchTimes::default(), Box::new(on_change))
+    let (folder, times) = (&config.policies, WatchTimes::default());
+    gatewright_policy::watch(folder, policies, host, cases, times, Box::new(on_change))
         .map_err(ServeError::Watch)
+}
+
+/// A set is used with names that match nothing: see [`match_names`].
+fn warn_of_unmatched(set: &PolicySet, names: &Names) {
+    for Unmatched { problem, .. } in match_names::unmatched(set.match_names(), names) {
+        let LoadProblem { file, line, message, remedy } = problem;
+        tracing::warn!(file = %file.display(), line, message, remedy, "a policy matches less than it says");
+    }
 }
 
 async fn expire_approvals(enforcement: Arc<Enforcement>) {
@@ -226,6 +240,8 @@ struct Gateway {
     enforcement: Arc<Enforcement>,
     drain: Arc<Drain>,
     doors: Vec<Arc<Door>>,
+    /// What policies can speak of.
+    names: Names,
     /// What was wrong with the evidence log at start.
     alarm: Option<String>,
 }
@@ -242,6 +258,11 @@ impl StatusProvider for Gateway {
         };
         let healthy = evidence.health == Health::Healthy;
         let draining = self.drain.is_draining();
+        let set = self.enforcement.policies.current();
+        let unmatched = match_names::unmatched(set.match_names(), &self.names).len();
+        let unmatched = (unmatched > 0).then(|| {
+            format!("names in policies' `[match]` that match nothing: {unmatched}; see the log, or `gatewright check`")
+        });
         let listeners = self.doors.iter().map(|door| ListenerStatus {
             name: door.listener.name.to_string(),
             listen: door.listener.listen,
@@ -251,8 +272,8 @@ impl StatusProvider for Gateway {
             version: env!("CARGO_PKG_VERSION"),
             ready: healthy && !draining,
             draining,
-            degraded: (!problem.is_empty()).then(|| problem.clone()).into_iter().collect(),
-            policies: Some(self.enforcement.policies.current().version().into()),
+            degraded: (!problem.is_empty()).then(|| problem.clone()).into_iter().chain(unmatched).collect(),
+            policies: Some(set.version().into()),
             listeners: listeners.collect(),
             approvals_pending: self.enforcement.approvals.pending(),
             evidence: EvidenceStatus {

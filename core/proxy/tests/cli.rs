@@ -101,6 +101,34 @@ fn f037_check_reports_errors_for_people_and_programs() {
     assert_eq!(report["problems"][0]["line"], 17);
 }
 
+/// A document whose module is not there.
+const DOCUMENT: &str = "name = \"p\"\nmodule = \"no.wasm\"\n[match]\nlisteners = [\"postgres\"]\ntargets = [\n  \"demo\",\n  \"dmeo\",\n]\n";
+
+#[test]
+fn f037_check_finds_what_is_wrong_with_a_configuration_and_its_policies_in_one_round() {
+    let folder = folder();
+    fs::write(folder.path().join("gatewright.toml"), CONFIG.replace("ca.pem", "no.pem")).unwrap();
+    fs::write(folder.path().join("policies/p.toml"), DOCUMENT).unwrap();
+    fs::write(folder.path().join("policies/q.toml"), "name = \"q\"\n").unwrap();
+    fs::create_dir(folder.path().join("state")).unwrap();
+    fs::write(folder.path().join("state/revocations"), "torn").unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert_eq!(code(&output), 1);
+    let said = err(&output);
+    for expected in [
+        "gatewright.toml:17:14",
+        "policies/p.toml:2: the module `policies/no.wasm` can not be opened",
+        "policies/p.toml:7: [match]: there is no target `dmeo`; did you mean `demo`?",
+        "policies/q.toml:1: `module` is missing",
+        "state/revocations",
+        "5 errors",
+    ] {
+        assert!(said.contains(expected), "{expected}\nis not in\n{said}");
+    }
+    let report: Value = serde_json::from_str(&out(&run(folder.path(), &["check", "--json"]))).unwrap();
+    assert_eq!((report["ok"].as_bool(), report["problems"].as_array().unwrap().len()), (Some(false), 5));
+}
+
 #[test]
 fn a099_no_output_of_check_shows_the_password() {
     let folder = folder();

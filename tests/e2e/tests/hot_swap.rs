@@ -74,6 +74,33 @@ fn f019_a_bad_policy_is_refused_and_the_old_one_stays() {
     assert_eq!(records.of("policy_refused").len(), 6, "each refusal is in the record: {}", records.text());
 }
 
+/// Another gateway with this folder may have it, so that is no reason to stay with what was.
+#[test]
+fn a_name_that_no_target_has_is_told_where_it_is_used_and_is_an_error_of_check() {
+    let scene = Scene::open().unwrap();
+    let degraded = || scene.gateway.get("/status").unwrap().body.contains("that match nothing: 1");
+    assert!(!degraded());
+    let set = number(&scene);
+    let rules = policies::where_required().unwrap();
+    let misspelt = rules.replace("[settings]", "[match]\ntargets = [\"dmeo\"]\n[settings]");
+    scene.gateway.write_policy("rules", &misspelt).unwrap();
+    wait_for_swap(&scene, set);
+    assert!(degraded());
+    let told = "there is no target `dmeo`";
+    eventually("the log says so", || scene.gateway.log().contains(told));
+    let output = scene.gateway.attempt(&["check"]).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("rules.toml:5: [match]: there is no target `dmeo`; did you mean `demo`?"),
+        "{said}"
+    );
+
+    scene.gateway.write_policy("rules", &misspelt.replace("dmeo", "demo")).unwrap();
+    wait_for_swap(&scene, set + 1);
+    assert!(!degraded());
+}
+
 /// Row F18 at its full size: 10,000 statements while the policy is swapped 200 times.
 #[test]
 fn f018_no_swap_causes_an_error_and_each_record_names_one_set() {

@@ -82,10 +82,23 @@ impl<'t, 'i> Fields<'t, 'i> {
     }
 
     pub(super) fn texts(&mut self, source: &mut Source, key: &'static str) -> Option<Found<Vec<String>>> {
+        let found = self.lines_of_texts(source, key)?;
+        Some(Found { value: found.value.into_iter().map(|text| text.value).collect(), line: found.line })
+    }
+
+    /// The value of a key that is a list of texts, each with its line.
+    pub(super) fn lines_of_texts(
+        &mut self,
+        source: &mut Source,
+        key: &'static str,
+    ) -> Option<Found<Vec<Found<String>>>> {
         let found = self.any(source, key)?;
-        let texts = found.value.as_array().and_then(|items| {
-            items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
-        });
+        let text = |item: &Spanned<DeValue>| {
+            let value = item.get_ref().as_str()?.to_owned();
+            Some(Found { value, line: source.line(item.span().start) })
+        };
+        let texts =
+            found.value.as_array().and_then(|items| items.iter().map(text).collect::<Option<Vec<_>>>());
         match texts {
             Some(value) => Some(Found { value, line: found.line }),
             None => self.wrong(source, key, found.line, "a list of texts, like [\"a\", \"b\"]"),

@@ -105,12 +105,12 @@ fn is_name(name: &str) -> bool {
 
 fn matching(source: &mut Source, mut fields: Fields) -> Matching {
     let globs = |fields: &mut Fields, source: &mut Source, key| {
-        let found = fields.texts(source, key)?;
+        let found = fields.lines_of_texts(source, key)?;
         if found.value.is_empty() {
             let remedy = format!("write `{key} = [\"*\"]` for any, or leave `{key}` out");
             source.report(found.line, format!("[match]: an empty `{key}` fits nothing"), remedy);
         }
-        Some(found.value.into_iter().map(Glob).collect())
+        Some(found.value.into_iter().map(|found| Glob { text: found.value, line: found.line }).collect())
     };
     let matching = Matching {
         listeners: globs(&mut fields, source, "listeners"),

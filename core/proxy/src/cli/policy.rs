@@ -76,7 +76,7 @@ pub(super) fn host() -> Result<Host, Failure> {
 }
 
 /// Problems as `file:line: what; remedy`, which editors can jump to.
-pub(super) fn print_problems(problems: &[LoadProblem], terminal: &mut Terminal) -> Result<(), Failure> {
+fn print_problems(problems: &[LoadProblem], terminal: &mut Terminal) -> Result<(), Failure> {
     for problem in problems {
         terminal.note(format_args!("error: {}", visible(&problem.to_string())))?;
     }
@@ -85,17 +85,19 @@ pub(super) fn print_problems(problems: &[LoadProblem], terminal: &mut Terminal) 
 }
 
 /// Problems for programs.
-pub(super) fn problems_json(problems: &[LoadProblem]) -> Vec<serde_json::Value> {
-    let problems = problems.iter().map(|problem| {
-        json!({
-            "severity": "error",
-            "file": problem.file.display().to_string(),
-            "line": problem.line,
-            "message": problem.message,
-            "remedy": problem.remedy,
-        })
-    });
-    problems.collect()
+fn problems_json(problems: &[LoadProblem]) -> Vec<serde_json::Value> {
+    problems.iter().map(|problem| problem_json("error", problem)).collect()
+}
+
+/// One problem for programs.
+pub(super) fn problem_json(severity: &str, problem: &LoadProblem) -> serde_json::Value {
+    json!({
+        "severity": severity,
+        "file": problem.file.display().to_string(),
+        "line": problem.line,
+        "message": problem.message,
+        "remedy": problem.remedy,
+    })
 }
 
 fn new(module: &NewModule<'_>, terminal: &mut Terminal) -> Result<Answer, Failure> {

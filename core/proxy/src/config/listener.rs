@@ -80,7 +80,7 @@ pub(super) struct ReadListener {
     pub(super) name: Option<Located<Arc<str>>>,
     pub(super) listen: Option<Located<SocketAddr>>,
     span: Range<usize>,
-    protocol: Option<Located<&'static str>>,
+    pub(super) protocol: Option<Located<&'static str>>,
     /// The inner one is None where there is none.
     #[expect(clippy::option_option, reason = "the outer one is 'already reported', as in all fields")]
     target: Option<Option<Located<Arc<str>>>>,

@@ -9,6 +9,8 @@ mod admin;
 mod duration;
 mod identity;
 mod listener;
+mod names;
+mod nearest;
 mod problem;
 mod reader;
 mod reference;
@@ -37,11 +39,13 @@ pub use self::{
     duration::{DurationError, parse_duration},
     identity::{Identity, IssuerKeys, OidcIssuer},
     listener::{Listener, ListenerTls},
-    problem::{ConfigErrors, Problem, Problems as ConfigProblems, Severity},
+    names::Names,
+    problem::{ConfigErrors, Found, Problem, Problems as ConfigProblems, Severity},
     reference::reference,
     secret::{PrivateFileError, read_private},
     target::{Target, TargetAddress, TargetTls},
 };
+pub(crate) use self::{nearest::nearest, schema::PROTOCOLS};
 use self::{
     problem::Problems,
     reader::{Context, Located, Reader},
@@ -80,6 +84,8 @@ pub struct Config {
     pub targets: Vec<Arc<Target>>,
     /// Where clients are served.
     pub listeners: Vec<Arc<Listener>>,
+    /// What policies can speak of.
+    pub names: Names,
     /// What someone should know of, though the gateway starts.
     pub warnings: ConfigProblems,
 }
@@ -109,7 +115,7 @@ impl Config {
                     format!("can not read the configuration: {error}"),
                     "name a file that exists and is UTF-8 text, with `--config FILE`",
                 );
-                return Err(ConfigErrors(problems));
+                return Err(ConfigErrors { problems, found: Box::default() });
             }
         };
         let problems = Problems::new(file.to_owned(), &source);
@@ -125,13 +131,16 @@ impl Config {
             );
         }
         // A table with holes would yield errors about what is missing that are not the operator's.
-        let config =
-            if errors.is_empty() { read(table.get_ref(), file, &source, &mut context) } else { None };
+        let (config, found) = if errors.is_empty() {
+            read(table.get_ref(), file, &source, &mut context)
+        } else {
+            (None, Found::default())
+        };
         let mut problems = context.problems;
         problems.sort();
         match config {
             Some(config) if !problems.has_errors() => Ok(Self { warnings: problems, ..config }),
-            _ => Err(ConfigErrors(problems)),
+            _ => Err(ConfigErrors { problems, found: Box::new(found) }),
         }
     }
 
@@ -170,7 +179,12 @@ fn read_source(file: &Path) -> io::Result<String> {
 /// The largest configuration that is read, in bytes.
 const LARGEST: u64 = 1024 * 1024;
 
-fn read(table: &DeTable<'_>, file: &Path, source: &str, context: &mut Context<'_>) -> Option<Config> {
+fn read(
+    table: &DeTable<'_>,
+    file: &Path,
+    source: &str,
+    context: &mut Context<'_>,
+) -> (Option<Config>, Found) {
     let root = Reader::root(table, SETTINGS, context);
 
     // Every section is read before any is required, so that all errors are found.
@@ -209,28 +223,38 @@ fn read(table: &DeTable<'_>, file: &Path, source: &str, context: &mut Context<'_
         Some((name, listener.listen.as_ref()?))
     });
     check_listens(admin_listen.chain(listens), context);
+    let found = Found {
+        state: state.as_ref().map(|state| state.value.clone()),
+        policies: policies.as_ref().map(|policies| policies.value.clone()).filter(|folder| folder.is_dir()),
+        names: Names::read(&listeners, &targets),
+    };
     let connected: Vec<_> =
         listeners.into_iter().map(|listener| listener.connect(&targets, context)).collect();
     let listeners: Option<Vec<_>> = connected.into_iter().map(|listener| listener.map(Arc::new)).collect();
     let targets: Option<Vec<_>> = targets.into_iter().map(|target| target.value).collect();
 
-    Some(Config {
-        file: file.to_owned(),
-        digest: Digest::new(Sha256::digest(source).into()),
-        state: state?.value,
-        drain: drain?.value,
-        evidence: directory?.value,
-        origin: origin?,
-        sync_deadline: sync_deadline?.value,
-        policies: policies?.value,
-        identity: identity?,
-        reviewers: reviewers?.value,
-        hold_in_transaction: hold?.value,
-        admin: admin?.value?,
-        targets: targets?,
-        listeners: listeners?,
-        warnings: Problems::new(PathBuf::new(), ""),
-    })
+    let names = found.names.clone();
+    let config = || {
+        Some(Config {
+            file: file.to_owned(),
+            digest: Digest::new(Sha256::digest(source).into()),
+            state: state?.value,
+            drain: drain?.value,
+            evidence: directory?.value,
+            origin: origin?,
+            sync_deadline: sync_deadline?.value,
+            policies: policies?.value,
+            identity: identity?,
+            reviewers: reviewers?.value,
+            hold_in_transaction: hold?.value,
+            admin: admin?.value?,
+            targets: targets?,
+            listeners: listeners?,
+            names: names?,
+            warnings: Problems::new(PathBuf::new(), ""),
+        })
+    };
+    (config(), found)
 }
 
 /// The origin is the first line of each checkpoint: it can hold no line break (C2SP tlog-checkpoint), and

@@ -5,6 +5,8 @@ use std::{fmt, ops::Range, path::PathBuf};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::json;
 
+use super::names::Names;
+
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -160,18 +162,38 @@ impl fmt::Debug for Problems {
 
 /// Why a configuration can not be used: every error that was found, not the first one only.
 #[derive(Debug, Clone)]
-pub struct ConfigErrors(pub(super) Problems);
+pub struct ConfigErrors {
+    pub(super) problems: Problems,
+    /// Boxed, so that a result without errors stays small.
+    pub(super) found: Box<Found>,
+}
+
+/// What of a configuration can be used to check other things, although the whole can not be used.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// Folder of the gateway's own keys. May not exist yet.
+    pub state: Option<PathBuf>,
+    /// Folder of the policy documents, if it exists.
+    pub policies: Option<PathBuf>,
+    /// What policies can speak of, if all of it could be read.
+    pub names: Option<Names>,
+}
 
 impl ConfigErrors {
     /// The errors, and the warnings that were found on the way.
     pub fn problems(&self) -> &Problems {
-        &self.0
+        &self.problems
+    }
+
+    /// What was good enough to go on with.
+    pub fn found(&self) -> &Found {
+        &self.found
     }
 }
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.render(false))
+        f.write_str(&self.problems.render(false))
     }
 }
 

@@ -20,6 +20,7 @@ use toml::{
 use super::{
     Machine,
     duration::parse_duration,
+    nearest::nearest,
     problem::Problems,
     schema::{Kind, Need, SECRET, Setting},
     secret,
@@ -84,7 +85,7 @@ impl<'a> Reader<'a> {
             // A mistyped `pasword = "…"` must not show its value.
             context.problems.hide(value.span());
             let within = if self.title.is_empty() { String::new() } else { format!(" in {}", self.title) };
-            let remedy = match nearest(key.get_ref(), self.settings) {
+            let remedy = match nearest(key.get_ref(), self.settings.iter().map(|setting| setting.key)) {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => {
                     let known: Vec<_> = self.settings.iter().map(|setting| setting.key).collect();
@@ -441,13 +442,6 @@ fn wrong_type<T>(
     let message = format!("`{key}` is of the wrong type: {}", value.type_str());
     context.problems.error(span.clone(), message, format!("write {expected}"));
     None
-}
-
-fn nearest<'s>(key: &str, settings: &'s [Setting]) -> Option<&'s str> {
-    let scored =
-        settings.iter().map(|setting| (strsim::damerau_levenshtein(key, setting.key), setting.key));
-    let (distance, best) = scored.min()?;
-    (distance <= key.len().max(3) / 3).then_some(best)
 }
 
 fn decapitalise(text: &str) -> String {

@@ -299,7 +299,7 @@ const KEY: Setting = Setting {
 };
 
 /// Protocols that this version speaks.
-pub(super) const PROTOCOLS: &[&str] = &["postgres", "http", "kubernetes"];
+pub(crate) const PROTOCOLS: &[&str] = &["postgres", "http", "kubernetes"];
 
 /// Does this one sit on HTTP, with its routes, headers and credentials?
 pub(super) fn is_on_http(protocol: &str) -> bool {
