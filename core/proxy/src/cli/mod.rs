@@ -8,6 +8,7 @@ mod config;
 mod dev;
 mod evidence;
 mod kubeconfig;
+mod outline;
 mod policy;
 mod revocations;
 mod serve;

@@ -12,7 +12,7 @@ use gatewright_policy::{
 };
 use serde_json::json;
 
-use super::{Answer, Failure, Terminal, count, terminal::visible};
+use super::{Answer, Failure, Terminal, count, outline::outline, terminal::visible};
 use crate::case_reader::ProtocolCaseReader;
 
 #[derive(Debug, Subcommand)]
@@ -197,6 +197,7 @@ fn inspect(file: &Path, json: bool, terminal: &mut Terminal) -> Result<Answer, F
     let Manifest { name, version, kinds, inputs, settings_schema } = module.manifest();
     let inputs: Vec<_> =
         inputs.each().into_iter().filter(|(_, used)| *used).map(|(input, _)| input).collect();
+    let schema = serde_json::from_str::<serde_json::Value>(settings_schema).ok();
     if json {
         terminal.json(&json!({
             "name": name,
@@ -205,7 +206,7 @@ fn inspect(file: &Path, json: bool, terminal: &mut Terminal) -> Result<Answer, F
             "bytes": module.size(),
             "kinds": kinds,
             "inputs": inputs,
-            "settings_schema": serde_json::from_str::<serde_json::Value>(settings_schema).ok(),
+            "settings_schema": schema,
         }))?;
         return Ok(Answer::Done);
     }
@@ -221,12 +222,17 @@ fn inspect(file: &Path, json: bool, terminal: &mut Terminal) -> Result<Answer, F
                 "depends on",
                 if inputs.is_empty() { "session and statement".to_owned() } else { inputs.join(", ") },
             ),
-            row(
-                "settings",
-                if settings_schema.is_empty() { "none".to_owned() } else { settings_schema.clone() },
-            ),
         ],
     )?;
+    terminal.line("")?;
+    match schema {
+        Some(schema) => {
+            for line in outline(&schema) {
+                terminal.line(visible(&line))?;
+            }
+        }
+        None => terminal.line("It has no settings.")?,
+    }
     Ok(Answer::Done)
 }
 
