@@ -63,7 +63,7 @@ pub use self::{
     log::{AppendError, Durable, Fault, Health, Log, LogOptions, Receipt, Status},
     note::NoteError,
     recover::{Cut, OpenError, Recovery},
-    show::{Entry, Filter, ReadError, Records},
+    show::{Entry, Filter, ReadError, Records, kinds},
     verify::{Progress, Report, Verifier, VerifyError, verify},
     walk::{Place, Problem, ProblemKind},
 };

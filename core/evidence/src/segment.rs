@@ -68,6 +68,9 @@ pub(crate) enum Header {
 }
 
 impl Header {
+    /// What its line says as its `kind`.
+    pub(crate) const KIND: &str = "segment_opened";
+
     pub(crate) fn new(origin: &str, tree: &Tree) -> Self {
         let peaks = tree.peaks().iter().map(|peak| Digest::new(*peak).to_string());
         Self::SegmentOpened { origin: origin.into(), tree: peaks.collect() }

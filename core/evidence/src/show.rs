@@ -9,10 +9,11 @@ use std::{
     vec,
 };
 
+use gatewright_model::audit::Record;
 use serde_json::Value;
 
 use crate::{
-    segment::{Lines, Segment},
+    segment::{Header, Lines, Segment},
     time::{TIME_BYTES, TimeText},
 };
 
@@ -23,12 +24,17 @@ pub struct Filter {
     pub session: Option<String>,
     /// Of this subject.
     pub subject: Option<String>,
-    /// Of this kind: `decision`, `session_opened`, ...
+    /// Of this kind: one of [`kinds`].
     pub kind: Option<String>,
     /// With this decision: `allow`, `block`, `mask`, `escalate`.
     pub decision: Option<String>,
     /// At this time or later.
     pub since: Option<SystemTime>,
+}
+
+/// The kinds of records that a log can hold, as [`Filter::kind`] takes them.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    std::iter::once(Header::KIND).chain(Record::KINDS)
 }
 
 /// One record that was read.

@@ -185,6 +185,31 @@ pub enum Record<'a> {
     },
 }
 
+impl Record<'_> {
+    /// The words that records say as their `kind`, in the order of the variants.
+    pub const KINDS: [&'static str; 19] = [
+        "gateway_started",
+        "gateway_stopped",
+        "refused",
+        "session_opened",
+        "session_closed",
+        "decision",
+        "outcome",
+        "approval_requested",
+        "approval_answered",
+        "approval_settled",
+        "revocation_added",
+        "revocation_lifted",
+        "session_ended",
+        "operator_refused",
+        "policy_swapped",
+        "policy_refused",
+        "clock_stepped",
+        "evidence_recovered",
+        "evidence_resumed",
+    ];
+}
+
 /// What a revocation covers: whoever has all of what is given.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct RevokedScope<'a> {
@@ -353,5 +378,34 @@ impl Serialize for OutcomeRecord<'_> {
             map.serialize_entry("masked", &outcome.masked)?;
         }
         map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// serde makes the words and tells nobody, so the list is held against the source.
+    #[test]
+    fn the_kinds_are_those_of_the_variants() {
+        let source = include_str!("audit.rs");
+        let (_, body) = source.split_once("pub enum Record<'a> {\n").unwrap();
+        let (body, _) = body.split_once("\n}\n").unwrap();
+        let variants = body.lines().filter_map(|line| {
+            let name = line.strip_prefix("    ")?.split(|letter: char| !letter.is_alphanumeric()).next()?;
+            name.starts_with(|letter: char| letter.is_uppercase()).then(|| snake_case(name))
+        });
+        assert_eq!(variants.collect::<Vec<_>>(), Record::KINDS);
+    }
+
+    fn snake_case(name: &str) -> String {
+        let mut snake = String::new();
+        for (at, letter) in name.char_indices() {
+            if at > 0 && letter.is_uppercase() {
+                snake.push('_');
+            }
+            snake.extend(letter.to_lowercase());
+        }
+        snake
     }
 }

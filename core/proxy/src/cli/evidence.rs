@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use clap::Subcommand;
+use clap::{Subcommand, builder::PossibleValuesParser};
 use gatewright_evidence::{Filter, Records, Report, SigningKey, Verifier, VerifyingKey, VerifyingKeys};
 use serde_json::Value;
 
@@ -59,11 +59,11 @@ pub(super) struct Show {
     /// Only records of this subject
     #[arg(long, value_name = "NAME")]
     subject: Option<String>,
-    /// Only records of this kind: `decision`, `session_opened`, `policy_swapped`, ...
-    #[arg(long, value_name = "KIND")]
+    /// Only records of this kind
+    #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(gatewright_evidence::kinds()))]
     kind: Option<String>,
-    /// Only records with this decision: `allow`, `block`, `mask`, `escalate`
-    #[arg(long, value_name = "WORD")]
+    /// Only records with this decision
+    #[arg(long, value_name = "WORD", value_parser = ["allow", "block", "mask", "escalate"])]
     decision: Option<String>,
     /// Only records of the last `30m`, `2h`, ...
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
