@@ -155,7 +155,24 @@ fn tokens_are_minted_to_the_screen_or_to_a_private_file() {
     assert_eq!((code(&output), out(&output).as_str()), (0, ""));
     let mode = fs::metadata(folder.path().join("alice.token")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(code(&run(folder.path(), &to_file)), 3, "a file is never replaced");
+    let again = run(folder.path(), &to_file);
+    assert_eq!(code(&again), 3, "a file is not replaced by accident");
+    assert!(err(&again).contains("`alice.token` is there already\n  help: "), "{}", err(&again));
+    assert!(err(&again).contains("`--force`"), "{}", err(&again));
+
+    // Whoever could read the old file, or where it leads, gets nothing of the new one.
+    let token = folder.path().join("alice.token");
+    fs::rename(&token, folder.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &token).unwrap();
+    let old = fs::read(folder.path().join("elsewhere")).unwrap();
+    fs::set_permissions(folder.path().join("elsewhere"), fs::Permissions::from_mode(0o644)).unwrap();
+    let forced: Vec<&str> = to_file.iter().copied().chain(["--force", "--actor", "bot"]).collect();
+    assert_eq!(code(&run(folder.path(), &forced)), 0);
+    assert_eq!(fs::symlink_metadata(&token).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_ne!(fs::read(&token).unwrap(), old);
+    assert_eq!(fs::read(folder.path().join("elsewhere")).unwrap(), old);
+    let lonely: Vec<&str> = mint.into_iter().chain(["--force"]).collect();
+    assert_eq!(code(&run(folder.path(), &lonely)), 2, "there is nothing to replace");
 
     let too_long: Vec<&str> = mint.into_iter().chain(["--ttl", "100h"]).collect();
     assert_eq!(code(&run(folder.path(), &too_long)), 3);
@@ -177,12 +194,31 @@ fn a_kubeconfig_holds_an_authority_and_no_secret() {
     assert!(text.contains("server: \"https://127.0.0.1:6432\""), "{text}");
     assert!(text.contains("certificate-authority-data: LS0tLS1CRUdJTi"), "{text}");
     assert!(text.contains("tokenFile: \"/") && text.contains("/alice.token\""), "{text}");
-    assert_eq!(code(&run(&to_file)), 3, "a file is never replaced");
+    assert_eq!(code(&run(&to_file)), 3, "a file is not replaced by accident");
+    assert_eq!(code(&run(&[&to_file[..], &["--force"]].concat())), 0);
 
     let output = run(&["--server", "https://gw.example:6443", "--", "mint", "--for", "a \"b\""]);
     let text = out(&output);
     assert!(text.contains("server: \"https://gw.example:6443\""), "{text}");
     assert!(text.contains("command: \"mint\"") && text.contains(r#"- "a \"b\"""#), "{text}");
+
+    // kubectl runs it from anywhere.
+    let exec = ["--", "gatewright", "token", "exec-credential", "--subject", "alice", "--kind", "human"];
+    let here = fs::canonicalize(folder.path()).unwrap();
+    let written = |file: &str| format!("\"{}\"", here.join(file).display());
+    let text = out(&run(&exec));
+    assert!(text.contains("command: \"gatewright\""), "a name is looked for in PATH: {text}");
+    assert!(text.ends_with(&format!("- \"--config\"\n      - {}\n", written("gatewright.toml"))), "{text}");
+    let text = out(&run(&[&exec[..], &["--config", "other.toml"]].concat()));
+    assert!(text.contains(&written("other.toml")) && !text.contains("gatewright.toml"), "{text}");
+    let text = out(&run(&[&exec[..], &["--config=other.toml"]].concat()));
+    assert!(text.contains(&format!("\"--config={}/other.toml\"", here.display())), "{text}");
+    let text = out(&run(&["--", "bin/mint", "--config", "x"]));
+    assert!(text.contains(&format!("command: {}", written("bin/mint"))), "{text}");
+    assert!(
+        text.ends_with("- \"--config\"\n      - \"x\"\n"),
+        "another program's words are its own: {text}"
+    );
 
     for (arguments, complaint) in [
         (&["--ca", "ca.pem"][..], "how the user gets a token"),
@@ -246,6 +282,15 @@ fn evidence_is_verified_with_the_key_alone() {
     assert!(out(&output).contains("evidence: intact"), "{}", out(&output));
     let output = run(folder.path(), &["evidence", "show", "evidence"]);
     assert!(out(&output).contains("gateway_stopped"), "{}", out(&output));
+    let of_kind = |kind| run(folder.path(), &["evidence", "show", "evidence", "--kind", kind]);
+    for kind in ["gateway_stopped", "segment_opened"] {
+        assert!(out(&of_kind(kind)).contains(kind), "{}", out(&of_kind(kind)));
+    }
+    let output = of_kind("gateway_stoped");
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).contains("segment_opened, gateway_started, gateway_stopped,"), "{}", err(&output));
+    let output = run(folder.path(), &["evidence", "show", "evidence", "--decision", "deny"]);
+    assert_eq!(code(&output), 2, "{}", out(&output));
 
     let segment = fs::read_dir(&evidence).unwrap().map(|entry| entry.unwrap().path());
     let segment =

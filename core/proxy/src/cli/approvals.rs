@@ -9,8 +9,10 @@ use super::{
     Answer, Failure, Terminal,
     access::{Access, text, who},
     count,
+    moment::{left, moment},
     terminal::visible,
 };
+use crate::revocations::seconds;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -98,10 +100,10 @@ fn list(requests: &Value, json: bool, terminal: &mut Terminal) -> Result<Answer,
             column("target"),
             one_line(&column("text")),
             column("rule"),
-            remaining(request),
+            expires(request),
         ]
     });
-    terminal.table(&["Id", "State", "Who", "Target", "What", "Rule", "Left"], rows.collect())?;
+    terminal.table(&["Id", "State", "Who", "Target", "What", "Rule", "Expires"], rows.collect())?;
     terminal.note(count(requests.len(), "request"))?;
     Ok(Answer::Done)
 }
@@ -110,7 +112,7 @@ fn show(request: &Value, terminal: &mut Terminal) -> Result<(), Failure> {
     let fields = request.as_object().into_iter().flatten();
     let rows = fields
         .filter(|(name, _)| *name != "text")
-        .map(|(name, _)| vec![name.replace('_', " "), text(request, name)]);
+        .map(|(name, _)| vec![name.replace('_', " "), field(request, name)]);
     terminal.table(&["Request", ""], rows.collect())?;
     terminal.line("What will run, with every invisible character written out:")?;
     terminal.line("")?;
@@ -131,16 +133,35 @@ fn decide(arguments: &Decide, verb: &str, terminal: &mut Terminal) -> Result<Ans
     Ok(Answer::Done)
 }
 
-/// How long a request still stands.
-fn remaining(request: &Value) -> String {
-    let expires_at = request.get("expires_at").and_then(Value::as_u64).unwrap_or_default();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    match expires_at.saturating_sub(now) {
-        0 => "over".to_owned(),
-        seconds @ 1..120 => format!("{seconds} s"),
-        seconds @ 120..7_200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3_600),
+/// A field of a request for people.
+fn field(request: &Value, name: &str) -> String {
+    match name {
+        "expires_at" => expires(request),
+        "asked_at" => time(request, name),
+        "votes" => {
+            let votes = request.get(name).and_then(Value::as_array).into_iter().flatten();
+            votes.map(vote).collect::<Vec<_>>().join("\n")
+        }
+        _ => text(request, name),
     }
+}
+
+fn vote(vote: &Value) -> String {
+    let approves = vote.get("approve").and_then(Value::as_bool).unwrap_or(false);
+    let (reviewer, comment) = (text(vote, "reviewer"), text(vote, "comment"));
+    let verb = if approves { "approves" } else { "rejects" };
+    if comment.is_empty() { format!("{reviewer} {verb}") } else { format!("{reviewer} {verb}: {comment}") }
+}
+
+/// When a request ends, and how long that is.
+fn expires(request: &Value) -> String {
+    let end = request.get("expires_at").and_then(Value::as_u64).unwrap_or_default();
+    format!("{} ({})", time(request, "expires_at"), left(end, seconds(SystemTime::now())))
+}
+
+/// A time that the gateway has written as seconds since 1970.
+fn time(request: &Value, name: &str) -> String {
+    request.get(name).and_then(Value::as_u64).and_then(moment).unwrap_or_else(|| text(request, name))
 }
 
 /// The beginning of a text, on one line.

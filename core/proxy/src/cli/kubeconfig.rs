@@ -7,21 +7,21 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
     path::{self, Path, PathBuf},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
-use super::{Answer, ConfigArgument, Failure, Terminal};
+use super::{Answer, ConfigArgument, Failure, Terminal, private_file};
 use crate::config::{Config, Listener};
 
 const AFTER_HELP: &str = "The token comes from a file, which kubectl reads again when it changes:
   gatewright kubeconfig --ca ca.pem --token-file alice.token
 or from a program that prints an ExecCredential, written behind `--`:
-  gatewright kubeconfig --ca ca.pem -- gatewright token exec-credential --subject alice --kind human";
+  gatewright kubeconfig --ca ca.pem -- gatewright token exec-credential --subject alice --kind human
+kubectl runs the program wherever it is run itself. So a program that is named by a path is written with its whole path,
+and gatewright's own with the whole path of its --config: the one that is given behind `--`, else the one that is used here.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
@@ -46,9 +46,12 @@ pub(super) struct Arguments {
     /// Namespace of the context
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
-    /// Write to this new file, readable by its owner only, and not to standard output
+    /// Write to this file, readable by its owner only, and not to standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Replace that file if it is there
+    #[arg(long, requires = "output")]
+    force: bool,
     /// A program that prints the user's credential, with its arguments
     #[arg(last = true, value_name = "COMMAND")]
     credential: Vec<String>,
@@ -68,15 +71,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> Result<Answ
     let text = kubeconfig(arguments, &server, authority.as_deref())?;
     match &arguments.output {
         None => terminal.line(text.trim_end())?,
-        Some(path) => {
-            let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
-                Failure::new(
-                    format_args!("can not write `{}`: {error}", path.display()),
-                    "name a file that is not there yet, in a folder that you may write to",
-                )
-            })?;
-        }
+        Some(path) => private_file::write(path, text.as_bytes(), arguments.force)?,
     }
     Ok(Answer::Done)
 }
@@ -161,10 +156,10 @@ fn kubeconfig(arguments: &Arguments, server: &str, authority: Option<&[u8]>) -> 
         let _ = writeln!(text, "    namespace: {}", quoted(namespace));
     }
     let _ = writeln!(text, "users:\n- name: {name}\n  user:");
-    match (&arguments.token_file, arguments.credential.split_first()) {
+    let credential = anywhere(&arguments.credential, arguments.config.path());
+    match (&arguments.token_file, credential.split_first()) {
         (Some(path), _) => {
-            let path = path::absolute(path).unwrap_or_else(|_| path.clone());
-            let _ = writeln!(text, "    tokenFile: {}", quoted(&path.display().to_string()));
+            let _ = writeln!(text, "    tokenFile: {}", quoted(&absolute(path)));
         }
         (None, Some((command, rest))) => {
             let _ = writeln!(text, "    exec:\n      apiVersion: client.authentication.k8s.io/v1");
@@ -183,6 +178,41 @@ fn kubeconfig(arguments: &Arguments, server: &str, authority: Option<&[u8]>) -> 
         }
     }
     Ok(text)
+}
+
+/// The same program with the same arguments, from whatever folder it is run.
+fn anywhere(credential: &[String], config: &Path) -> Vec<String> {
+    let mut words = credential.iter();
+    let Some(program) = words.next().map(Path::new) else { return Vec::new() };
+    // A bare name is looked for in PATH.
+    let named =
+        if program.components().count() > 1 { absolute(program) } else { program.display().to_string() };
+    let mut all = vec![named];
+    if program.file_name() != Some("gatewright".as_ref()) {
+        all.extend(words.cloned());
+        return all;
+    }
+    let mut has_config = false;
+    while let Some(word) = words.next() {
+        if let Some(file) = word.strip_prefix("--config=") {
+            has_config = true;
+            all.push(format!("--config={}", absolute(file.as_ref())));
+            continue;
+        }
+        all.push(word.clone());
+        if matches!(&**word, "--config" | "-c") {
+            has_config = true;
+            all.extend(words.next().map(|file| absolute(file.as_ref())));
+        }
+    }
+    if !has_config {
+        all.extend(["--config".to_owned(), absolute(config)]);
+    }
+    all
+}
+
+fn absolute(path: &Path) -> String {
+    path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 /// A string of JSON is one of YAML too.

@@ -7,6 +7,7 @@ use super::{
     Answer, Failure, Terminal,
     access::{Access, hex_id, text},
     count,
+    moment::moment,
 };
 
 #[derive(Debug, Subcommand)]
@@ -129,7 +130,7 @@ fn list(revocations: &Value, json: bool, terminal: &mut Terminal) -> Result<Answ
             column("token"),
             column("subject"),
             column("issuer"),
-            column("issued_before"),
+            revocation.get("issued_before").and_then(Value::as_u64).and_then(moment).unwrap_or_default(),
             column("by"),
             column("reason"),
         ]

@@ -1,21 +1,17 @@
 //! `gatewright token`
 
 use std::{
-    fs,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use clap::{Subcommand, ValueEnum};
-use der::DateTime;
 use gatewright_identity::MintRequest;
 use gatewright_model::{principal::PrincipalKind, secret::Secret};
 use serde_json::json;
 
-use super::{Answer, ConfigArgument, Failure, Terminal};
-use crate::{config::parse_duration, keys};
+use super::{Answer, ConfigArgument, Failure, Terminal, moment::moment, private_file};
+use crate::{config::parse_duration, keys, revocations::seconds};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -32,6 +28,9 @@ pub(super) struct Mint {
     /// Write the token to this file, readable by its owner only, and not to standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long, requires = "out")]
+    force: bool,
 }
 
 /// What the token is to say.
@@ -87,16 +86,8 @@ fn print(mint: &Mint, terminal: &mut Terminal) -> Result<Answer, Failure> {
     };
     match &mint.out {
         None => terminal.line(token.expose())?,
-        Some(path) => {
-            let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            // Without a newline: not every client that reads such a file strikes it off.
-            file.and_then(|mut file| write!(file, "{}", token.expose())).map_err(|error| {
-                Failure::new(
-                    format_args!("can not write `{}`: {error}", path.display()),
-                    "name a file that is not there yet, in a folder that you may write to",
-                )
-            })?;
-        }
+        // Without a newline: not every client that reads such a file strikes it off.
+        Some(path) => private_file::write(path, token.expose().as_bytes(), mint.force)?,
     }
     Ok(Answer::Done)
 }
@@ -109,8 +100,7 @@ fn exec_credential(wanted: &Wanted, terminal: &mut Terminal) -> Result<Answer, F
         Ok(token) => token,
         Err(answer) => return Ok(answer),
     };
-    let end = now.checked_add(wanted.ttl).and_then(|end| end.duration_since(UNIX_EPOCH).ok());
-    let end = end.and_then(|end| DateTime::from_unix_duration(end).ok()).map(|end| end.to_string());
+    let end = now.checked_add(wanted.ttl).and_then(|end| moment(seconds(end)));
     terminal.json(&json!({
         "apiVersion": "client.authentication.k8s.io/v1",
         "kind": "ExecCredential",
