@@ -33,6 +33,7 @@ mod percent;
 pub mod problem;
 pub mod query;
 pub mod refusal;
+mod remedy;
 pub mod request;
 pub mod route;
 pub mod tunnel;

@@ -14,7 +14,7 @@ use http::{
 };
 use serde::Serialize;
 
-use crate::refusal::Refusal;
+use crate::{refusal::Refusal, remedy};
 
 /// A problem, ready to be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,16 +41,17 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with a status (400 to 599), a stable code and a sentence.
+    /// A problem with a status (400 to 599), a stable code and a sentence. The remedy is that of the code, if it has one.
     pub fn new(status: StatusCode, code: impl Into<Arc<str>>, detail: impl Into<Arc<str>>) -> Self {
+        let code = code.into();
         Self {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: detail.into(),
-            code: code.into(),
             rule: Arc::from(""),
-            remedy: Arc::from(""),
+            remedy: Arc::from(remedy::of(&code)),
+            code,
             request: Arc::from(""),
             approval: None,
             rejected: false,
@@ -199,8 +200,14 @@ mod tests {
 
     #[test]
     fn what_is_empty_is_left_out() {
-        let busy = Problem::new(StatusCode::TOO_MANY_REQUESTS, "gateway.busy", "too many requests at once");
-        expect![[r#"429 Too Many Requests {"type":"about:blank","title":"Too Many Requests","status":429,"detail":"too many requests at once","code":"gateway.busy"}"#]]
-            .assert_eq(&text(busy));
+        let odd = Problem::new(StatusCode::IM_A_TEAPOT, "tea.pot", "this is short and stout");
+        expect![[r#"418 I'm a teapot {"type":"about:blank","title":"I'm a teapot","status":418,"detail":"this is short and stout","code":"tea.pot"}"#]]
+            .assert_eq(&text(odd));
+    }
+
+    #[test]
+    fn a_refusal_of_the_gateways_own_says_what_to_do() {
+        let ambiguous = Refusal::bad("json.ambiguous", "an object has a name twice");
+        expect![[r#"400 Bad Request {"type":"about:blank","title":"Bad Request","status":400,"detail":"an object has a name twice","code":"json.ambiguous","remedy":"send JSON that every reader understands alike: UTF-8, each name once in an object, numbers that fit"}"#]].assert_eq(&text(ambiguous.into()));
     }
 }

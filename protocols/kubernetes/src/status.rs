@@ -168,7 +168,7 @@ fn message(problem: &Problem, about: Option<&RequestInfo>) -> String {
         }
     };
     add(" (rule ", problem.rule(), ")");
-    add(": ", problem.remedy_text(), "");
+    add(": ", remedy(problem), "");
     if let Some(approval) = problem.approval() {
         add(" (approval ", &approval.to_string(), ")");
     }
@@ -176,12 +176,25 @@ fn message(problem: &Problem, about: Option<&RequestInfo>) -> String {
     message
 }
 
+/// What the client can do: HTTP does not know the refusals of this API.
+fn remedy(problem: &Problem) -> &str {
+    match (problem.remedy_text(), problem.code()) {
+        ("", "k8s.unknown") => "ask for a path of the Kubernetes API, as kubectl does",
+        ("", "k8s.upgrade") => "open the stream as kubectl does, by WebSocket or SPDY",
+        ("", "k8s.impersonate") => {
+            "send no Impersonate header (kubectl: no `--as`); where none was sent, tell the operator of the gateway"
+        }
+        ("", "k8s.not_shown") => "ask the operator of the gateway for a policy that shows it",
+        (remedy, _) => remedy,
+    }
+}
+
 fn causes(problem: &Problem) -> Vec<Cause> {
     let approval = problem.approval().map(ToString::to_string).unwrap_or_default();
     let all = [
         ("Code", problem.code()),
         ("Rule", problem.rule()),
-        ("Remedy", problem.remedy_text()),
+        ("Remedy", remedy(problem)),
         ("Request", problem.request_id()),
         ("Approval", &approval),
     ];
@@ -239,6 +252,22 @@ mod tests {
         let status = Status::of(&denied(), Some(&info()));
         expect![[r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"pods \"web\" is forbidden: nobody runs commands in production (rule no-exec/exec): ask the platform team (request s1/1)","reason":"Forbidden","details":{"name":"web","kind":"pods","causes":[{"reason":"GatewrightCode","message":"policy.blocked"},{"reason":"GatewrightRule","message":"no-exec/exec"},{"reason":"GatewrightRemedy","message":"ask the platform team"},{"reason":"GatewrightRequest","message":"s1/1"}]},"code":403}"#]]
             .assert_eq(&String::from_utf8_lossy(&status.encode(Format::Json)));
+    }
+
+    #[test]
+    fn a_refusal_of_the_gateways_own_says_what_to_do() {
+        for (code, expected) in [
+            ("k8s.unknown", "a path of the Kubernetes API"),
+            ("k8s.upgrade", "WebSocket or SPDY"),
+            ("k8s.impersonate", "no `--as`"),
+            ("k8s.not_shown", "ask the operator"),
+            ("json.ambiguous", "each name once"),
+        ] {
+            let status = Status::of(&Problem::new(StatusCode::BAD_REQUEST, code, "it is wrong"), None);
+            assert!(status.message.starts_with("it is wrong: "), "{}", status.message);
+            assert!(status.message.contains(expected), "{}", status.message);
+            assert!(status.details.causes.iter().any(|cause| cause.reason == "GatewrightRemedy"), "{code}");
+        }
     }
 
     #[test]

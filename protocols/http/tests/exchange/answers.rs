@@ -130,8 +130,8 @@ fn a066_a_switch_of_protocols_is_no_answer() {
     expect![[r#"
         target: 101; upgrade: websocket; connection: upgrade ...
           finished 2: unknown upstream.upgrade
-          to client: 502; content-type: application/problem+json; content-length: 193; cache-control: no-store ...
-          to client: data `{"type":"about:blank","title":"Bad Gateway","status":502,"detail":"the target switched protocols, and was not asked to","code":"upstream.upgrade","request":"07070707070707070707070707070707/2"}`
+          to client: 502; content-type: application/problem+json; content-length: 273; cache-control: no-store ...
+          to client: data `{"type":"about:blank","title":"Bad Gateway","status":502,"detail":"the target switched protocols, and was not asked to","code":"upstream.upgrade","remedy":"tell whoever runs the target: its answer is not HTTP as it should be","request":"07070707070707070707070707070707/2"}`
           to client: end
           close target
           close client

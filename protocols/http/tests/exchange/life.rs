@@ -224,14 +224,14 @@ fn where_no_route_leads_is_404() {
     check(
         &play,
         expect![[r#"
-        client: GET /nowhere HTTP/2
-          authenticate tok
-          to client: 404; content-type: application/problem+json; content-length: 157; cache-control: no-store ...
-          to client: data `{"type":"about:blank","title":"Not Found","status":404,"detail":"no route leads there","code":"http.no_route","request":"07070707070707070707070707070707/2"}`
-          to client: end
-          close target
-          close client
-    "#]],
+            client: GET /nowhere HTTP/2
+              authenticate tok
+              to client: 404; content-type: application/problem+json; content-length: 244; cache-control: no-store ...
+              to client: data `{"type":"about:blank","title":"Not Found","status":404,"detail":"no route leads there","code":"http.no_route","remedy":"check the host and the path, or ask the operator of the gateway for a route","request":"07070707070707070707070707070707/2"}`
+              to client: end
+              close target
+              close client
+        "#]],
     );
 }
 
@@ -271,19 +271,19 @@ fn what_was_permitted_and_could_not_be_sent_has_not_run() {
     check(
         &gone,
         expect![[r#"
-        client: GET /v1/items HTTP/1.1
-          authenticate tok
-          decide http.request: GET api.example/v1/items
-        permitted
-          connect [("route", "api")]
-        unreachable
-          finished 2: refused upstream.unreachable
-          to client: 502; content-type: application/problem+json; content-length: 175; cache-control: no-store ...
-          to client: data `{"type":"about:blank","title":"Bad Gateway","status":502,"detail":"the target can not be reached","code":"upstream.unreachable","request":"07070707070707070707070707070707/2"}`
-          to client: end
-          close target
-          close client
-    "#]],
+            client: GET /v1/items HTTP/1.1
+              authenticate tok
+              decide http.request: GET api.example/v1/items
+            permitted
+              connect [("route", "api")]
+            unreachable
+              finished 2: refused upstream.unreachable
+              to client: 502; content-type: application/problem+json; content-length: 257; cache-control: no-store ...
+              to client: data `{"type":"about:blank","title":"Bad Gateway","status":502,"detail":"the target can not be reached","code":"upstream.unreachable","remedy":"try again in a while; if it stays so, tell the operator of the gateway","request":"07070707070707070707070707070707/2"}`
+              to client: end
+              close target
+              close client
+        "#]],
     );
     let mut poor = play();
     poor.ask("GET /v1/items", "", Body::None).permit().connected_with(None);
