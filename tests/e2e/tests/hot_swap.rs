@@ -76,7 +76,7 @@ fn f019_a_bad_policy_is_refused_and_the_old_one_stays() {
 
 /// Another gateway with this folder may have it, so that is no reason to stay with what was.
 #[test]
-fn a_name_that_no_target_has_is_told_where_it_is_used_and_is_an_error_of_check() {
+fn f040_a_name_that_no_target_has_is_told_where_it_is_used_and_is_an_error_of_check() {
     let scene = Scene::open().unwrap();
     let degraded = || scene.gateway.get("/status").unwrap().body.contains("that match nothing: 1");
     assert!(!degraded());

@@ -10,7 +10,8 @@ use super::schema::{Kind, Need, SECRET, SETTINGS, Setting};
 pub fn reference() -> String {
     let mut page = String::from(
         "# Settings of `gatewright.toml`\n\nMade by `gatewright config reference`. Relative paths start at the \
-         folder of the file. Any key that is not listed here is an error.\n",
+         folder of the file. Any key that is not listed here is an error. The file and its secrets are read when the gateway \
+         starts, certificates again when they change (see \"Running it\" in the README).\n",
     );
     for setting in SETTINGS {
         section(&mut page, "", setting);
