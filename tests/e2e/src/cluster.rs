@@ -1,5 +1,7 @@
 //! A Kubernetes API server with the gateway in front of it, and kubectl as people have it.
 
+use std::process::Command;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use gatewright_testbed::{
     ADMIN_TOKEN, Error, Kubectl, Kubernetes, Mint, Result, Stage, free_port, modules_directory, repository,
@@ -102,6 +104,20 @@ impl Cluster {
             arguments.split_at(arguments.iter().position(|word| *word == "--").unwrap_or(arguments.len()));
         let arguments = [own, &["--config", &config], rest].concat();
         self.scene.gateway.run_alone(&arguments)
+    }
+
+    /// Asks with curl, as whoever has the token: what it printed, and after a line break the status. A path is sent as it is.
+    ///
+    /// # Errors
+    /// Where curl is not there.
+    pub fn curl(&self, token: &str, arguments: &[&str], path: &str) -> Result<String> {
+        let mut command = Command::new("curl");
+        command.args(["-sS", "-m", "60", "--path-as-is", "-g", "-w", "\n%{http_code}"]).args(arguments);
+        command.args(["-H", &format!("Authorization: Bearer {token}"), "--cacert"]);
+        command.arg(self.scene.gateway.authority());
+        let output = command.arg(format!("https://localhost:{}{path}", self.port)).output();
+        let output = output.map_err(|error| Error::new(format!("running curl: {error}")))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// What reached the API server, in order.

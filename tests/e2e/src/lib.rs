@@ -16,6 +16,7 @@ pub mod h2;
 pub mod http;
 pub mod oidc;
 pub mod policies;
+pub mod real_cluster;
 pub mod recorder;
 pub mod scene;
 pub mod tls;

@@ -212,21 +212,13 @@ except client.exceptions.ApiException as error:
 fn curl_gets_what_kubectl_gets() {
     let cluster = open(&["10-get-secret-forms"]);
     let token = cluster.scene.gateway.token(&ALICE).unwrap();
-    let curl = |header: &str, path: &str| {
-        let mut command = Command::new("curl");
-        command.args(["-sS", "-m", "60", "--path-as-is", "-w", "\n%{http_code}", "-H", header, "--cacert"]);
-        command.arg(cluster.scene.gateway.authority());
-        let output = command.arg(format!("https://localhost:{}{path}", cluster.port)).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    let bearer = format!("Authorization: Bearer {token}");
-    let secret = curl(&bearer, "/api/v1/namespaces/demo/secrets/db-credentials");
+    let secret = cluster.curl(&token, &[], "/api/v1/namespaces/demo/secrets/db-credentials").unwrap();
     assert!(
         secret.contains("\"Secret\"") && !secret.contains("UzNjcjN0") && secret.ends_with("\n200"),
         "{secret}"
     );
     // The target's own credential is no credential here.
-    let refused = curl("Authorization: Bearer TOKEN-ADMIN", "/api/v1/namespaces/demo/secrets");
+    let refused = cluster.curl(ADMIN_TOKEN, &[], "/api/v1/namespaces/demo/secrets").unwrap();
     assert!(refused.ends_with("\n401"), "{refused}");
     assert_eq!(cluster.requests().unwrap(), ["GET /api/v1/namespaces/demo/secrets/db-credentials"]);
 }
@@ -364,28 +356,11 @@ fn a054_exec_is_blocked_in_each_spelling_and_reaches_nobody() {
         ("GET", "/api/v1/namespaces/demo/pods/web/attach?stdout=true", &websocket),
         ("GET", "/api/v1/namespaces/demo/pods/web:8080/proxy/", &[]),
     ] {
-        let mut curl = Command::new("curl");
-        curl.args([
-            "-sS",
-            "-m",
-            "60",
-            "--http1.1",
-            "--path-as-is",
-            "-o",
-            "/dev/null",
-            "-w",
-            "%{http_code}",
-            "-X",
-            method,
-        ]);
-        curl.args(["-H", &format!("Authorization: Bearer {token}"), "--cacert"]);
-        curl.arg(cluster.scene.gateway.authority());
-        for header in headers {
-            curl.args(["-H", header]);
-        }
-        let output = curl.arg(format!("https://localhost:{}{path}", cluster.port)).output().unwrap();
-        let status = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(["400", "403"].contains(&status.as_str()), "{method} {path}: {status}");
+        let headers: Vec<&str> = headers.iter().flat_map(|header| ["-H", header]).collect();
+        let arguments = [&["--http1.1", "-X", method, "-o", "/dev/null"], &headers[..]].concat();
+        let status = cluster.curl(&token, &arguments, path).unwrap();
+        let status = status.trim();
+        assert!(["400", "403"].contains(&status), "{method} {path}: {status}");
     }
     // kubectl looks at the pod first, and that is allowed.
     let requests = cluster.requests().unwrap();

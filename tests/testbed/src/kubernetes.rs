@@ -1,6 +1,8 @@
 //! A Kubernetes API server: one that replays what a real one answered (`tests/apiserver`) and remembers what reached it,
 //! or a real one, where the machine has it.
 
+mod real;
+
 use std::{
     fs,
     io::Write,
@@ -30,7 +32,8 @@ pub struct Kubernetes {
     port: u16,
     certificates: Certificates,
     journal: PathBuf,
-    is_real: bool,
+    /// A real one writes this, and no journal.
+    audit: Option<PathBuf>,
     /// The server, and what it needs.
     _services: Vec<Service>,
 }
@@ -52,65 +55,25 @@ impl Kubernetes {
         Self::start(stage, &["15-kubectl-get-secret"], &["--secrets", &secrets.to_string()], false)
     }
 
-    /// Starts the `kube-apiserver` and `etcd` that `KUBEBUILDER_ASSETS` names, as envtest does, with one user who may do
-    /// everything. Where there are none, it says so and starts one that replays.
+    /// Starts a [real](Kubernetes::real) one. Where there is none, it says so and starts one that replays.
     ///
     /// # Errors
     /// Where they do not start.
     pub fn real_or_replaying(stage: &Stage, recordings: &[&str]) -> Result<Self> {
-        let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
-        match assets.filter(|assets| assets.join("kube-apiserver").exists() && assets.join("etcd").exists())
-        {
-            Some(assets) => Self::real(stage, &assets),
-            None => {
-                // Beside the test's own output, where whoever reads it looks for what was tested.
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "KUBEBUILDER_ASSETS names no kube-apiserver and etcd: a replaying server stands in"
-                );
-                Self::replaying(stage, recordings)
-            }
+        if let Some(real) = Self::real(stage)? {
+            return Ok(real);
         }
-    }
-
-    fn real(stage: &Stage, assets: &Path) -> Result<Self> {
-        let directory = stage.private_directory("apiserver")?;
-        let certificates = Certificates::new(stage, "apiserver/tls")?;
-        let (pair, signer) = (certificates.server("server")?, certificates.server("signer")?);
-        let (store, peers, port) = (free_port()?, free_port()?, free_port()?);
-        let url = |port: u16| format!("http://127.0.0.1:{port}");
-        let mut etcd = Command::new(assets.join("etcd"));
-        etcd.arg("--data-dir").arg(directory.join("etcd"));
-        etcd.args(["--listen-client-urls", &url(store), "--advertise-client-urls", &url(store)]);
-        etcd.args(["--listen-peer-urls", &url(peers), "--initial-advertise-peer-urls", &url(peers)]);
-        etcd.args(["--initial-cluster", &format!("default={}", url(peers))]);
-        let mut etcd = stage.spawn("etcd", &mut etcd)?;
-        let open = |port: u16| TcpStream::connect(("127.0.0.1", port)).is_ok();
-        etcd.wait_until(START, || open(store))?;
-
-        let tokens = directory.join("tokens.csv");
-        let line = format!("{ADMIN_TOKEN},admin,admin,\"system:masters\"\n");
-        fs::write(&tokens, line)
-            .map_err(|error| Error::new(format!("writing {}: {error}", tokens.display())))?;
-        let mut server = Command::new(assets.join("kube-apiserver"));
-        server.args(["--etcd-servers", &url(store), "--bind-address", "127.0.0.1"]);
-        server.args(["--secure-port", &port.to_string(), "--service-cluster-ip-range", "10.0.0.0/24"]);
-        server.args(["--authorization-mode", "RBAC", "--disable-admission-plugins", "ServiceAccount"]);
-        server.args(["--service-account-issuer", "https://kubernetes.default.svc"]);
-        server.arg("--service-account-key-file").arg(&signer.key);
-        server.arg("--service-account-signing-key-file").arg(&signer.key);
-        server.arg("--tls-cert-file").arg(&pair.certificate).arg("--tls-private-key-file").arg(&pair.key);
-        server.arg("--token-auth-file").arg(&tokens).arg("--cert-dir").arg(directory.join("own"));
-        let mut server = stage.spawn("kube-apiserver", &mut server)?;
-        server.wait_until(START, || open(port))?;
-        let services = vec![server, etcd];
-        let journal = directory.join("journal.jsonl");
-        Ok(Self { port, certificates, journal, is_real: true, _services: services })
+        // Beside the test's own output, where whoever reads it looks for what was tested.
+        let _ = writeln!(
+            std::io::stderr(),
+            "KUBEBUILDER_ASSETS names no kube-apiserver and etcd: a replaying server stands in"
+        );
+        Self::replaying(stage, recordings)
     }
 
     /// Is it a real one?
     pub fn is_real(&self) -> bool {
-        self.is_real
+        self.audit.is_some()
     }
 
     fn start(stage: &Stage, recordings: &[&str], more: &[&str], remembers: bool) -> Result<Self> {
@@ -135,7 +98,7 @@ impl Kubernetes {
             match service.wait_until(START, open) {
                 Ok(()) => {
                     let services = vec![service];
-                    return Ok(Self { port, certificates, journal, is_real: false, _services: services });
+                    return Ok(Self { port, certificates, journal, audit: None, _services: services });
                 }
                 Err(_) if attempts < 5 && service.log().contains("AddrInUse") => {}
                 Err(error) => return Err(error),
