@@ -5,8 +5,8 @@
 #
 # Both come from Debian 12's archive and from nowhere else, on any machine with apt and Debian's keys: apt gets a configuration, lists and
 # a cache of its own, so nothing is installed, nothing of the system's changes, and nobody has to be root. etcd is a package. The API
-# server (1.20, the last that Debian has the whole source of) is built here with Debian's Go, which is unpacked and not installed: it was
-# the one that built that release. About 200 MB to fetch, 2 GB while it builds, and some ten minutes on two cores; once.
+# server (1.20, the last that Debian has the whole source of) is built here with Debian's Go, which is unpacked and not installed.
+# About 200 MB to fetch, 2 GB while it builds, and some ten minutes on two cores; once.
 #
 # GATEWRIGHT_DEBIAN names a mirror, where the archive itself can not be reached.
 set -euo pipefail
@@ -46,7 +46,7 @@ export APT_CONFIG=$work/apt/apt.conf
 apt-get update -q -o APT::Update::Error-Mode=any >&2
 go=$(apt-cache depends golang-go | sed -n 's/^ *Depends: \(golang-[0-9.]*-go\)$/\1/p')
 [ -n "$go" ] || fail "$release names no Go"
-(cd "$work/packages" && apt-get download -q etcd-server "$go" "${go%-go}-src" >&2)
+(cd "$work/packages" && apt-get download -q etcd-server "$go" "${go%-go}-src" golang-github-modern-go-reflect2-dev >&2)
 (cd "$work/source" && apt-get source -q --download-only --only-source kubernetes >&2)
 
 mkdir "$work/root"
@@ -56,6 +56,11 @@ for package in "$work"/packages/*.deb; do dpkg-deb -x "$package" "$work/root"; d
 tree=$work/go/src/k8s.io/kubernetes
 mkdir -p "$tree"
 tar -x -f "$work"/source/kubernetes_*.orig.tar.* -C "$tree" --strip-components=1
+# The release came with Go 1.15. With Go 1.18 and later, its copy of this one ends the server in the middle of an answer: it knows how maps
+# were iterated then. Debian has the version that asks.
+vendored=$tree/vendor/github.com/modern-go/reflect2
+rm -r "$vendored"
+cp -R "$work/root/usr/share/gocode/src/github.com/modern-go/reflect2" "$vendored"
 version=$(basename "$work"/source/kubernetes_*.orig.tar.*)
 version=${version#kubernetes_} version=${version%.orig.tar.*}
 version=${version##*really} # 1.20.5+really1.20.2

@@ -16,7 +16,7 @@ mod threats;
 
 use std::process::ExitCode;
 
-use gatewright_testbed::{Error, Result, target_directory};
+use gatewright_testbed::{Error, Result, repository, target_directory};
 
 /// A command of xtask.
 struct Command {
@@ -56,6 +56,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--seconds N] [--seed N] [--target NAME]",
         what: "mutated input for everything that reads a peer's bytes",
         run: fuzz,
+    },
+    Command {
+        name: "kube-assets",
+        arguments: "",
+        what: "build a real API server from Debian's source, and print its folder for KUBEBUILDER_ASSETS",
+        run: kube_assets,
     },
     Command { name: "modules", arguments: "", what: "build the policy modules", run: |_| modules::build() },
     Command {
@@ -124,6 +130,14 @@ fn bench(arguments: &[String]) -> Result<()> {
 fn fuzz(arguments: &[String]) -> Result<()> {
     run::step(&mut run::cargo(&["build", "--workspace"]))?;
     run::step(run::program(target_directory().join("debug/gatewright-fuzz")).args(arguments))
+}
+
+/// Prints the folder and nothing else, for `$(...)`: what goes on is on standard error.
+fn kube_assets(_: &[String]) -> Result<()> {
+    let folder = target_directory().join("kube-assets");
+    let script = repository().join("tools/kube-assets.sh");
+    println!("{}", run::output(run::program(script).arg(folder))?);
+    Ok(())
 }
 
 fn usage() -> String {

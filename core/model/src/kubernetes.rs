@@ -254,7 +254,9 @@ impl KubernetesEvent {
         part("/", &info.subresource);
         part(" ", &info.name);
         part(" in ", &info.namespace);
-        if let Some(stream) = self.stream.as_deref().filter(|stream| stream.by_node) {
+        // A request to the node itself leads to no pod.
+        let leads_on = |stream: &&Stream| stream.by_node && !stream.namespace.is_empty();
+        if let Some(stream) = self.stream.as_deref().filter(leads_on) {
             part(" to ", &stream.namespace);
             part("/", &stream.name);
         }
@@ -373,5 +375,29 @@ mod tests {
         let text = event.full_text();
         assert!(text.contains(r#"command: ["sh", "-c", "echo \u{202e}hunter2"]"#), "{text}");
         assert!(text.contains("GET https://k8s.example/api/v1/x"), "{text}");
+    }
+
+    #[test]
+    fn a_way_through_a_node_is_said_with_the_pod_that_it_leads_to_and_not_with_the_node_twice() {
+        let nodes = || RequestInfo {
+            api_group: Arc::from(""),
+            resource: Arc::from("nodes"),
+            subresource: Arc::from("proxy"),
+            namespace: Arc::from(""),
+            name: Arc::from("node1"),
+            ..info("get")
+        };
+        let through = |stream: Stream| {
+            KubernetesEvent { stream: Some(Arc::new(stream)), ..event("GET", nodes()) }.summary()
+        };
+        assert_eq!(through(Stream { by_node: true, ..exec() }), "exec nodes/proxy node1 to demo/web");
+        let itself = Stream {
+            kind: StreamKind::Proxy,
+            by_node: true,
+            namespace: Arc::from(""),
+            name: Arc::from("node1"),
+            ..exec()
+        };
+        assert_eq!(through(itself), "proxy nodes/proxy node1");
     }
 }

@@ -47,6 +47,8 @@ pub struct Audited {
     pub user: String,
     /// As whom it was done, where that is somebody else, and its groups.
     pub done_as: Option<(String, Vec<String>)>,
+    /// What else is said of whom it was done as, and null where nothing is.
+    pub extra: Value,
     /// What it was about (`audit.k8s.io/v1`, `ObjectReference`); null where it was no object.
     pub object: Value,
     /// The status of the answer.
@@ -65,7 +67,7 @@ impl RealCluster {
     pub fn open(policies: &[(&str, &str)]) -> Result<Option<Self>> {
         let stage = Stage::new("e2e-real")?;
         let Some(server) = Kubernetes::real(&stage)? else {
-            println!("KUBEBUILDER_ASSETS names no kube-apiserver and etcd: left out");
+            println!("KUBEBUILDER_ASSETS names no kube-apiserver and etcd: no real server is tested");
             return Ok(None);
         };
         let admin = Kubectl::new(&stage, "admin", &server.url(), &server.authority(), ADMIN_TOKEN)?;
@@ -124,6 +126,7 @@ impl Audited {
             uri: text("/requestURI"),
             user: text("/user/username"),
             done_as: is_other.then(|| (text("/impersonatedUser/username"), groups)),
+            extra: event.pointer("/impersonatedUser/extra").cloned().unwrap_or_default(),
             object: event.get("objectRef").cloned().unwrap_or_default(),
             code: event.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or_default(),
         }))

@@ -1,11 +1,10 @@
 //! A Kubernetes API server: one that replays what a real one answered (`tests/apiserver`) and remembers what reached it,
-//! or a real one, where the machine has it.
+//! or a [real one](Kubernetes::real), where the machine has it.
 
 mod real;
 
 use std::{
     fs,
-    io::Write,
     net::TcpStream,
     path::{Path, PathBuf},
     process::Command,
@@ -53,27 +52,6 @@ impl Kubernetes {
     /// As [`Kubernetes::replaying`].
     pub fn with_secrets(stage: &Stage, secrets: usize) -> Result<Self> {
         Self::start(stage, &["15-kubectl-get-secret"], &["--secrets", &secrets.to_string()], false)
-    }
-
-    /// Starts a [real](Kubernetes::real) one. Where there is none, it says so and starts one that replays.
-    ///
-    /// # Errors
-    /// Where they do not start.
-    pub fn real_or_replaying(stage: &Stage, recordings: &[&str]) -> Result<Self> {
-        if let Some(real) = Self::real(stage)? {
-            return Ok(real);
-        }
-        // Beside the test's own output, where whoever reads it looks for what was tested.
-        let _ = writeln!(
-            std::io::stderr(),
-            "KUBEBUILDER_ASSETS names no kube-apiserver and etcd: a replaying server stands in"
-        );
-        Self::replaying(stage, recordings)
-    }
-
-    /// Is it a real one?
-    pub fn is_real(&self) -> bool {
-        self.audit.is_some()
     }
 
     fn start(stage: &Stage, recordings: &[&str], more: &[&str], remembers: bool) -> Result<Self> {
