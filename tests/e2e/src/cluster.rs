@@ -191,7 +191,15 @@ resources = ["secrets"]
 values = [{ path = "$.data.*", method = "redact" }, { path = "$.stringData.*", method = "redact" }]
 exempt_groups = ["vault-admins"]
 "#;
-    document("hide-secrets", "mask_json.wasm", rules)
+    hide("hide-secrets", rules)
+}
+
+/// A policy that hides values of objects.
+///
+/// # Errors
+/// Where the module was not built.
+pub fn hide(name: &str, rules: &str) -> Result<String> {
+    document(name, "mask_json.wasm", rules)
 }
 
 fn document(name: &str, module: &str, rules: &str) -> Result<String> {

@@ -15,7 +15,9 @@ metadata: { name: demo }
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: { name: team }
-rules: [{ apiGroups: [""], resources: [secrets, configmaps, namespaces], verbs: ["*"] }]
+rules:
+- { apiGroups: [""], resources: [secrets, configmaps, namespaces], verbs: ["*"] }
+- { apiGroups: [demo.example.com], resources: [widgets], verbs: ["*"] }
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
