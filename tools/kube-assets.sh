@@ -49,8 +49,8 @@ go=$(apt-cache depends golang-go | sed -n 's/^ *Depends: \(golang-[0-9.]*-go\)$/
 (cd "$work/packages" && apt-get download -q etcd-server "$go" "${go%-go}-src" golang-github-modern-go-reflect2-dev >&2)
 (cd "$work/source" && apt-get source -q --download-only --only-source kubernetes >&2)
 
-mkdir "$work/root"
-for package in "$work"/packages/*.deb; do dpkg-deb -x "$package" "$work/root"; done
+mkdir "$work/debian"
+for package in "$work"/packages/*.deb; do dpkg-deb -x "$package" "$work/debian"; done
 
 # Debian's patches are kubectl's, which is not built here.
 tree=$work/go/src/k8s.io/kubernetes
@@ -60,13 +60,13 @@ tar -x -f "$work"/source/kubernetes_*.orig.tar.* -C "$tree" --strip-components=1
 # were iterated then. Debian has the version that asks.
 vendored=$tree/vendor/github.com/modern-go/reflect2
 rm -r "$vendored"
-cp -R "$work/root/usr/share/gocode/src/github.com/modern-go/reflect2" "$vendored"
+cp -R "$work/debian/usr/share/gocode/src/github.com/modern-go/reflect2" "$vendored"
 version=$(basename "$work"/source/kubernetes_*.orig.tar.*)
 version=${version#kubernetes_} version=${version%.orig.tar.*}
 version=${version##*really} # 1.20.5+really1.20.2
 
 go_root=${go%-go}
-export GOROOT=$work/root/usr/lib/${go_root/golang-/go-} GOPATH=$work/go GOCACHE=$work/cache GO111MODULE=off GOFLAGS='' GOENV=off CGO_ENABLED=0
+export GOROOT=$work/debian/usr/lib/${go_root/golang-/go-} GOPATH=$work/go GOCACHE=$work/cache GO111MODULE=off GOFLAGS='' GOENV=off CGO_ENABLED=0
 cd "$tree"
 
 # Of all that Kubernetes' own Makefile generates, this one is not in the source that is shipped: what the API says of itself.
@@ -89,5 +89,5 @@ done
 go_ build -p 2 -trimpath -ldflags "$flags" -o "$work/kube-apiserver" ./cmd/kube-apiserver
 
 # Whole files or none, and the server last: it is what this script looks for.
-mv "$work/root/usr/bin/etcd" "$work/kube-apiserver" "$assets"
+mv "$work/debian/usr/bin/etcd" "$work/kube-apiserver" "$assets"
 echo "$assets"

@@ -48,7 +48,8 @@ fn every_command_in_the_pages_exists() {
         for (_, rest) in
             page.text.match_indices("cargo xtask ").map(|(at, word)| (at, &page.text[at + word.len()..]))
         {
-            let name: String = rest.chars().take_while(|c| c.is_ascii_lowercase()).collect();
+            let is_own = |c: &char| c.is_ascii_lowercase() || *c == '-';
+            let name: String = rest.chars().take_while(is_own).collect();
             let known = name.is_empty() || xtask.text.contains(&format!("name: \"{name}\""));
             assert!(
                 known,
