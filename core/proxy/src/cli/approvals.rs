@@ -176,3 +176,31 @@ fn one_line(text: &str) -> String {
 
 /// Characters of a statement in a table.
 const LINE_LENGTH: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn people_read_times_and_votes_in_words() {
+        let request = json!({
+            "asked_at": 1_795_348_800,
+            "expires_at": 1_795_349_400,
+            "votes": [
+                { "reviewer": "bob", "issuer": "gatewright", "approve": true, "comment": "" },
+                { "reviewer": "carol", "issuer": "gatewright", "approve": false, "comment": "not today" },
+            ],
+        });
+        assert_eq!(field(&request, "asked_at"), "2026-11-22T12:00:00Z");
+        let expires = field(&request, "expires_at");
+        assert!(expires.starts_with("2026-11-22T12:10:00Z (") && expires.ends_with(')'), "{expires}");
+        assert_eq!(field(&request, "votes"), "bob approves\ncarol rejects: not today");
+    }
+
+    #[test]
+    fn a_request_that_has_expired_says_so() {
+        assert_eq!(expires(&json!({ "expires_at": 60 })), "1970-01-01T00:01:00Z (over)");
+    }
+}
