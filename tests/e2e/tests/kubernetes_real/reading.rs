@@ -199,6 +199,36 @@ exempt_groups = ["vault-admins"]
     }
 }
 
+/// A message may repeat a value. Where one is hidden, what kind of error it is has to do: programs go by that.
+#[test]
+fn a057_errors_of_a_real_server_keep_their_kind_and_say_no_more_than_objects_do() {
+    let Some(real) = open() else { return };
+    let (alice, vera) = (real.cluster.kubectl(&ALICE).unwrap(), real.cluster.kubectl(&VERA).unwrap());
+    let kind = |text: &str| text.split(": ").next().map(str::to_owned);
+    for (path, expected) in [
+        ("secrets/none", "Error from server (NotFound)"),
+        ("secrets?limit=1&continue=abc", "Error from server (BadRequest)"),
+        ("secrets?resourceVersion=abc", "Error from server"),
+        ("secrets?fieldSelector=data.password%3DS3cr3t", "Error from server (BadRequest)"),
+        ("secrets?labelSelector=a%20S3cr3t", "Error from server (BadRequest)"),
+        ("secrets?watch=1&resourceVersion=abc", "Error from server"),
+        ("secrets?watch=1&labelSelector=a%20S3cr3t", "Error from server (BadRequest)"),
+    ] {
+        let path = format!("/api/v1/namespaces/demo/{path}");
+        let ask = ["get", "--raw", &path];
+        let (direct, through) = (real.admin.run(&ask).unwrap(), vera.run(&ask).unwrap());
+        assert_eq!(kind(&direct.err).as_deref(), Some(expected), "{path}: {direct:?}");
+        assert_eq!(through, direct, "{path}");
+        let hidden = alice.run(&ask).unwrap();
+        assert_eq!(
+            (hidden.code, kind(&hidden.err)),
+            (direct.code, kind(&direct.err)),
+            "{path}: {hidden:?}"
+        );
+        holds_nothing(&format!("{hidden:?}"), &path);
+    }
+}
+
 #[test]
 fn discovery_of_a_real_server_is_the_same_through_the_gateway() {
     let Some(real) = open() else { return };

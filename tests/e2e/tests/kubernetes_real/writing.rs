@@ -98,6 +98,12 @@ fn a_masked_secret_can_be_written_by_who_does_not_see_it() {
             assert_eq!(word(name), format!("S3cr3t-{text}"), "{name}");
         }
     }
+    // Programs try again by the kind of an error, whatever is hidden in its message.
+    let stale =
+        secret("replaced", "old").replace("name: replaced", "name: replaced, resourceVersion: \"1\"");
+    let said = alice.run_with(&["replace", "-f", "-"], stale.as_bytes()).unwrap();
+    assert!(said.err.contains("(Conflict)"), "{said:?}");
+    assert_eq!(word("replaced"), "S3cr3t-two");
 }
 
 #[test]
