@@ -17,7 +17,7 @@ use std::{
     process::Stdio,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -94,28 +94,32 @@ fn f018_many_clients_lose_nothing_while_policies_change() {
     let setup = setup.serving("scale", "http", port, true, &target).more("max_connections = 10000");
     let gateway = setup.start().unwrap();
 
-    let done = Arc::new(AtomicBool::new(false));
-    thread::scope(|scope| {
-        scope.spawn(|| change_policies(&gateway, size.change, &done));
+    let (done, changes) = (AtomicBool::new(false), Arc::new(AtomicUsize::new(0)));
+    let asked = thread::scope(|scope| {
+        scope.spawn(|| change_policies(&gateway, size.change, &done, &changes));
         let token = gateway.token(&Mint { ttl: "10h", ..Mint::default() }).unwrap();
-        ask(port, &gateway, &token, size);
+        let asked = ask(port, &gateway, &token, size, &changes);
         done.store(true, Ordering::Relaxed);
+        asked
     });
 
     // Half of them asked for what is there, and it was asked for that often; nobody reached the rest.
-    eventually("the target wrote down the last request", || nginx.requests().len() >= size.requests / 2);
+    eventually("the target wrote down the last request", || nginx.requests().len() >= asked / 2);
     let requests = nginx.requests();
-    assert_eq!(requests.len(), size.requests / 2);
+    assert_eq!(requests.len(), asked / 2);
     assert!(requests.iter().all(|request| request.starts_with("GET /ok ")));
 
-    let sets = judged(&gateway, size.requests);
+    let sets = judged(&gateway, asked);
     for (set, outcomes) in &sets {
         assert_eq!(outcomes.len(), 1, "set {set} judged the same request in different ways: {outcomes:?}");
     }
     assert!(sets.len() > 5, "policies changed while it ran: {}", sets.len());
 }
 
-fn change_policies(gateway: &Gateway, pause: Duration, done: &AtomicBool) {
+/// Changes of policies that each client lives to see, however fast it gets its answers.
+const SEEN: usize = 8;
+
+fn change_policies(gateway: &Gateway, pause: Duration, done: &AtomicBool, changes: &AtomicUsize) {
     for (name, probe) in CHANGES.iter().cycle() {
         if done.load(Ordering::Relaxed) {
             break;
@@ -123,33 +127,41 @@ fn change_policies(gateway: &Gateway, pause: Duration, done: &AtomicBool) {
         let before = gateway.policy_set().unwrap();
         gateway.write_policy(name, &policy(name, probe)).unwrap();
         eventually("the new set is in use", || gateway.policy_set().unwrap() > before);
+        changes.fetch_add(1, Ordering::Relaxed);
         thread::sleep(pause);
     }
 }
 
-/// Sends all requests, and reads every answer.
-fn ask(port: u16, gateway: &Gateway, token: &str, size: Size) {
+/// Sends all requests, and more of them until the policies have changed often enough. Reads every answer; gives how many.
+fn ask(port: u16, gateway: &Gateway, token: &str, size: Size, changes: &Arc<AtomicUsize>) -> usize {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let connector = TlsConnector::from(tls::client(&gateway.authority(), &[b"http/1.1"]).unwrap());
     runtime.block_on(async {
         let mut clients = tokio::task::JoinSet::new();
         for _ in 0..size.clients {
-            let (connector, token) = (connector.clone(), token.to_owned());
+            let (connector, token, changes) = (connector.clone(), token.to_owned(), Arc::clone(changes));
             clients.spawn(async move {
                 let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
                 let mut stream = connector.connect(tls::localhost().unwrap(), stream).await.unwrap();
-                for number in 0..size.requests / size.clients {
-                    let (path, expected) = if number % 2 == 0 { ("/ok", "200") } else { ("/probe", "403") };
-                    let status = exchange(&mut stream, path, &token).await;
-                    assert_eq!(status, expected, "{path}, request {number} of a connection");
+                let wanted = size.requests / size.clients;
+                let mut asked = 0;
+                while asked < wanted || changes.load(Ordering::Relaxed) < SEEN && asked < 1_000 * wanted {
+                    for (path, expected) in [("/ok", "200"), ("/probe", "403")] {
+                        let status = exchange(&mut stream, path, &token).await;
+                        assert_eq!(status, expected, "{path}, request {asked} of a connection");
+                        asked += 1;
+                    }
                 }
+                asked
             });
         }
+        let mut asked = 0;
         while let Some(client) = clients.join_next().await {
-            client.unwrap();
+            asked += client.unwrap();
         }
-    });
+        asked
+    })
 }
 
 /// One request and its whole answer; gives the status.
