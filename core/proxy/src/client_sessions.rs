@@ -103,21 +103,19 @@ impl ClientSessions {
         let digest = Digest::new(Sha256::digest(token.expose()).into());
         let (now, clock) = (Instant::now(), SystemTime::now());
         let mut former = None;
-        {
-            let mut proved = self.proved.lock();
-            if let Some(known) = to_front(&mut proved, |known| known.credential == digest) {
-                let is_valid = known.principal.expires_at.is_none_or(|end| clock < end);
-                if is_valid && now.saturating_duration_since(known.at) < PROVED {
-                    return Ok(Arc::clone(&known.principal));
-                }
-                former = Some(proved.remove(0).principal);
+        // Held while it is verified: of many streams that begin at once, the first one proves it for all.
+        let mut proved = self.proved.lock();
+        if let Some(known) = to_front(&mut proved, |known| known.credential == digest) {
+            let is_valid = known.principal.expires_at.is_none_or(|end| clock < end);
+            if is_valid && now.saturating_duration_since(known.at) < PROVED {
+                return Ok(Arc::clone(&known.principal));
             }
+            former = Some(proved.remove(0).principal);
         }
         let principal = self.door.verifier.verify(token, clock)?;
         // The same one, so that its sessions go on.
         let principal =
             former.filter(|former| **former == principal).unwrap_or_else(|| Arc::new(principal));
-        let mut proved = self.proved.lock();
         proved.truncate(MOST - 1);
         proved.insert(0, Proved { credential: digest, principal: Arc::clone(&principal), at: now });
         Ok(principal)
