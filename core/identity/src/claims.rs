@@ -33,11 +33,7 @@ pub(crate) fn judge(
         },
         Some(_) => return Err(IdentityError::EmptyIdentity("has a `sub` that is not a string")),
     };
-    let credential = match claims.get("jti") {
-        None => digest(),
-        Some(Value::Text(id)) => name::parse(id).map_err(|problem| bad("jti", problem.as_str()))?,
-        Some(_) => return Err(bad("jti", "must be a string")),
-    };
+    let credential = credential(claims, digest)?;
     Ok(Principal {
         actors: chain::actors(claims, &subject, &settings.issuer)?,
         subject,
@@ -49,6 +45,18 @@ pub(crate) fn judge(
         issued_at,
         expires_at: Some(expires_at),
     })
+}
+
+/// The name of a token in records.
+pub(crate) fn credential(
+    claims: &Object,
+    digest: impl FnOnce() -> Arc<str>,
+) -> Result<Arc<str>, IdentityError> {
+    match claims.get("jti") {
+        None => Ok(digest()),
+        Some(Value::Text(id)) => name::parse(id).map_err(|problem| bad("jti", problem.as_str())),
+        Some(_) => Err(bad("jti", "must be a string")),
+    }
 }
 
 fn check_issuer(claims: &Object, settings: &IssuerSettings) -> Result<(), IdentityError> {

@@ -63,4 +63,4 @@ pub use revocation::{
     parse as parse_revocations,
 };
 pub use token::MAX_TOKEN;
-pub use verifier::Verifier;
+pub use verifier::{Verifier, credential_name};

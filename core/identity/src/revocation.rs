@@ -62,6 +62,10 @@ impl RevocationScope {
                     .map_err(|problem| ScopeError::Name { what, problem: problem.as_str() })?;
             }
         }
+        // A list and records that hold a credential would give it to whoever reads them (promise P7).
+        if names.into_iter().filter_map(|(_, text)| text.as_ref()).any(|text| looks_like_a_token(text)) {
+            return Err(ScopeError::Token);
+        }
         if self.issued_before.is_none() && names.iter().all(|(_, text)| text.is_none()) {
             return Err(ScopeError::Empty);
         }
@@ -95,6 +99,9 @@ pub enum ScopeError {
     /// Everything would be covered.
     #[error("a revocation names a token, a subject, an issuer or a time")]
     Empty,
+    /// The token itself.
+    #[error("this is a token, and not the name of one")]
+    Token,
     /// Not a name that a token could have.
     #[error("the {what} {problem}")]
     Name {
@@ -103,6 +110,11 @@ pub enum ScopeError {
         /// What it must or must not be.
         problem: &'static str,
     },
+}
+
+/// A JWT, whole or torn: its header is a JSON object, which is written so.
+fn looks_like_a_token(text: &str) -> bool {
+    text.starts_with("eyJ") && text.contains('.')
 }
 
 /// Writes a list as a file: one line with the format and the SHA-256 of what follows, then one JSON object for
@@ -285,6 +297,9 @@ mod tests {
     #[test]
     fn what_covers_everything_or_nobody_is_refused() {
         assert_eq!(RevocationScope::default().check(), Err(ScopeError::Empty));
+        for token in ["eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhIn0.c2ln", "eyJhbGciOiJFZERTQSJ9.torn"] {
+            assert_eq!(subject(token).check(), Err(ScopeError::Token));
+        }
         for bad in ["", " alice", "al\u{200b}ice", "alice\n"] {
             assert!(matches!(subject(bad).check(), Err(ScopeError::Name { .. })), "{bad:?}");
         }

@@ -115,6 +115,16 @@ impl Verifier {
     }
 }
 
+/// By which name records know a token: its `jti`, or what stands for one. Nothing of it is proved by that.
+///
+/// # Errors
+///
+/// It is no token, or its `jti` is no name.
+pub fn credential_name(token: &Secret) -> Result<Arc<str>, IdentityError> {
+    let token = Token::parse(token.expose())?;
+    claims::credential(&token.claims, || digest(token.signed))
+}
+
 /// Names a token that has no `jti`: 64 bits of the SHA-256 of what is signed, from which nothing can be learned.
 ///
 /// Not of the whole token: an ECDSA signature can be turned into another right one by anybody, and a token must

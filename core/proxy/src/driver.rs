@@ -19,7 +19,10 @@ use gatewright_model::{
     principal::Principal,
     session::{ConnectRequest, Credential, Input, Output, ProtocolError, Rejection, Session, Side},
 };
-use tokio::time::{Sleep, sleep, sleep_until, timeout};
+use tokio::{
+    task::unconstrained,
+    time::{Sleep, sleep, sleep_until, timeout},
+};
 
 use crate::{
     client_sessions::{ClientSessions, NotAdmitted},
@@ -156,23 +159,25 @@ impl<W: Wire> Driver<W> {
                 if let Poll::Ready(happened) = self.poll_happened(context) {
                     return Poll::Ready(happened);
                 }
-                if !draining && drained.as_mut().poll(context).is_ready() {
-                    draining = true;
-                    return Poll::Ready(Happened::Drain);
-                }
-                if !self.told
-                    && let Some(ended) = told.as_mut().as_pin_mut()
-                    && let Poll::Ready(end) = ended.poll(context)
-                {
-                    self.told = true;
-                    return Poll::Ready(Happened::Ended(end));
-                }
-                // Nobody is to end at once who was not asked to end before.
-                if draining && !over && ended.as_mut().poll(context).is_ready() {
-                    over = true;
-                    return Poll::Ready(Happened::End);
-                }
-                Poll::Pending
+                without_budget(context, |context| {
+                    if !draining && drained.as_mut().poll(context).is_ready() {
+                        draining = true;
+                        return Poll::Ready(Happened::Drain);
+                    }
+                    if !self.told
+                        && let Some(ended) = told.as_mut().as_pin_mut()
+                        && let Poll::Ready(end) = ended.poll(context)
+                    {
+                        self.told = true;
+                        return Poll::Ready(Happened::Ended(end));
+                    }
+                    // Nobody is to end at once who was not asked to end before.
+                    if draining && !over && ended.as_mut().poll(context).is_ready() {
+                        over = true;
+                        return Poll::Ready(Happened::End);
+                    }
+                    Poll::Pending
+                })
             })
             .await;
             self.handle(happened).await;
@@ -468,6 +473,11 @@ impl<W: Wire> Driver<W> {
         if let Poll::Ready(happened) = self.poll_peers(context) {
             return Poll::Ready(happened);
         }
+        without_budget(context, |context| self.poll_others(context))
+    }
+
+    /// What happens elsewhere than on the wire.
+    fn poll_others(&mut self, context: &mut Context<'_>) -> Poll<Happened<W::Unit>> {
         if let Some(held) = &mut self.held
             && let Poll::Ready(settled) = Pin::new(&mut held.ticket).poll(context)
         {
@@ -502,7 +512,12 @@ impl<W: Wire> Driver<W> {
             }
             let full = [Side::Upstream, Side::Downstream].map(|side| self.queued(side) >= HIGH_WATER);
             for side in [Side::Upstream, Side::Downstream] {
-                if let Poll::Ready(Err(_)) = self.poll_flush(side, context) {
+                let flushed = match side {
+                    // Whether the client has left is to be known whatever the target does; the target's side may read, too.
+                    Side::Downstream => without_budget(context, |context| self.poll_flush(side, context)),
+                    Side::Upstream => self.poll_flush(side, context),
+                };
+                if let Poll::Ready(Err(_)) = flushed {
                     // It takes nothing any more. What it said before that is heard.
                     let heard = self.poll_heard(side, context);
                     return Poll::Ready(match heard {
@@ -587,6 +602,12 @@ impl<W: Wire> Driver<W> {
             tracing::error!(%error, %session, "that a client was turned away could not be recorded");
         }
     }
+}
+
+/// Polls something that must be heard of though reading has used up the task's budget: of a peer that sends without an end,
+/// reading always has.
+fn without_budget<T>(context: &mut Context<'_>, poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    pin!(unconstrained(poll_fn(poll))).poll(context)
 }
 
 async fn close<P: Pipe>(pipe: Option<P>) {

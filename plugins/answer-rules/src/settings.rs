@@ -77,19 +77,41 @@ impl Rule {
             .as_ref()
             .is_none_or(|own| own.iter().any(|own| (own.first..=own.last).contains(&status)))
             && self.media_types.as_ref().is_none_or(|own| {
-                let said = one(answer, "content-type").and_then(|_| answer.media_type());
+                let said = media_type(answer);
                 said.map_or(!allows, |said| own.iter().any(|own| own.matches(&said)))
             })
             && self.length.is_none_or(|own| {
-                let said = one(answer, "content-length");
-                let digits = said.filter(|said| said.bytes().all(|byte| byte.is_ascii_digit()));
-                let said = digits.and_then(|digits| digits.parse::<u64>().ok());
-                said.map_or(!allows, |said| match own {
+                length(answer).map_or(!allows, |said| match own {
                     Length::AtMost(limit) => said <= limit,
                     Length::MoreThan(limit) => said > limit,
                 })
             })
     }
+}
+
+/// The media type, where every reader takes it for the same.
+fn media_type(answer: &Response) -> Option<String> {
+    let value = one(answer, "content-type")?;
+    let said = answer.media_type()?;
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte))
+    };
+    let (kind, rest) = said.split_once('/')?;
+    (is_word(kind) && is_word(rest) && !value.contains(',')).then_some(said)
+}
+
+/// How long what is in the answer is. What is coded is longer than its length, and a part of something says little of it.
+fn length(answer: &Response) -> Option<u64> {
+    let status = answer.status();
+    if matches!(status, 204 | 304) {
+        return Some(0);
+    }
+    if status == 206 || answer.header("content-encoding").is_some() {
+        return None;
+    }
+    let said = one(answer, "content-length")?;
+    let is_number = said.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { said.parse().ok() } else { None }
 }
 
 /// A header that is there once. Of two, nobody knows which one a client takes.
@@ -115,7 +137,8 @@ struct RuleFields {
     /// Media types without parameters: `application/json`, `image/*`. An answer that says none, or two, fits rules that
     /// block or escalate, and none that allows. Default: any.
     media_types: Option<Vec<Pattern>>,
-    /// The answer says how long it is, and it is at most so many bytes. One that does not say fits as for `media_types`.
+    /// The answer says how long it is, and it is at most so many bytes. One that does not say (which is also one that is
+    /// coded, like gzip, or a part of something) fits as for `media_types`.
     at_most: Option<u64>,
     /// The answer says how long it is, and it is more bytes than these. One that does not say fits as for `media_types`.
     more_than: Option<u64>,

@@ -55,6 +55,16 @@ fn what_an_answer_does_not_say_is_the_worse() {
     check(&request("/").answer(200, [("content-length", "1")]), "no-rule");
     let two = [json, ("content-type", "application/zip"), ("content-length", "1")];
     check(&request("/").answer(200, two), "no-rule");
+    let one = ("content-length", "1");
+    for media_type in ["text/plain;, application/zip", "text/", "text/x/../../application/zip", "text/a b"]
+    {
+        check(&request("/").answer(200, [("content-type", media_type), one]), "no-rule");
+    }
+    // A slice of something large, and something large that is packed.
+    check(&request("/").answer(206, [json, one]), "large");
+    check(&request("/").answer(200, [json, one, ("content-encoding", "gzip")]), "large");
+    // Nothing is as short as can be; of what type it is, is not said.
+    check(&request("/").answer(204, []), "no-rule");
 }
 
 #[test]

@@ -326,6 +326,30 @@ fn f020_a_client_that_does_not_read_is_left_with_its_connection_and_its_target()
     }
 }
 
+/// hyper reads on over interim answers, and so never comes to an end by itself.
+#[test]
+fn f001_a_target_that_says_without_end_that_it_will_answer_holds_nobody() {
+    let target = FakeUpstream::start(|peer| {
+        http::request(peer)?;
+        let hints = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n".repeat(1_000);
+        while peer.write_all(&hints).is_ok() {}
+        Ok(())
+    })
+    .unwrap();
+    let listener = "stall_timeout = \"2s\"".to_owned();
+    let front = Front::shaped(&[("api", target.port())], &Shape { listener, ..Shape::default() }).unwrap();
+    let late = front.ask(&get(&front, "/x")).unwrap();
+    assert_eq!(late.status, 504, "{}", late.head);
+    let mut client = front.connect().unwrap();
+    client.send(get(&front, "/x").as_bytes()).unwrap();
+    eventually("it has begun", || target.received().len() == 2);
+    drop(client);
+    eventually("the outcome is recorded for whoever left", || {
+        front.evidence().unwrap().of("outcome").len() == 2
+    });
+    eventually("the session is closed", || front.evidence().unwrap().of("session_closed").len() == 2);
+}
+
 #[test]
 fn f023_more_connections_than_are_served_cost_the_others_nothing() {
     let target = target();

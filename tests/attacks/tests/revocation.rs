@@ -194,6 +194,29 @@ fn an_operator_ends_one_session_and_its_client_may_come_back() {
     assert_eq!(evidence::text(records.of("operator_refused")[0], "operator"), "mallory");
 }
 
+#[test]
+fn a099_a_token_that_is_revoked_by_itself_is_named_and_never_written_down() {
+    let scene = Scene::open().unwrap();
+    let token = scene.gateway.token(&ALICE).unwrap();
+    assert_eq!(login(&scene.gateway, &token), "reached\n");
+    revoke(&scene.gateway, &["--token", &token]);
+    assert!(login(&scene.gateway, &token).contains("the token was revoked"));
+    // Torn, and by whoever speaks to the gateway without its own program, it is refused.
+    let torn = token.rsplit_once('.').unwrap().0;
+    for given in [torn, "eyJhbGciOiJFZERTQSJ9.x.y"] {
+        let refused = scene
+            .gateway
+            .ask(&OLGA, &["revocations", "add", "--reason", "lost", "--token", given])
+            .unwrap();
+        assert!(!refused.status.success(), "{refused:?}");
+    }
+    let listed = said(&scene.gateway.ask(&OLGA, &["revocations", "list"]).unwrap());
+    let kept = fs::read_to_string(scene.gateway.state().join("revocations")).unwrap();
+    let written = [listed, kept, scene.evidence().unwrap().text().to_owned()].concat();
+    assert!(written.contains(&oidc::claim(&token, "jti").unwrap()));
+    assert!(!written.contains(torn), "the token is in what others read");
+}
+
 /// A token that is good for a second holds for a minute longer, by which clocks may differ.
 #[test]
 fn a009_a_session_ends_when_its_token_expires() {

@@ -1,6 +1,8 @@
 //! `gatewright revocations`: what is good no longer, although it has not expired. For operators.
 
 use clap::Subcommand;
+use gatewright_identity::credential_name;
+use gatewright_model::secret::Secret;
 use serde_json::{Value, json};
 
 use super::{
@@ -43,7 +45,7 @@ pub(super) enum Command {
     .required(true)
     .multiple(true))]
 pub(super) struct Add {
-    /// One token: its `jti`, as `gatewright sessions list` and the evidence name it
+    /// One token: its `jti`, as `gatewright sessions list` and the evidence name it; of the token itself, it is read from it
     #[arg(long, value_name = "ID")]
     token: Option<String>,
     /// A person, agent or service, wherever it is in a chain of who acts for whom
@@ -88,8 +90,8 @@ pub(super) fn run(command: &Command, terminal: &mut Terminal) -> Result<Answer, 
 
 fn add(arguments: &Add, terminal: &mut Terminal) -> Result<Answer, Failure> {
     let mut body = json!({ "reason": arguments.reason, "issued_so_far": arguments.issued_so_far });
-    let given =
-        [("token", &arguments.token), ("subject", &arguments.subject), ("issuer", &arguments.issuer)];
+    let token = arguments.token.as_deref().map(token_name).transpose()?;
+    let given = [("token", &token), ("subject", &arguments.subject), ("issuer", &arguments.issuer)];
     for (name, value) in given {
         if let (Some(value), Some(body)) = (value, body.as_object_mut()) {
             body.insert(name.to_owned(), json!(value));
@@ -111,6 +113,17 @@ fn add(arguments: &Add, terminal: &mut Terminal) -> Result<Answer, Failure> {
         )?;
     }
     Ok(if kept { Answer::Done } else { Answer::No })
+}
+
+/// The name of a token. The token itself goes no further than this.
+fn token_name(given: &str) -> Result<String, Failure> {
+    // As every JWT begins. What is torn is refused by the gateway.
+    if !given.starts_with("eyJ") {
+        return Ok(given.to_owned());
+    }
+    let name = credential_name(&Secret::new(given.trim()));
+    let remedy = "give its `jti`, as `gatewright sessions list` and the evidence name it";
+    name.map(|name| name.to_string()).map_err(|error| Failure::new(error, remedy.to_owned()))
 }
 
 fn checked(id: &str) -> Result<&str, Failure> {

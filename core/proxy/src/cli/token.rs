@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Subcommand, ValueEnum};
-use gatewright_identity::MintRequest;
+use gatewright_identity::{MintRequest, credential_name};
 use gatewright_model::{principal::PrincipalKind, secret::Secret};
 use serde_json::json;
 
@@ -88,6 +88,11 @@ fn print(mint: &Mint, terminal: &mut Terminal) -> Result<Answer, Failure> {
         None => terminal.line(token.expose())?,
         // Without a newline: not every client that reads such a file strikes it off.
         Some(path) => private_file::write(path, token.expose().as_bytes(), mint.force)?,
+    }
+    if let Ok(name) = credential_name(&token) {
+        terminal.note(format_args!(
+            "this token is {name} in the evidence, and to `gatewright revocations add --token`"
+        ))?;
     }
     Ok(Answer::Done)
 }
