@@ -134,7 +134,7 @@ impl ClientSessions {
     ) -> Result<Arc<Enforcer>, NotAdmitted> {
         let mut open = self.open.lock();
         // Whose session was ended is let in again where they still may be, as on a connection of their own.
-        open.sessions.retain(|enforcer| enforcer.is_ended().is_none());
+        open.sessions.retain(|enforcer| enforcer.why_ended().is_none());
         let known = to_front(&mut open.sessions, |enforcer| {
             let session = enforcer.session();
             Arc::ptr_eq(&session.principal, principal)

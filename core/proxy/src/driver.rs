@@ -462,7 +462,7 @@ impl<W: Wire> Driver<W> {
     fn poll_happened(&mut self, context: &mut Context<'_>) -> Poll<Happened<W::Unit>> {
         // First, and not when nothing else is left to do: a client that never stops sending ends, too.
         if !self.told
-            && let Some(end) = self.enforcer.as_ref().and_then(|enforcer| enforcer.is_ended())
+            && let Some(end) = self.enforcer.as_ref().and_then(|enforcer| enforcer.why_ended())
         {
             self.told = true;
             return Poll::Ready(Happened::Ended(end));

@@ -273,8 +273,8 @@ impl Enforcer {
         self.events.load(Ordering::Relaxed)
     }
 
-    /// Was the session ended from outside?
-    pub fn is_ended(&self) -> Option<End> {
+    /// Why the session was ended from outside. None: it was not.
+    pub fn why_ended(&self) -> Option<End> {
         self.ending.why()
     }
 

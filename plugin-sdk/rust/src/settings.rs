@@ -32,6 +32,19 @@ pub trait Settings: DeserializeOwned + JsonSchema + Send + Sync {}
 
 impl<S: DeserializeOwned + JsonSchema + Send + Sync> Settings for S {}
 
+/// Refuses lists that are there and empty, by their names and lengths: one that came out empty by mistake must not mean
+/// everything, and one that is meant so fits nothing.
+///
+/// # Errors
+///
+/// Which list it is.
+pub fn refuse_empty<const N: usize>(lists: [(&str, Option<usize>); N]) -> Result<(), String> {
+    match lists.into_iter().find(|(_, length)| *length == Some(0)) {
+        Some((name, _)) => Err(format!("an empty `{name}` fits nothing: leave it out for any")),
+        None => Ok(()),
+    }
+}
+
 /// Reads settings from JSON, as the gateway hands them over.
 ///
 /// # Errors

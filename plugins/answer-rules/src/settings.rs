@@ -4,6 +4,7 @@ use gatewright_policy_sdk::{
     Response,
     settings::{
         Answer, AnswerFields, Decision, HostPattern, PathPattern, Pattern, Quorum, RuleName, Sentence, Ttl,
+        refuse_empty,
     },
 };
 use schemars::JsonSchema;
@@ -161,17 +162,13 @@ impl TryFrom<RuleFields> for Rule {
     type Error = String;
 
     fn try_from(fields: RuleFields) -> Result<Self, String> {
-        // A list that came out empty by mistake must not mean everything.
-        let empty = [
-            ("hosts", fields.hosts.as_ref().is_some_and(Vec::is_empty)),
-            ("paths", fields.paths.as_ref().is_some_and(Vec::is_empty)),
-            ("groups", fields.groups.as_ref().is_some_and(Vec::is_empty)),
-            ("statuses", fields.statuses.as_ref().is_some_and(Vec::is_empty)),
-            ("media_types", fields.media_types.as_ref().is_some_and(Vec::is_empty)),
-        ];
-        if let Some((name, _)) = empty.into_iter().find(|(_, empty)| *empty) {
-            return Err(format!("an empty `{name}` fits nothing: leave it out for any"));
-        }
+        refuse_empty([
+            ("hosts", fields.hosts.as_ref().map(Vec::len)),
+            ("paths", fields.paths.as_ref().map(Vec::len)),
+            ("groups", fields.groups.as_ref().map(Vec::len)),
+            ("statuses", fields.statuses.as_ref().map(Vec::len)),
+            ("media_types", fields.media_types.as_ref().map(Vec::len)),
+        ])?;
         let length = match (fields.at_most, fields.more_than) {
             (None, None) => None,
             (Some(limit), None) => Some(Length::AtMost(limit)),

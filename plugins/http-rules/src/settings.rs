@@ -2,7 +2,10 @@
 
 use gatewright_policy_sdk::{
     Body, Http, Json,
-    settings::{Answer, AnswerFields, Decision, HostPattern, PathPattern, Quorum, RuleName, Sentence, Ttl},
+    settings::{
+        Answer, AnswerFields, Decision, HostPattern, PathPattern, Quorum, RuleName, Sentence, Ttl,
+        refuse_empty,
+    },
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -176,17 +179,13 @@ impl TryFrom<RuleFields> for Rule {
     type Error = String;
 
     fn try_from(fields: RuleFields) -> Result<Self, String> {
-        // A list that came out empty by mistake must not mean everybody.
-        let empty = [
-            ("methods", fields.methods.as_ref().is_some_and(Vec::is_empty)),
-            ("hosts", fields.hosts.as_ref().is_some_and(Vec::is_empty)),
-            ("paths", fields.paths.as_ref().is_some_and(Vec::is_empty)),
-            ("groups", fields.groups.as_ref().is_some_and(Vec::is_empty)),
-            ("body", fields.body.as_ref().is_some_and(Vec::is_empty)),
-        ];
-        if let Some((name, _)) = empty.into_iter().find(|(_, empty)| *empty) {
-            return Err(format!("an empty `{name}` fits nothing: leave it out for any"));
-        }
+        refuse_empty([
+            ("methods", fields.methods.as_ref().map(Vec::len)),
+            ("hosts", fields.hosts.as_ref().map(Vec::len)),
+            ("paths", fields.paths.as_ref().map(Vec::len)),
+            ("groups", fields.groups.as_ref().map(Vec::len)),
+            ("body", fields.body.as_ref().map(Vec::len)),
+        ])?;
         if let Some(method) = fields.methods.iter().flatten().find(|method| !is_method(method)) {
             return Err(format!("`{}` is not a method in capitals", method.escape_debug()));
         }

@@ -2,7 +2,9 @@
 
 use gatewright_policy_sdk::{
     Kubernetes,
-    settings::{Answer, AnswerFields, Decision, PathPattern, Pattern, Quorum, RuleName, Sentence, Ttl},
+    settings::{
+        Answer, AnswerFields, Decision, PathPattern, Pattern, Quorum, RuleName, Sentence, Ttl, refuse_empty,
+    },
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -275,21 +277,17 @@ impl TryFrom<RuleFields> for Rule {
     type Error = String;
 
     fn try_from(fields: RuleFields) -> Result<Self, String> {
-        // A list that came out empty by mistake must not mean everything.
-        let empty = [
-            ("verbs", fields.verbs.as_ref().is_some_and(Vec::is_empty)),
-            ("resources", fields.resources.as_ref().is_some_and(Vec::is_empty)),
-            ("namespaces", fields.namespaces.as_ref().is_some_and(Vec::is_empty)),
-            ("names", fields.names.as_ref().is_some_and(Vec::is_empty)),
-            ("paths", fields.paths.as_ref().is_some_and(Vec::is_empty)),
-            ("streams", fields.streams.as_ref().is_some_and(Vec::is_empty)),
-            ("groups", fields.groups.as_ref().is_some_and(Vec::is_empty)),
-            ("impersonates", fields.impersonates.as_ref().is_some_and(Vec::is_empty)),
-            ("shows", fields.shows.as_ref().is_some_and(Vec::is_empty)),
-        ];
-        if let Some((name, _)) = empty.into_iter().find(|(_, empty)| *empty) {
-            return Err(format!("an empty `{name}` fits nothing: leave it out"));
-        }
+        refuse_empty([
+            ("verbs", fields.verbs.as_ref().map(Vec::len)),
+            ("resources", fields.resources.as_ref().map(Vec::len)),
+            ("namespaces", fields.namespaces.as_ref().map(Vec::len)),
+            ("names", fields.names.as_ref().map(Vec::len)),
+            ("paths", fields.paths.as_ref().map(Vec::len)),
+            ("streams", fields.streams.as_ref().map(Vec::len)),
+            ("groups", fields.groups.as_ref().map(Vec::len)),
+            ("impersonates", fields.impersonates.as_ref().map(Vec::len)),
+            ("shows", fields.shows.as_ref().map(Vec::len)),
+        ])?;
         let RuleFields {
             name,
             verbs,

@@ -9,7 +9,7 @@ mod tests;
 
 use gatewright_policy_sdk::{
     Detector, DetectorMask, Event, JsonMask, Kubernetes, Mask, Method, Verdict, policy,
-    settings::{HostPattern, PathPattern, Pattern, RuleName},
+    settings::{HostPattern, PathPattern, Pattern, RuleName, refuse_empty},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -84,14 +84,11 @@ impl TryFrom<RuleFields> for Rule {
     type Error = String;
 
     fn try_from(fields: RuleFields) -> Result<Self, String> {
-        let empty = [
-            ("hosts", fields.hosts.as_ref().is_some_and(Vec::is_empty)),
-            ("paths", fields.paths.as_ref().is_some_and(Vec::is_empty)),
-            ("resources", fields.resources.as_ref().is_some_and(Vec::is_empty)),
-        ];
-        if let Some((name, _)) = empty.into_iter().find(|(_, empty)| *empty) {
-            return Err(format!("an empty `{name}` fits nothing: leave it out for any"));
-        }
+        refuse_empty([
+            ("hosts", fields.hosts.as_ref().map(Vec::len)),
+            ("paths", fields.paths.as_ref().map(Vec::len)),
+            ("resources", fields.resources.as_ref().map(Vec::len)),
+        ])?;
         if fields.values.is_empty() && fields.detectors.is_empty() {
             return Err("a rule hides something: add `values` or `detectors`".to_owned());
         }
