@@ -92,6 +92,13 @@ impl HttpRequest {
         matches!(&*self.method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
     }
 
+    /// About how many bytes it takes.
+    pub fn footprint(&self) -> usize {
+        let pairs = self.query.iter().chain(&self.headers).chain(&self.route_parameters);
+        let texts: usize = pairs.map(|(name, value)| name.len() + value.len() + PAIR_BYTES).sum();
+        size_of::<Self>() + self.authority.len() + self.path.len() + self.query_text.len() + texts
+    }
+
     /// Method, authority and path: what is safe to record. A query often holds secrets, so there is none.
     pub fn summary(&self) -> String {
         format!("{} {}{}", self.method, self.authority, self.path)
@@ -112,6 +119,9 @@ impl HttpRequest {
         text
     }
 }
+
+/// Two pointers to texts, and what is counted beside each.
+const PAIR_BYTES: usize = 64;
 
 /// What is known of a body when its request is judged.
 #[derive(Debug, Clone, PartialEq, Eq)]

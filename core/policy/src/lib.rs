@@ -20,6 +20,7 @@
 //! Not chosen: fuel (up to 37 % of a call's cost against 1 to 4 % for epochs); records by value (4.5 us for
 //! each call against 0.4); a fresh instance for every event (20 to 30 us), which a document can ask for.
 
+mod answers;
 pub mod author;
 mod block_on;
 mod cases;

@@ -5,15 +5,16 @@
 //! (a trap, a deadline, a future that is dropped half-way) leaves the place empty, and the next event gets
 //! a fresh one.
 
-use std::{collections::HashMap, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 use gatewright_model::{
     decision::{Evaluation, Mode},
-    event::{Event, Facet, SessionContext},
-    sql::{Analysis, Grade, SqlPhase},
+    event::{Event, SessionContext},
+    sql::Grade,
 };
 
 use crate::{
+    answers::Answers,
     combine::{Answer, Unjudged, combine},
     contract::verdict::Draft,
     document::Isolation,
@@ -65,9 +66,11 @@ impl SessionPolicies {
     /// Gives back what an idle session needs least: an instance is four fifths of its memory, and made
     /// again in thirty microseconds.
     pub fn rest(&mut self) {
-        for seat in self.judge.iter_mut().flat_map(|judge| &mut judge.seats) {
+        let Some(judge) = &mut self.judge else { return };
+        for seat in &mut judge.seats {
             seat.instance = None;
         }
+        judge.answers.rest();
     }
 }
 
@@ -96,8 +99,7 @@ impl Judge {
         let fitting = set.policies().filter(|policy| policy.document.matching.fits(session));
         let seats: Vec<_> =
             fitting.map(|policy| Seat { policy: Arc::clone(policy), instance: None }).collect();
-        let reusable = seats.iter().all(|seat| seat.policy.module.manifest().inputs.allow_reuse());
-        let answers = Answers { reusable, known: HashMap::new(), bytes: 0 };
+        let answers = Answers::of(seats.iter().map(|seat| seat.policy.module.manifest().inputs));
         Self { set: Arc::clone(set), session: Arc::clone(session), seats, answers }
     }
 
@@ -166,73 +168,4 @@ impl Seat {
         }
         Ok(answer)
     }
-}
-
-/// Answers that the session heard and may hear again: no policy of the session's depends on anything that
-/// could change but the statement, and the statement is the same one.
-///
-/// Which is the same text; or, where no module read the text, one with the same meaning: texts that differ
-/// in the values of their literals share their statements.
-struct Answers {
-    reusable: bool,
-    known: HashMap<(Subject, SqlPhase), Known>,
-    bytes: usize,
-}
-
-/// What an answer was about, by its address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Subject {
-    Text(usize),
-    Meaning(usize),
-}
-
-struct Known {
-    /// Keeps what is named by its address alive, so that the address names nothing else.
-    _analysis: Arc<Analysis>,
-    evaluation: Evaluation,
-}
-
-/// Answers that one session keeps; when there are more, it starts over.
-const KNOWN: usize = 128;
-
-/// Bytes that all of them may keep alive, as the statements that they are about estimate themselves.
-const KNOWN_BYTES: usize = 2 << 20;
-
-impl Answers {
-    fn get(&self, event: &Event) -> Option<&Evaluation> {
-        // Requests of other protocols differ in more than what could be named by an address.
-        let Facet::Sql(sql) = &event.facet else { return None };
-        let known = |subject| self.known.get(&(subject, sql.phase));
-        meaning(&sql.analysis)
-            .and_then(known)
-            .or_else(|| known(text(&sql.analysis)))
-            .map(|known| &known.evaluation)
-    }
-
-    fn put(&mut self, event: &Event, text_seen: bool, evaluation: &Evaluation) {
-        let Facet::Sql(sql) = &event.facet else { return };
-        let failed = evaluation.diagnostics.iter().any(|diagnostic| diagnostic.failure.is_some());
-        let bytes = sql.analysis.footprint();
-        if !self.reusable || failed || bytes > KNOWN_BYTES / 8 {
-            return;
-        }
-        if self.known.len() == KNOWN || self.bytes + bytes > KNOWN_BYTES {
-            self.known.clear();
-            self.bytes = 0;
-        }
-        self.bytes += bytes;
-        let subject = meaning(&sql.analysis).filter(|_| !text_seen).unwrap_or_else(|| text(&sql.analysis));
-        let known = Known { _analysis: Arc::clone(&sql.analysis), evaluation: evaluation.clone() };
-        self.known.insert((subject, sql.phase), known);
-    }
-}
-
-fn text(analysis: &Arc<Analysis>) -> Subject {
-    Subject::Text(Arc::as_ptr(analysis).addr())
-}
-
-/// None without a statement: nothing has no address of its own.
-fn meaning(analysis: &Analysis) -> Option<Subject> {
-    let statements = &analysis.statements;
-    (!statements.is_empty()).then(|| Subject::Meaning(statements.as_ptr().addr()))
 }

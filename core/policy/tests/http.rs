@@ -137,6 +137,58 @@ async fn a_body_is_asked_by_pointers_and_an_answer_by_names() {
     assert_eq!(blocked(&judge(&set, &answer).await), "policy.invalid");
 }
 
+/// Another value of anything that a module could read makes another request.
+#[tokio::test]
+async fn an_answer_is_given_again_to_the_same_request_only() {
+    let folder = Folder::new();
+    folder.hostile("p", "canary");
+    let set = folder.set(&host());
+    let (mut instances, alice) = (SessionPolicies::new(), session("alice", &[]));
+    let pair = |name: &str, value: &str| (Arc::from(name), Arc::from(value));
+    let plain = head("GET", "/people");
+    let mut asked = async |request: &HttpRequest, body| {
+        let event = http_event(request.clone(), body);
+        let said = judge_again(&mut instances, &set, &alice, &event).await;
+        reason(&said).split(',').count()
+    };
+    assert_eq!(asked(&plain, HttpBody::Empty).await, 1);
+    assert_eq!(asked(&plain, HttpBody::Empty).await, 1, "heard again, not asked again");
+    let others = [
+        HttpRequest { method: "HEAD".into(), ..plain.clone() },
+        HttpRequest { scheme: "http", ..plain.clone() },
+        HttpRequest { authority: "other.example".into(), ..plain.clone() },
+        HttpRequest { path: "/people/".into(), ..plain.clone() },
+        HttpRequest { query: vec![pair("a", "")], query_text: "a".into(), ..plain.clone() },
+        HttpRequest { headers: vec![pair("x-request-id", "1")], ..plain.clone() },
+        HttpRequest { headers: vec![pair("x-request-id", "2")], ..plain.clone() },
+        HttpRequest { route: "people".into(), ..plain.clone() },
+        HttpRequest { route_parameters: vec![pair("id", "7")], ..plain.clone() },
+    ];
+    for (number, other) in others.iter().enumerate() {
+        assert_eq!(asked(other, HttpBody::Empty).await, number + 2, "{other:?}");
+    }
+    let before = others.len() + 1;
+    assert_eq!(asked(&others[8], HttpBody::Empty).await, before, "the last ones are kept");
+    assert_eq!(asked(&plain, HttpBody::Empty).await, before + 1, "and only so many of them");
+    let body = || HttpBody::Streamed { length: Some(1) };
+    assert_eq!(asked(&others[8], body()).await, before + 2, "a body is not part of what is compared");
+    assert_eq!(asked(&others[8], body()).await, before + 3);
+}
+
+#[tokio::test]
+async fn requests_that_are_too_large_to_keep_are_asked_about_each_time() {
+    let folder = Folder::new();
+    folder.hostile("p", "canary");
+    let set = folder.set(&host());
+    let (mut instances, alice) = (SessionPolicies::new(), session("alice", &[]));
+    let large = head("GET", &format!("/{}", "a".repeat(8_000)));
+    for times in [1, 2] {
+        let event = http_event(large.clone(), HttpBody::Empty);
+        let said = judge_again(&mut instances, &set, &alice, &event).await;
+        assert_eq!(reason(&said).split(',').count(), times);
+    }
+}
+
 /// It was judged when it was a request, and whoever asked for requests only knows no answers.
 #[tokio::test]
 async fn an_answer_that_no_policy_asks_about_goes_on() {
