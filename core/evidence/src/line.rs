@@ -102,7 +102,9 @@ impl Formatter for Visible {
         fragment: &str,
     ) -> io::Result<()> {
         // serde_json has escaped everything below U+0020 already, and most text is ASCII.
-        if fragment.is_ascii() && !fragment.as_bytes().contains(&0x7f) {
+        // All of it is looked at, so that the compiler looks at many bytes at once.
+        let plain = fragment.bytes().fold(true, |plain, byte| plain & (byte < 0x7f));
+        if plain {
             return writer.write_all(fragment.as_bytes());
         }
         let mut shown = 0;

@@ -44,7 +44,8 @@ impl fmt::Debug for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut text = [0; 64];
+        serializer.serialize_str(hex::encode(&self.0, &mut text))
     }
 }
 

@@ -38,7 +38,8 @@ impl fmt::Debug for SessionId {
 
 impl Serialize for SessionId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut text = [0; 32];
+        serializer.serialize_str(hex::encode(&self.0, &mut text))
     }
 }
 

@@ -52,6 +52,13 @@ pub trait Session: Send {
         false
     }
 
+    /// How many bytes of the client's it would have taken in and not read, if `more` came. To read them may be much work,
+    /// whatever lets it go on.
+    fn unread(&self, more: usize) -> usize {
+        let _ = more;
+        0
+    }
+
     /// May bytes of this side be read now? `false` is back-pressure: a held event costs no memory.
     fn wants_input(&self, side: Side) -> bool;
 }

@@ -463,6 +463,13 @@ impl Session for Exchange {
         }
     }
 
+    fn unread(&self, more: usize) -> usize {
+        match &self.phase {
+            Phase::Gathering(gathering) => gathering.held() + more,
+            _ => 0,
+        }
+    }
+
     fn wants_input(&self, side: Side) -> bool {
         match (&self.phase, side) {
             (Phase::Reading | Phase::Gathering(_), Side::Downstream) => true,

@@ -288,6 +288,10 @@ impl Session for PostgresSession {
         matches!(&self.phase, Phase::Relay(relay) if relay.holds_locks())
     }
 
+    fn unread(&self, more: usize) -> usize {
+        self.downstream.len() + more
+    }
+
     fn wants_input(&self, side: Side) -> bool {
         match (&self.phase, side) {
             (Phase::Over, _) => false,

@@ -58,6 +58,13 @@ impl Drop for Room {
     }
 }
 
+impl Gathering {
+    /// Bytes of the body so far.
+    pub(super) fn held(&self) -> usize {
+        self.body.len()
+    }
+}
+
 impl Exchange {
     pub(super) fn begin_to_gather(&mut self, judged: Judged, principal: Arc<Principal>, now: Instant) {
         let limit = self.shared.limits.inspected;

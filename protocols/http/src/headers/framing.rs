@@ -5,7 +5,7 @@
 //! a client that sends it is confused or means harm (threats A63, A65, A66).
 
 use http::{
-    HeaderMap, Version,
+    HeaderMap, HeaderName, Version,
     header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING},
 };
 
@@ -29,7 +29,7 @@ pub(super) fn check_connection(
         return check_h2(headers).map(|()| None);
     }
     let mut upgrades = false;
-    if headers.contains_key("http2-settings") {
+    if headers.contains_key(&HTTP2_SETTINGS) {
         return Err(Refusal::not_here("http.upgrade", H2C));
     }
     for value in headers.get_all(CONNECTION) {
@@ -100,6 +100,8 @@ fn check_h2(headers: &HeaderMap) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 const H2C: &str = "the gateway speaks HTTP/2 where TLS has agreed on it, and nowhere else";
 
