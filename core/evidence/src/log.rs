@@ -264,6 +264,17 @@ impl Log {
         self.append_serialised(at, record, When::Soon)
     }
 
+    /// Writes everything that was appended lazily.
+    ///
+    /// # Errors
+    ///
+    /// It could not be written. It keeps its place in the chain, and is written when that is possible again.
+    pub fn write(&self) -> Result<(), AppendError> {
+        self.0.shared.check_progress(self.0.sync_deadline)?;
+        let writer = self.0.shared.writer.try_lock_for(self.0.append_deadline);
+        writer.ok_or(AppendError::Slow)?.flush()
+    }
+
     fn append_serialised(
         &self,
         at: SystemTime,

@@ -7,6 +7,7 @@
 use std::{
     future::poll_fn,
     io,
+    marker::PhantomData,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -20,14 +21,14 @@ use gatewright_model::{
     session::{ConnectRequest, Credential, Input, Output, ProtocolError, Rejection, Session, Side},
 };
 use tokio::{
-    task::unconstrained,
+    task::{spawn_blocking, unconstrained},
     time::{Sleep, sleep, sleep_until, timeout},
 };
 
 use crate::{
     client_sessions::{ClientSessions, NotAdmitted},
     config::Target,
-    enforce::{self, Enforcer, Held, Verdict},
+    enforce::{self, Enforcer, Held, Manner, Verdict},
     listener::Door,
     sessions::End,
     shutdown::DrainGuard,
@@ -50,15 +51,15 @@ pub struct Driver<W: Wire> {
     /// The number of the policies that were active when the last event was judged.
     judged_by: u64,
     held: Option<Held>,
-    wake: Option<Pin<Box<Sleep>>>,
-    expiry: Option<Pin<Box<Sleep>>>,
+    wake: Option<Deadline>,
+    expiry: Option<Deadline>,
+    /// The look at the driver that it was last polled with.
+    looked: u32,
     rest: Option<Rest>,
     /// Other policies than those that permitted what goes on. None: nothing does, or nobody waits yet.
     swapped: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The session was told that somebody outside ended it.
     told: bool,
-    /// Bytes that the session took in since it last asked for anything.
-    unanswered: usize,
     end: Option<&'static str>,
 }
 
@@ -69,6 +70,23 @@ struct Rest {
     events: u64,
 }
 
+/// A moment that something waits for. Its timer is set when somebody has to wait for it.
+struct Deadline {
+    at: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    const fn at(at: Instant) -> Self {
+        Self { at, timer: None }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let at = self.at.into();
+        self.timer.get_or_insert_with(|| Box::pin(sleep_until(at))).as_mut().poll(context)
+    }
+}
+
 impl Rest {
     fn after(events: u64) -> Self {
         Self { at: Box::pin(sleep(IDLE)), events }
@@ -77,6 +95,29 @@ impl Rest {
 
 /// A session without an event for so long is idle; for up to twice as long it may be taken for active.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// In the place of a session that is being told something on another thread. It wants nothing.
+struct Elsewhere<U>(PhantomData<fn() -> U>);
+
+impl<U: Send> Session for Elsewhere<U> {
+    type Unit = U;
+
+    fn handle_input(&mut self, _now: Instant, _input: Input<U>) -> Result<(), ProtocolError> {
+        Ok(())
+    }
+
+    fn poll_output(&mut self) -> Option<Output<U>> {
+        None
+    }
+
+    fn holds_locks(&self) -> bool {
+        false
+    }
+
+    fn wants_input(&self, _side: Side) -> bool {
+        false
+    }
+}
 
 /// Something that happened.
 enum Happened<U> {
@@ -99,8 +140,8 @@ enum Happened<U> {
 /// A side is not read while this many bytes wait to be written to the other, in bytes.
 const HIGH_WATER: usize = 256 << 10;
 
-/// More unanswered bytes than this may mean much work (a long statement to parse): it is done where it
-/// holds up no other session.
+/// More bytes than this that the session has not read yet may mean much work (a long statement to parse): it is done where
+/// it holds up no other session.
 const LIGHT_INPUT: usize = 32 << 10;
 
 /// How long a peer may take to accept the last bytes before its connection is cut.
@@ -129,55 +170,77 @@ impl<W: Wire> Driver<W> {
             held: None,
             wake: None,
             expiry: None,
+            looked: 0,
             rest: None,
             swapped: None,
             told: false,
-            unanswered: 0,
             end: None,
         }
     }
 
     /// Drives the session to its end. `first` is what happened before there was a driver.
-    pub async fn run(mut self, first: Option<Input<W::Unit>>, mut guard: DrainGuard) {
-        let mut last = guard.clone();
-        let mut drained = pin!(guard.drained());
-        let mut ended = pin!(last.ended());
-        let mut told = pin!(None);
+    pub async fn run(mut self, first: Option<Input<W::Unit>>, guard: DrainGuard) {
+        // Made when somebody waits for them.
+        let (mut drained, mut ended, mut told) = (pin!(None), pin!(None), pin!(None));
         let (mut draining, mut over) = (false, false);
         if let Some(input) = first {
-            self.tell(input);
+            self.tell(input).await;
         }
         loop {
             self.carry_out().await;
             if self.downstream.is_none() && self.upstream.is_none() {
                 break;
             }
-            if told.is_none() {
-                told.set(self.enforcer.as_ref().map(|enforcer| enforcer.ended()));
-            }
             let happened = poll_fn(|context| {
                 if let Poll::Ready(happened) = self.poll_happened(context) {
                     return Poll::Ready(happened);
                 }
-                without_budget(context, |context| {
-                    if !draining && drained.as_mut().poll(context).is_ready() {
-                        draining = true;
-                        return Poll::Ready(Happened::Drain);
+                match self.downstream.as_ref().and_then(Pipe::looks) {
+                    Some(look) if look == self.looked => Poll::Pending,
+                    Some(look) => {
+                        self.looked = look;
+                        if !draining && guard.is_draining() {
+                            draining = true;
+                            return Poll::Ready(Happened::Drain);
+                        }
+                        if draining && !over && guard.is_ending() {
+                            over = true;
+                            return Poll::Ready(Happened::End);
+                        }
+                        self.look()
                     }
-                    if !self.told
-                        && let Some(ended) = told.as_mut().as_pin_mut()
-                        && let Poll::Ready(end) = ended.poll(context)
-                    {
-                        self.told = true;
-                        return Poll::Ready(Happened::Ended(end));
-                    }
-                    // Nobody is to end at once who was not asked to end before.
-                    if draining && !over && ended.as_mut().poll(context).is_ready() {
-                        over = true;
-                        return Poll::Ready(Happened::End);
-                    }
-                    Poll::Pending
-                })
+                    None => without_budget(context, |context| {
+                        if !draining {
+                            if drained.is_none() {
+                                drained.set(Some(guard.clone().reached_drain()));
+                            }
+                            if let Poll::Ready(()) = poll_made(drained.as_mut(), context) {
+                                draining = true;
+                                return Poll::Ready(Happened::Drain);
+                            }
+                        }
+                        if told.is_none() {
+                            told.set(self.enforcer.as_ref().map(|enforcer| enforcer.ended()));
+                        }
+                        if !self.told
+                            && let Poll::Ready(end) = poll_made(told.as_mut(), context)
+                        {
+                            self.told = true;
+                            return Poll::Ready(Happened::Ended(end));
+                        }
+                        // Nobody is to end at once who was not asked to end before.
+                        if draining && !over {
+                            if ended.is_none() {
+                                ended.set(Some(guard.clone().reached_end()));
+                            }
+                            if let Poll::Ready(()) = poll_made(ended.as_mut(), context) {
+                                over = true;
+                                return Poll::Ready(Happened::End);
+                            }
+                        }
+                        self.poll_deadlines(context)
+                    }),
+                }
             })
             .await;
             self.handle(happened).await;
@@ -189,45 +252,51 @@ impl<W: Wire> Driver<W> {
         match happened {
             Happened::Read(side, unit) => {
                 self.count(side, unit.size());
-                self.unanswered = self.unanswered.saturating_add(unit.size());
-                self.tell(Input::Data { side, unit });
+                self.tell(Input::Data { side, unit }).await;
             }
             Happened::Gone(side) => {
                 // Whoever leaves takes the request for approval along.
                 self.withdraw().await;
+                if side == Side::Upstream
+                    && W::WRITES_WITH_TURN
+                    && self.door.enforcement.log.write().is_err()
+                {
+                    // It was the gateway that did not send what it could not record.
+                    return self.terminate(enforce::unrecordable()).await;
+                }
                 self.note_end(match side {
                     Side::Downstream => "client_closed",
                     Side::Upstream => "target_closed",
                 });
-                self.tell(Input::Closed { side });
+                self.tell(Input::Closed { side }).await;
             }
             Happened::Woken => {
                 self.wake = None;
-                self.tell(Input::Timeout);
+                self.tell(Input::Timeout).await;
             }
             Happened::Expired => {
                 self.expiry = None;
                 self.withdraw().await;
-                self.terminate(enforce::expiry());
+                self.terminate(enforce::expiry()).await;
             }
             Happened::Ended(end) => {
                 self.withdraw().await;
-                self.terminate(end.rejection());
+                self.terminate(end.rejection()).await;
             }
             Happened::Quiet => self.rest(),
             Happened::Swapped => {
                 self.swapped = None;
-                self.tell(Input::PoliciesChanged);
+                self.tell(Input::PoliciesChanged).await;
             }
             Happened::Settled(settled) => {
                 if let (Some(held), Some(enforcer)) = (self.held.take(), &self.enforcer) {
                     let verdict = enforcer.settle(held, &settled).await;
-                    self.pronounce(verdict);
+                    self.pronounce(verdict).await;
                 }
             }
             Happened::Drain => {
                 self.note_end("drained");
-                self.tell(Input::Drain);
+                self.tell(Input::Drain).await;
             }
             Happened::End => {
                 self.withdraw().await;
@@ -235,7 +304,8 @@ impl<W: Wire> Driver<W> {
                     code: "gateway.terminated",
                     message: Arc::from("the gateway is shutting down"),
                     remedy: Arc::from("connect again"),
-                });
+                })
+                .await;
             }
         }
     }
@@ -243,22 +313,25 @@ impl<W: Wire> Driver<W> {
     /// Does what the session asks for, until it asks for nothing more.
     async fn carry_out(&mut self) {
         while let Some(output) = self.session.poll_output() {
-            self.unanswered = 0;
             match output {
                 Output::Send { side, unit } => self.queue(side, unit),
                 // A name that the listener does not have leads nowhere.
                 Output::Target(name) => self.target = self.door.listener.target(&name).cloned(),
                 Output::Decide(event) => {
                     // Asked before identity was proved, a session gets no answer: and that is a refusal.
-                    if self.enter(Vec::new())
+                    if self.enter(Vec::new()).await
                         && let Some(enforcer) = &self.enforcer
                     {
                         self.judged_by = enforcer.set_number();
-                        let verdict = enforcer.enforce(event, self.session.holds_locks()).await;
+                        let manner = Manner {
+                            locks: self.session.holds_locks(),
+                            writes_with_turn: W::WRITES_WITH_TURN,
+                        };
+                        let verdict = enforcer.enforce(event, manner).await;
                         if !W::SHARES_SESSIONS && self.rest.is_none() && enforcer.is_awake() {
                             self.rest = Some(Rest::after(enforcer.events()));
                         }
-                        self.pronounce(verdict);
+                        self.pronounce(verdict).await;
                     }
                 }
                 Output::Finished { event, outcome } => {
@@ -272,85 +345,84 @@ impl<W: Wire> Driver<W> {
                         held.ticket.park();
                     }
                 }
-                Output::Authenticate(credential) => self.authenticate(&credential),
+                Output::Authenticate(credential) => self.authenticate(&credential).await,
                 Output::Connect(request) => self.connect(request).await,
                 Output::StartTls { side } => self.start_tls(side).await,
-                Output::Close { side } => {
-                    // A peer that does not take its last words is left.
-                    let _ = match side {
-                        Side::Downstream => timeout(LAST_WORDS, close(self.downstream.take())).await,
-                        Side::Upstream => timeout(LAST_WORDS, close(self.upstream.take())).await,
-                    };
-                }
-                Output::Wake(at) => self.wake = Some(Box::pin(sleep_until(at.into()))),
+                Output::Close { side } => match side {
+                    Side::Downstream => close(self.downstream.take()).await,
+                    Side::Upstream => close(self.upstream.take()).await,
+                },
+                Output::Wake(at) => self.wake = Some(Deadline::at(at)),
             }
         }
     }
 
-    fn pronounce(&mut self, verdict: Verdict) {
+    async fn pronounce(&mut self, verdict: Verdict) {
         match verdict {
-            Verdict::Permit(permit) => self.tell(Input::Permitted(permit)),
-            Verdict::Deny(denial) => self.tell(Input::Denied(denial)),
+            Verdict::Permit(permit) => self.tell(Input::Permitted(permit)).await,
+            Verdict::Deny(denial) => self.tell(Input::Denied(denial)).await,
             Verdict::Hold(held) => {
                 let (event, approval) = (held.event(), held.approval.clone());
                 let reason = Arc::clone(&held.reason);
                 self.held = Some(held);
-                self.tell(Input::Held { event, approval, reason });
+                self.tell(Input::Held { event, approval, reason }).await;
             }
         }
     }
 
-    fn authenticate(&mut self, credential: &Credential) {
+    async fn authenticate(&mut self, credential: &Credential) {
         match self.sessions.authenticate(credential) {
             Ok(principal) => {
                 if let Some(expires_at) = principal.expires_at {
                     let left = expires_at.duration_since(SystemTime::now()).unwrap_or_default();
-                    self.expiry = Some(Box::pin(sleep_until((Instant::now() + left).into())));
+                    self.expiry = Some(Deadline::at(Instant::now() + left));
                 }
                 self.principal = Some(Arc::clone(&principal));
-                self.tell(Input::Authenticated(principal));
+                self.tell(Input::Authenticated(principal)).await;
             }
-            Err(error) => self.reject(error.rejection()),
+            Err(error) => self.reject(error.rejection()).await,
         }
     }
 
     async fn connect(&mut self, request: ConnectRequest) {
-        let Some(target) = self.target.clone() else { return self.tell(Input::Unreachable) };
+        let Some(target) = self.target.clone() else { return self.tell(Input::Unreachable).await };
         if let ConnectRequest::Session { account, attributes } = request {
             if account.as_ref().is_some_and(|account| *account != target.account) {
-                return self.reject(Rejection {
-                    code: "auth.account_denied",
-                    message: Arc::from("this account is not available through the gateway"),
-                    remedy: Arc::from(format!("connect as `{}`", target.account)),
-                });
+                return self
+                    .reject(Rejection {
+                        code: "auth.account_denied",
+                        message: Arc::from("this account is not available through the gateway"),
+                        remedy: Arc::from(format!("connect as `{}`", target.account)),
+                    })
+                    .await;
             }
-            if !self.enter(attributes) {
+            if !self.enter(attributes).await {
                 return;
             }
         }
         match self.wire.connect(&target).await {
             Ok(pipe) => {
                 self.upstream = Some(pipe);
-                self.tell(Input::Connected(upstream::account(&target)));
+                self.tell(Input::Connected(upstream::account(&target))).await;
             }
             Err(error) => {
                 let code = upstream::failure_code(&error);
                 tracing::warn!(%error, code, target = %target.name, session = %self.sessions.id(), "no upstream connection");
                 self.door.enforcement.metrics.connect_failed(&target.name, code);
                 self.note_end(code);
-                self.tell(Input::Unreachable);
+                self.tell(Input::Unreachable).await;
             }
         }
     }
 
     /// Begins to enforce, with the first thing that a session wants in its principal's name: the upstream
     /// connection, where its protocol needs one to go on, or a decision. `false`: the session was told why not.
-    fn enter(&mut self, attributes: Vec<(&'static str, Arc<str>)>) -> bool {
+    async fn enter(&mut self, attributes: Vec<(&'static str, Arc<str>)>) -> bool {
         if self.enforcer.is_some() {
             return true;
         }
         let (Some(principal), Some(target)) = (&self.principal, &self.target) else {
-            self.tell(Input::Unreachable);
+            self.tell(Input::Unreachable).await;
             return false;
         };
         match self.sessions.admit(principal, target, attributes) {
@@ -358,12 +430,12 @@ impl<W: Wire> Driver<W> {
                 let id = enforcer.session().id;
                 self.enforcer = Some(enforcer);
                 if id != self.sessions.id() {
-                    self.tell(Input::Entered(id));
+                    self.tell(Input::Entered(id)).await;
                 }
                 return true;
             }
-            Err(NotAdmitted::Rejected(rejection)) => self.reject(rejection),
-            Err(NotAdmitted::Unrecorded) => self.tell(Input::Unreachable),
+            Err(NotAdmitted::Rejected(rejection)) => self.reject(rejection).await,
+            Err(NotAdmitted::Unrecorded) => self.tell(Input::Unreachable).await,
         }
         false
     }
@@ -399,7 +471,7 @@ impl<W: Wire> Driver<W> {
             },
         };
         match secured.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(tls) => self.tell(Input::Secured { side, tls }),
+            Ok(tls) => self.tell(Input::Secured { side, tls }).await,
             Err(error) => {
                 let code = match side {
                     Side::Downstream => "net.tls_failed",
@@ -412,29 +484,57 @@ impl<W: Wire> Driver<W> {
                     self.door.enforcement.metrics.connect_failed(&target.name, code);
                 }
                 self.note_end(code);
-                self.tell(Input::Closed { side });
+                self.tell(Input::Closed { side }).await;
             }
         }
     }
 
     /// Tells the session what happened.
-    fn tell(&mut self, input: Input<W::Unit>) {
-        let now = Instant::now();
-        let told = if self.unanswered > LIGHT_INPUT {
-            tokio::task::block_in_place(|| self.session.handle_input(now, input))
-        } else {
-            self.session.handle_input(now, input)
+    async fn tell(&mut self, input: Input<W::Unit>) {
+        let more = match &input {
+            Input::Data { side: Side::Downstream, unit } => unit.size(),
+            _ => 0,
         };
+        if self.session.unread(more) > LIGHT_INPUT {
+            return self.tell_elsewhere(input).await;
+        }
+        let told = self.session.handle_input(Instant::now(), input);
+        self.note_error(told);
+    }
+
+    /// The same, on a thread where it holds up no other session.
+    async fn tell_elsewhere(&mut self, input: Input<W::Unit>) {
+        let mut session = std::mem::replace(&mut self.session, Box::new(Elsewhere(PhantomData)));
+        let work = move || {
+            let told = session.handle_input(Instant::now(), input);
+            (session, told)
+        };
+        match spawn_blocking(work).await {
+            Ok((session, told)) => {
+                self.session = session;
+                self.note_error(told);
+            }
+            Err(_) => {
+                // The session is lost, and nobody can say in what state. Nothing of it goes on.
+                tracing::error!(session = %self.sessions.id(), "a session has panicked");
+                self.note_end("gateway.panic");
+                self.withdraw().await;
+                (self.downstream, self.upstream) = (None, None);
+            }
+        }
+    }
+
+    fn note_error(&mut self, told: Result<(), ProtocolError>) {
         if let Err(ProtocolError { fault, code, detail }) = told {
             tracing::info!(?fault, code, %detail, session = %self.sessions.id(), "a session ended with an error");
             self.note_end(code);
         }
     }
 
-    fn reject(&mut self, rejection: Rejection) {
+    async fn reject(&mut self, rejection: Rejection) {
         tracing::info!(code = rejection.code, session = %self.sessions.id(), client = %self.sessions.client(), "a client was turned away");
         self.note_end(rejection.code);
-        self.tell(Input::Rejected(rejection));
+        self.tell(Input::Rejected(rejection)).await;
     }
 
     /// Nobody waits for the approval any more: the request is settled, on record, and can not be answered.
@@ -454,9 +554,9 @@ impl<W: Wire> Driver<W> {
         }
     }
 
-    fn terminate(&mut self, rejection: Rejection) {
+    async fn terminate(&mut self, rejection: Rejection) {
         self.note_end(rejection.code);
-        self.tell(Input::Terminate(rejection));
+        self.tell(Input::Terminate(rejection)).await;
     }
 
     fn poll_happened(&mut self, context: &mut Context<'_>) -> Poll<Happened<W::Unit>> {
@@ -467,13 +567,31 @@ impl<W: Wire> Driver<W> {
             self.told = true;
             return Poll::Ready(Happened::Ended(end));
         }
-        if self.expiry.as_mut().is_some_and(|expiry| expiry.as_mut().poll(context).is_ready()) {
-            return Poll::Ready(Happened::Expired);
-        }
         if let Poll::Ready(happened) = self.poll_peers(context) {
             return Poll::Ready(happened);
         }
         without_budget(context, |context| self.poll_others(context))
+    }
+
+    /// Has a moment come? Asked by nobody who is not looked at again: no timer is set.
+    fn look(&self) -> Poll<Happened<W::Unit>> {
+        let now = Instant::now();
+        let past =
+            |deadline: &Option<Deadline>| deadline.as_ref().is_some_and(|deadline| now >= deadline.at);
+        if past(&self.expiry) {
+            return Poll::Ready(Happened::Expired);
+        }
+        if past(&self.wake) { Poll::Ready(Happened::Woken) } else { Poll::Pending }
+    }
+
+    fn poll_deadlines(&mut self, context: &mut Context<'_>) -> Poll<Happened<W::Unit>> {
+        let mut past = |deadline: &mut Option<Deadline>| {
+            deadline.as_mut().is_some_and(|deadline| deadline.poll(context).is_ready())
+        };
+        if past(&mut self.expiry) {
+            return Poll::Ready(Happened::Expired);
+        }
+        if past(&mut self.wake) { Poll::Ready(Happened::Woken) } else { Poll::Pending }
     }
 
     /// What happens elsewhere than on the wire.
@@ -482,9 +600,6 @@ impl<W: Wire> Driver<W> {
             && let Poll::Ready(settled) = Pin::new(&mut held.ticket).poll(context)
         {
             return Poll::Ready(Happened::Settled(settled));
-        }
-        if self.wake.as_mut().is_some_and(|wake| wake.as_mut().poll(context).is_ready()) {
-            return Poll::Ready(Happened::Woken);
         }
         if self.session.is_judged_again()
             && let Some(enforcer) = &self.enforcer
@@ -610,8 +725,17 @@ fn without_budget<T>(context: &mut Context<'_>, poll: impl FnMut(&mut Context<'_
     pin!(unconstrained(poll_fn(poll))).poll(context)
 }
 
+/// Polls what was made, if it was.
+fn poll_made<F: Future>(made: Pin<&mut Option<F>>, context: &mut Context<'_>) -> Poll<F::Output> {
+    made.as_pin_mut().map_or(Poll::Pending, |made| made.poll(context))
+}
+
+/// A peer that does not take its last words is left.
 async fn close<P: Pipe>(pipe: Option<P>) {
-    if let Some(pipe) = pipe {
-        pipe.close().await;
+    let Some(pipe) = pipe else { return };
+    let mut closing = pin!(pipe.close());
+    // Most need no time for it, and no timer.
+    if poll_fn(|context| Poll::Ready(closing.as_mut().poll(context))).await.is_pending() {
+        let _ = timeout(LAST_WORDS, closing).await;
     }
 }

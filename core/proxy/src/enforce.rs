@@ -31,6 +31,7 @@ use tokio::{sync::watch, time::timeout};
 use crate::{
     metrics::{DecisionMetrics, Metrics},
     sessions::{End, Ending, Entered, Sessions},
+    transport,
 };
 
 /// What all enforcers of the process share.
@@ -82,6 +83,16 @@ struct Judgement {
     evaluation: Evaluation,
     /// A policy wants to judge the answer too.
     judges_answer: bool,
+}
+
+/// How the session of an event goes about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// While the event waits, the session keeps something at the target from others.
+    pub locks: bool,
+    /// The target is sent nothing before the records of the turn are written
+    /// ([`send_after_records`](crate::transport::Connection)), so a record may wait for that.
+    pub writes_with_turn: bool,
 }
 
 /// What becomes of an event.
@@ -136,13 +147,12 @@ impl Enforcer {
         }
     }
 
-    /// Judges an event, records the decision, and only then gives leave. `locks`: while the event waits,
-    /// its session keeps something at the target from others.
-    pub async fn enforce(&self, event: Event, locks: bool) -> Verdict {
+    /// Judges an event, records the decision, and only then gives leave.
+    pub async fn enforce(&self, event: Event, manner: Manner) -> Verdict {
         self.events.fetch_add(1, Ordering::Relaxed);
         let event = Arc::new(event);
         let Judgement { evaluation, judges_answer } = self.judge(&event).await;
-        if let Err(denial) = self.record(&event, &evaluation).await {
+        if let Err(denial) = self.record(&event, &evaluation, manner.writes_with_turn).await {
             return Verdict::Deny(denial);
         }
         match evaluation.decision {
@@ -150,7 +160,7 @@ impl Enforcer {
             Decision::Mask(masks) => self.permit(event.id, Some(Arc::new(masks)), judges_answer),
             Decision::Block(block) => Verdict::Deny(Denial { event: event.id, block, approval: None }),
             Decision::Escalate { escalation, masks } => {
-                let escalation = if locks { self.shortened(escalation) } else { escalation };
+                let escalation = if manner.locks { self.shortened(escalation) } else { escalation };
                 self.escalate(&event, escalation, masks, judges_answer, evaluation.set).await
             }
         }
@@ -305,7 +315,7 @@ impl Enforcer {
         Judgement { evaluation, judges_answer }
     }
 
-    async fn record(&self, event: &Event, evaluation: &Evaluation) -> Result<(), Denial> {
+    async fn record(&self, event: &Event, evaluation: &Evaluation, with_turn: bool) -> Result<(), Denial> {
         let record = DecisionRecord { session: &self.session, event, evaluation };
         let sync = record.wants_sync();
         let record = Record::Decision(record);
@@ -313,7 +323,12 @@ impl Enforcer {
             return self.write_through(event.id, &record).await;
         }
         let started = std::time::Instant::now();
-        let appended = self.shared.log.append(SystemTime::now(), &record);
+        let (log, now) = (&self.shared.log, SystemTime::now());
+        let appended = if with_turn && transport::write_first(log) {
+            log.append_lazily(now, &record)
+        } else {
+            log.append(now, &record)
+        };
         self.shared.metrics.evidence_append.observe(started.elapsed());
         appended.map(|_| ()).map_err(|error| unrecorded(event.id, &error))
     }
@@ -429,18 +444,19 @@ pub fn expiry() -> Rejection {
 }
 
 /// What can not be recorded is not done (promise P6).
+pub fn unrecordable() -> Rejection {
+    Rejection {
+        code: "evidence.unavailable",
+        message: Arc::from("the gateway can not record what is done, so nothing is done"),
+        remedy: Arc::from("tell the gateway's operator: the evidence log can not be written"),
+    }
+}
+
 fn unrecorded(event: EventId, error: &AppendError) -> Denial {
     tracing::error!(%error, "an event is refused because it could not be recorded");
-    Denial {
-        event,
-        block: Block {
-            code: Arc::from("evidence.unavailable"),
-            rule: Arc::from("gatewright/evidence"),
-            reason: Arc::from("the gateway can not record what is done, so nothing is done"),
-            remedy: Arc::from("tell the gateway's operator: the evidence log can not be written"),
-        },
-        approval: None,
-    }
+    let Rejection { code, message: reason, remedy } = unrecordable();
+    let (code, rule) = (Arc::from(code), Arc::from("gatewright/evidence"));
+    Denial { event, block: Block { code, rule, reason, remedy }, approval: None }
 }
 
 /// What may not wait is refused.

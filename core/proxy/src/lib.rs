@@ -27,3 +27,4 @@ pub mod tls;
 pub mod transport;
 pub mod upstream;
 pub mod wire;
+pub mod workers;

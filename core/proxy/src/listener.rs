@@ -37,6 +37,7 @@ use crate::{
         Sockets,
         http::{self, Pool},
     },
+    workers::{Place, Workers},
 };
 
 /// One listener with everything that its sessions share.
@@ -55,7 +56,8 @@ pub struct Door {
 /// The table of protocols: what a listener of each makes a session with.
 enum Protocol {
     Postgres(Arc<Shared>),
-    Http(Arc<exchange::Shared>, Arc<Pool>),
+    /// Each worker has connections of its own to targets.
+    Http(Arc<exchange::Shared>, Vec<Arc<Pool>>),
 }
 
 /// What every protocol is given to make its sessions with.
@@ -67,13 +69,15 @@ pub struct Parts {
 }
 
 impl Door {
-    /// Makes ready to serve a listener.
+    /// Makes ready to serve a listener, on so many workers.
     pub fn new(
         listener: Arc<config::Listener>,
         verifier: Arc<Verifier>,
         enforcement: Arc<Enforcement>,
         parts: &Parts,
+        workers: usize,
     ) -> Self {
+        let pools = (0..workers).map(|_| Arc::default()).collect();
         let metrics = enforcement.metrics.listener(&listener.name);
         let tls = match &listener.tls {
             Some(tls) if tls.required => DownstreamTls::Required,
@@ -83,11 +87,11 @@ impl Door {
         let protocol = match listener.protocol {
             "http" => Protocol::Http(
                 Arc::new(exchanges(&listener, Box::new(dialect::Http::new(parts.mask_key.clone())))),
-                Arc::default(),
+                pools,
             ),
             "kubernetes" => {
                 let dialect = Kubernetes::new(listener.act_as, parts.mask_key.clone());
-                Protocol::Http(Arc::new(exchanges(&listener, Box::new(dialect))), Arc::default())
+                Protocol::Http(Arc::new(exchanges(&listener, Box::new(dialect))), pools)
             }
             _ => Protocol::Postgres(Arc::new(Shared {
                 analyser: Arc::clone(&parts.analyser),
@@ -133,7 +137,7 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts clients until draining begins. Nothing that a client does can make this wait.
-pub async fn accept(door: Arc<Door>, socket: TcpListener, drain: Arc<Drain>) {
+pub async fn accept(door: Arc<Door>, socket: TcpListener, workers: Arc<Workers>, drain: Arc<Drain>) {
     let mut stop = drain.guard();
     let stopped = stop.drained();
     tokio::pin!(stopped);
@@ -151,7 +155,10 @@ pub async fn accept(door: Arc<Door>, socket: TcpListener, drain: Arc<Drain>) {
                 }
                 // Counted here: in a storm, the tasks of many would begin after the last of them was accepted.
                 let counted = door.metrics.connection();
-                tokio::spawn(serve(Arc::clone(&door), client, address, counted, drain.guard()));
+                let (Some(place), Ok(client)) = (workers.place(), client.into_std()) else { continue };
+                let runtime = place.runtime.clone();
+                let client = Client { socket: client, address, counted, place };
+                runtime.spawn(serve(Arc::clone(&door), client, drain.guard()));
             }
             Err(error) => {
                 // Out of file descriptors, mostly: the sessions that end will free some.
@@ -165,13 +172,20 @@ pub async fn accept(door: Arc<Door>, socket: TcpListener, drain: Arc<Drain>) {
 /// How long to wait after a failed accept.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
-async fn serve(
-    door: Arc<Door>,
-    socket: TcpStream,
-    client: SocketAddr,
+/// A client that was accepted, on its way to the worker that serves it.
+struct Client {
+    socket: std::net::TcpStream,
+    address: SocketAddr,
     counted: ConnectionGuard,
-    guard: DrainGuard,
-) {
+    place: Place,
+}
+
+async fn serve(door: Arc<Door>, client: Client, guard: DrainGuard) {
+    let Client { socket, address: client, counted, place } = client;
+    let socket = match TcpStream::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => return tracing::error!(%error, %client, "a client could not be served"),
+    };
     let mut random = [0; 24];
     if getrandom::fill(&mut random).is_err() {
         tracing::error!("the operating system gives no random bytes: a client was turned away");
@@ -188,7 +202,8 @@ async fn serve(
                 let sessions = Arc::new(ClientSessions::new(Arc::clone(&door), id, client));
                 Driver::new(wire, sessions, session, connection).run(first, guard).await;
             }
-            Protocol::Http(shared, pool) => {
+            Protocol::Http(shared, pools) => {
+                let Some(pool) = pools.get(place.worker) else { return };
                 if !connection.is_secure() && door.listener.tls.as_ref().is_some_and(|tls| tls.required) {
                     // An answer in the clear would teach clients to send their tokens so.
                     door.metrics.refuse("net.tls_required");
@@ -196,7 +211,7 @@ async fn serve(
                 }
                 let alpn = first.and_then(agreed);
                 let sessions = Arc::new(ClientSessions::new(Arc::clone(&door), id, client));
-                let client = http::Client { connection, alpn, sessions, counted };
+                let client = http::Client { connection, alpn, sessions, counted, place };
                 http::serve(Arc::clone(shared), Arc::clone(pool), client, guard).await;
             }
         },

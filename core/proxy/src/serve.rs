@@ -30,6 +30,7 @@ use crate::{
     sessions::Sessions,
     shutdown::{Drain, Signals},
     tls,
+    workers::Workers,
 };
 
 /// Serves until SIGTERM, then drains.
@@ -69,12 +70,19 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     let drain = Arc::new(Drain::default());
     let parts = Parts { analyser, mask_key: keys.mask.clone() };
 
+    let workers = Arc::new(Workers::start(config.workers, STACK_BYTES).map_err(ServeError::Workers)?);
     let mut doors = Vec::new();
     for listener in &config.listeners {
         let socket = listener::bind(listener.listen)
             .await
             .map_err(|source| ServeError::Bind { name: listener.name.to_string(), source })?;
-        let door = Door::new(Arc::clone(listener), Arc::clone(&verifier), Arc::clone(&enforcement), &parts);
+        let door = Door::new(
+            Arc::clone(listener),
+            Arc::clone(&verifier),
+            Arc::clone(&enforcement),
+            &parts,
+            workers.count(),
+        );
         doors.push((Arc::new(door), socket));
     }
     let admin = listener::bind(config.admin.listen)
@@ -89,7 +97,7 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     };
     for (door, socket) in doors {
         tracing::info!(listener = %door.listener.name, address = %door.listener.listen, "listening");
-        tokio::spawn(listener::accept(door, socket, Arc::clone(&drain)));
+        tokio::spawn(listener::accept(door, socket, Arc::clone(&workers), Arc::clone(&drain)));
     }
     let state = AdminState {
         approvals: enforcement.approvals.clone(),
@@ -120,6 +128,10 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     tracing::info!("stopped");
     Ok(())
 }
+
+/// SQL is parsed on the threads of workers, and PostgreSQL's grammar recurses with the depth of the text. It is
+/// address space: memory is taken only where a stack grows.
+const STACK_BYTES: usize = 32 << 20;
 
 /// How long sessions that were told to end at once may take for it.
 const LAST_CALL: Duration = Duration::from_secs(5);
@@ -317,6 +329,9 @@ pub enum ServeError {
     /// The list of revocations can not be used.
     #[error(transparent)]
     Revocations(#[from] RevocationsError),
+    /// There are no threads to serve clients on.
+    #[error("can not start threads: {0}")]
+    Workers(io::Error),
     /// An address can not be listened on.
     #[error("the listener `{name}` can not be opened: {source}")]
     Bind {

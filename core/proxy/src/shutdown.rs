@@ -126,6 +126,26 @@ impl DrainGuard {
         self.reached(Phase::End).await;
     }
 
+    /// The same as a future of its own.
+    pub async fn reached_drain(mut self) {
+        self.drained().await;
+    }
+
+    /// The same as a future of its own.
+    pub async fn reached_end(mut self) {
+        self.ended().await;
+    }
+
+    /// Are sessions asked to end at their next quiet point?
+    pub fn is_draining(&self) -> bool {
+        *self.phase.borrow() >= Phase::Drain
+    }
+
+    /// Do sessions have to end at once?
+    pub fn is_ending(&self) -> bool {
+        *self.phase.borrow() >= Phase::End
+    }
+
     async fn reached(&mut self, phase: Phase) {
         // An error means that the `Drain` is gone, and with it whoever could want the session to go on.
         let _ = self.phase.wait_for(|now| *now >= phase).await;

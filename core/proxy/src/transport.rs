@@ -1,7 +1,9 @@
 //! One side's connection: a socket, with or without TLS, what is to be written to it, and room to read.
 
 mod reading;
+mod socket;
 mod stream;
+mod turn;
 mod writing;
 
 use std::{
@@ -19,8 +21,9 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-pub use self::stream::Stream;
+pub(crate) use self::turn::{end_turns, write_first};
 pub(crate) use self::{reading::ReadBuffer, writing::WriteQueue};
+pub use self::{socket::Socket, stream::Stream};
 use crate::{tls::server_end_point, wire::Pipe};
 
 /// One side's connection.
@@ -48,7 +51,7 @@ impl Connection {
         socket.set_nodelay(true)?;
         SockRef::from(&socket).set_tcp_keepalive(&KEEPALIVE)?;
         Ok(Self {
-            stream: Stream::Plain(socket),
+            stream: Stream::Plain(Socket::new(socket)),
             reading: ReadBuffer::default(),
             writing: WriteQueue::default(),
             read_closed: false,
@@ -57,12 +60,18 @@ impl Connection {
 
     /// Address of the other end.
     pub fn peer(&self) -> io::Result<SocketAddr> {
-        self.stream.socket().peer_addr()
+        self.stream.socket().stream().peer_addr()
     }
 
     /// Is it encrypted?
     pub const fn is_secure(&self) -> bool {
         !matches!(self.stream, Stream::Plain(_))
+    }
+
+    /// From now on nothing is sent before the records of what it is about are written: for whoever records with
+    /// [`write_first`].
+    pub(crate) fn send_after_records(&self) {
+        self.stream.socket().send_after_records();
     }
 
     /// The bare stream, for whoever reads and writes it by itself. Nothing was read or queued yet.
@@ -108,7 +117,7 @@ impl Connection {
         Self { stream, reading: ReadBuffer::default(), writing: WriteQueue::default(), read_closed: false }
     }
 
-    async fn into_socket(mut self) -> io::Result<TcpStream> {
+    async fn into_socket(mut self) -> io::Result<Socket> {
         std::future::poll_fn(|context| self.poll_flush(context)).await?;
         match self.stream {
             Stream::Plain(socket) => Ok(socket),
@@ -163,7 +172,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let connection = Connection::new(socket).unwrap();
-        let socket = SockRef::from(connection.stream.socket());
+        let socket = SockRef::from(connection.stream.socket().stream());
         assert!(socket.keepalive().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(20));

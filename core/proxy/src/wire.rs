@@ -21,8 +21,12 @@ pub trait Wire: Send + Sync {
     /// Are there several drivers to a connection, which share its sessions? Whoever serves it lets these rest.
     const SHARES_SESSIONS: bool;
 
+    /// Does a connection to a target wait for the records of the turn? If they can not be written, it is cut, so this is for
+    /// sessions that outlive that.
+    const WRITES_WITH_TURN: bool;
+
     /// What travels.
-    type Unit: Unit;
+    type Unit: Unit + 'static;
     /// The client's side.
     type Downstream: Pipe<Unit = Self::Unit>;
     /// The target's side.
@@ -76,6 +80,12 @@ pub trait Pipe: Send {
     /// The peer is gone.
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// Is the driver polled once in a while, whatever happens? How often it was so far. Then it sets no timers and waits for no
+    /// signals of its own: for what is short, these would be most of the work.
+    fn looks(&self) -> Option<u32> {
+        None
+    }
+
     /// Says goodbye: writes what is queued, then closes.
     fn close(self) -> impl Future<Output = ()> + Send;
 }
@@ -91,6 +101,7 @@ pub struct Sockets(pub Arc<Door>);
 
 impl Wire for Sockets {
     const SHARES_SESSIONS: bool = false;
+    const WRITES_WITH_TURN: bool = false;
 
     type Unit = Bytes;
     type Downstream = Connection;

@@ -1,10 +1,11 @@
-//! A disk that hangs or fails, for one process and without root: a library that stands before libc's fdatasync.
+//! A disk that hangs, fails or is full, for one process and without root: a library that stands before libc's fdatasync and
+//! write.
 
 use std::{fs, path::PathBuf, process::Command};
 
 use gatewright_testbed::{Error, Result, Setup, Stage};
 
-/// What the disk of a gateway does when it is to make something safe.
+/// What the disk of a gateway does when it is to take something, or to make it safe.
 #[derive(Debug)]
 pub struct Disk {
     library: PathBuf,
@@ -52,6 +53,14 @@ impl Disk {
         self.switch_to("fail")
     }
 
+    /// From now on it is full: no record is written to it.
+    ///
+    /// # Errors
+    /// Where the switch can not be written.
+    pub fn fill(&self) -> Result<()> {
+        self.switch_to("write nothing")
+    }
+
     /// It works again, and answers what it owes.
     ///
     /// # Errors
@@ -74,10 +83,12 @@ const SOURCE: &str = r#"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-/* The first letter of the switch: 'h' hangs, 'f' fails; without a switch the disk works. */
+/* The first letter of the switch: 'h' hangs, 'f' fails, 'w' is full; without a switch the disk works. */
 static char position(const char *path) {
     char letter = 0;
     int file = path ? open(path, O_RDONLY) : -1;
@@ -97,5 +108,24 @@ int fdatasync(int fd) {
         return -1;
     }
     return next(fd);
+}
+
+/* Is it a file of the log? */
+static int of_evidence(int fd) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) return 0;
+    path[length] = 0;
+    return strstr(path, "/evidence/") != NULL;
+}
+
+ssize_t write(int fd, const void *bytes, size_t count) {
+    ssize_t (*next)(int, const void *, size_t) = (ssize_t (*)(int, const void *, size_t)) dlsym(RTLD_NEXT, "write");
+    if (position(getenv("GATEWRIGHT_TEST_DISK")) == 'w' && of_evidence(fd)) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return next(fd, bytes, count);
 }
 "#;

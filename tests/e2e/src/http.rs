@@ -74,6 +74,19 @@ impl Front {
     /// # Errors
     /// As [`Front::shaped`].
     pub fn with_tls(targets: &[(&str, u16)], shape: &Shape, tls: &str) -> Result<Self> {
+        Self::prepared(targets, shape, tls, |setup| setup)
+    }
+
+    /// The same, of a gateway that is prepared further.
+    ///
+    /// # Errors
+    /// As [`Front::shaped`].
+    pub fn prepared(
+        targets: &[(&str, u16)],
+        shape: &Shape,
+        tls: &str,
+        prepare: impl FnOnce(Setup) -> Setup,
+    ) -> Result<Self> {
         let stage = Stage::new("http")?;
         let port = free_port()?;
         let mut setup = Setup::new(&stage, "gateway", &gateway_program()?)?.target(&[
@@ -112,7 +125,7 @@ impl Front {
             modules.display()
         );
         setup = setup.more(&text).policy("api", &document)?;
-        let gateway = setup.start()?;
+        let gateway = prepare(setup).start()?;
         let token = gateway.token(&Mint::person("alice", &["analysts"]))?;
         Ok(Self { gateway, stage, port, token })
     }

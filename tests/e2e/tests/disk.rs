@@ -3,9 +3,13 @@
 // What goes wrong in a helper fails the test as well.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::time::Duration;
+use std::{io::Write as _, time::Duration};
 
-use gatewright_e2e::{Disk, Mint, Scene, Stage, eventually, policies, wire};
+use gatewright_e2e::{
+    Disk, FakeUpstream, Front, Mint, Scene, Stage, eventually,
+    http::{self, Shape},
+    policies, wire,
+};
 
 fn scene_on(disk: &Disk) -> Scene {
     let allow = policies::allow().unwrap();
@@ -99,4 +103,47 @@ fn f009_a_gateway_whose_disk_hangs_can_still_be_stopped() {
     scene.gateway.restart().unwrap();
     assert_eq!(wire::tags(&session(&scene).query("select 1").unwrap()), "TDCZ");
     assert!(scene.gateway.verify(&scene.gateway.evidence()).unwrap().status.success());
+}
+
+/// Requests of HTTP are written to the log together, just before they leave: a log that takes nothing keeps all of them back,
+/// the first one too, and those that come on connections to the target that are open already.
+#[test]
+fn f007_what_can_not_be_recorded_does_not_reach_an_http_target() {
+    let target = FakeUpstream::start(|peer| {
+        while http::request(peer)?.is_some() {
+            write!(peer, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")?;
+        }
+        Ok(())
+    });
+    let target = target.unwrap();
+    let stage = Stage::new("disk").unwrap();
+    let disk = Disk::new(&stage).unwrap();
+    let (targets, off) = ([("api", target.port())], "tls = { mode = \"off\" }");
+    let front = Front::prepared(&targets, &Shape::default(), off, |setup| disk.under(setup)).unwrap();
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\n{}\r\n", front.head());
+    let mut clients: Vec<_> = (0..4).map(|_| front.connect().unwrap()).collect();
+    for client in &mut clients {
+        client.send(get("/before").as_bytes()).unwrap();
+        assert_eq!(http::reply(client, false).unwrap().status, 200);
+    }
+
+    disk.fill().unwrap();
+    for round in 0..3 {
+        for client in &mut clients {
+            client.send(get(&format!("/unsafe/{round}")).as_bytes()).unwrap();
+        }
+        for client in &mut clients {
+            let reply = http::reply(client, false).unwrap();
+            assert!((403..=503).contains(&reply.status), "{reply:?}");
+            assert!(reply.body.contains("evidence.unavailable"), "{reply:?}");
+        }
+    }
+    let seen = target.received().concat();
+    assert!(!String::from_utf8_lossy(&seen).contains("unsafe"), "none of it reached the target");
+    assert_eq!(front.gateway.get("/readyz").unwrap().status, 503);
+
+    disk.work().unwrap();
+    eventually("it is ready again", || front.gateway.get("/readyz").unwrap().status == 200);
+    assert_eq!(front.ask(&get("/after")).unwrap().status, 200);
+    assert!(front.gateway.verify(&front.gateway.evidence()).unwrap().status.success());
 }

@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> Result<Answ
         Err(answer) => return Ok(answer),
     };
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
+        tokio::runtime::Builder::new_multi_thread().worker_threads(HOUSEKEEPERS).enable_all().build();
     let runtime = runtime.map_err(|error| {
         Failure::new(format_args!("can not start: {error}"), "check the limits of this user (`ulimit -a`)")
     })?;
@@ -35,6 +35,6 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> Result<Answ
     Ok(Answer::Done)
 }
 
-/// SQL is parsed on these threads, and PostgreSQL's grammar recurses with the depth of the text. It is
-/// address space: memory is taken only where a stack grows.
-const STACK_BYTES: usize = 32 << 20;
+/// Threads for what is no client's: the admin listener, the tasks that look after something. Clients have
+/// [threads of their own](crate::workers).
+const HOUSEKEEPERS: usize = 2;

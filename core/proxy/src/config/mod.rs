@@ -24,6 +24,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -64,6 +65,8 @@ pub struct Config {
     pub state: PathBuf,
     /// How long sessions may go on after SIGTERM.
     pub drain: Duration,
+    /// Threads that serve clients.
+    pub workers: NonZeroUsize,
     /// Folder of the evidence log. May not exist yet.
     pub evidence: PathBuf,
     /// Name of the log in its checkpoints.
@@ -191,6 +194,7 @@ fn read(
     let gateway = root.table("gateway", context);
     let state = gateway.as_ref().and_then(|gateway| gateway.path("state", context));
     let drain = gateway.as_ref().and_then(|gateway| gateway.duration("drain", context));
+    let workers = gateway.as_ref().and_then(|gateway| gateway.number("workers", context));
 
     let evidence = root.table("evidence", context);
     let directory = evidence.as_ref().and_then(|evidence| evidence.path("directory", context));
@@ -240,6 +244,7 @@ fn read(
             digest: Digest::new(Sha256::digest(source).into()),
             state: state?.value,
             drain: drain?.value,
+            workers: workers.and_then(|workers| count(workers.value)).unwrap_or_else(processors),
             evidence: directory?.value,
             origin: origin?,
             sync_deadline: sync_deadline?.value,
@@ -255,6 +260,15 @@ fn read(
         })
     };
     (config(), found)
+}
+
+fn count(number: i64) -> Option<NonZeroUsize> {
+    usize::try_from(number).ok().and_then(NonZeroUsize::new)
+}
+
+/// Those that this process may use.
+fn processors() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// The origin is the first line of each checkpoint: it can hold no line break (C2SP tlog-checkpoint), and

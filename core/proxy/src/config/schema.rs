@@ -127,6 +127,12 @@ const GATEWAY: &[Setting] = &[
         need: Need::Default("\"30s\""),
         about: "How long sessions may go on after SIGTERM before they are ended",
     },
+    Setting {
+        key: "workers",
+        kind: Kind::Number(1, 256),
+        need: Need::Optional("one for each processor"),
+        about: "Threads that serve clients; a connection stays on one of them",
+    },
 ];
 
 const EVIDENCE: &[Setting] = &[

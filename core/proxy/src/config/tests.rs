@@ -51,6 +51,7 @@ fn check_shown(folder: &TempDir, problems: &ConfigProblems, expected: Expect) {
 const GOOD: &str = r#"
 [gateway]
 drain = "5s"
+workers = 3
 
 [evidence]
 origin = "gatewright.example/main"
@@ -82,6 +83,7 @@ fn a_good_file_is_taken_whole() {
     let folder = folder();
     let config = load(&folder, GOOD).unwrap();
     assert_eq!(config.drain, Duration::from_secs(5));
+    assert_eq!(config.workers.get(), 3);
     assert_eq!(config.state, folder.path().join("state"));
     assert_eq!(&*config.origin, "gatewright.example/main");
     assert_eq!(config.reviewers, [Arc::from("reviewers")]);

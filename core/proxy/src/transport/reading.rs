@@ -83,13 +83,13 @@ mod tests {
     };
 
     use super::*;
-    use crate::transport::Stream;
+    use crate::transport::{Socket, Stream};
 
     #[tokio::test]
     async fn nothing_is_lost_while_the_room_grows_and_shrinks() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut stream = Stream::Plain(listener.accept().await.unwrap().0);
+        let mut stream = Stream::Plain(Socket::new(listener.accept().await.unwrap().0));
         let mut reading = ReadBuffer::default();
         for round in 0..3 {
             let sizes = [200_000].into_iter().chain(std::iter::repeat_n(5, 40));

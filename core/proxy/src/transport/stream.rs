@@ -6,24 +6,23 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::{client, server};
+
+use super::socket::Socket;
 
 /// A socket, with or without TLS.
 pub enum Stream {
     /// Without.
-    Plain(TcpStream),
+    Plain(Socket),
     /// TLS with us as its server.
-    Server(Box<server::TlsStream<TcpStream>>),
+    Server(Box<server::TlsStream<Socket>>),
     /// TLS with us as its client.
-    Client(Box<client::TlsStream<TcpStream>>),
+    Client(Box<client::TlsStream<Socket>>),
 }
 
 impl Stream {
-    pub(super) fn socket(&self) -> &TcpStream {
+    pub(super) fn socket(&self) -> &Socket {
         match self {
             Self::Plain(socket) => socket,
             Self::Server(tls) => tls.get_ref().0,

@@ -17,6 +17,7 @@ mod line;
 mod patience;
 mod pool;
 mod running;
+mod seldom;
 mod serve;
 mod switched;
 mod target;
@@ -44,6 +45,7 @@ pub struct Messages {
 
 impl Wire for Messages {
     const SHARES_SESSIONS: bool = true;
+    const WRITES_WITH_TURN: bool = true;
 
     type Unit = Unit;
     type Downstream = ClientSide;

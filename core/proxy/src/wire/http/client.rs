@@ -171,6 +171,17 @@ impl Pipe for ClientSide {
         }
     }
 
+    /// For as long as the exchange runs on the task of its connection.
+    fn looks(&self) -> Option<u32> {
+        let sender = match &self.answer {
+            Answer::Awaited(sender) => sender,
+            Answer::Begun(begun) => &begun.sender,
+            Answer::Body(_) | Answer::Switched(_) | Answer::Sent => return None,
+        };
+        // Each stream of HTTP/2 has a task of its own.
+        (self.version < Version::HTTP_2 && !sender.is_closed()).then(|| self.busy.looks())
+    }
+
     /// The exchange is over, and what its client has not taken yet is bounded: nobody waits for that.
     async fn close(mut self) {
         self.hand_over();

@@ -70,22 +70,36 @@ impl Heads {
     }
 
     fn take_line<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        let end = bytes.iter().position(|byte| *byte == b'\n');
-        let part = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
-        let room = LONGEST.saturating_sub(self.text.len());
-        self.text.extend(part.iter().take(room));
-        self.last = part.last().copied().unwrap_or(self.last);
-        let Some(end) = end else { return &[] };
-        self.head.bare |= std::mem::take(&mut self.last) != b'\r' && matches!(self.state, State::Head);
-        let text = std::mem::take(&mut self.text);
-        let line = text.strip_suffix(b"\r").unwrap_or(&text);
+        let end = memchr::memchr(b'\n', bytes);
+        let (part, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+        let last = part.last().copied().unwrap_or(self.last);
+        let room = LONGEST.saturating_sub(self.text.len()).min(part.len());
+        let part = part.get(..room).unwrap_or_default();
+        if end.is_none() {
+            self.text.extend_from_slice(part);
+            self.last = last;
+            return &[];
+        }
+        self.last = 0;
+        self.head.bare |= last != b'\r' && matches!(self.state, State::Head);
+        if self.text.is_empty() {
+            self.line_ended(part);
+        } else {
+            let mut text = std::mem::take(&mut self.text);
+            text.extend_from_slice(part);
+            self.line_ended(&text);
+        }
+        rest.get(1..).unwrap_or_default()
+    }
+
+    fn line_ended(&mut self, text: &[u8]) {
+        let line = text.strip_suffix(b"\r").unwrap_or(text);
         match self.state {
             State::Head => self.head_line(line),
             State::ChunkSize => self.chunk_line(line),
             _ if line.is_empty() => self.state = State::Head,
             _ => {}
         }
-        bytes.get(end + 1..).unwrap_or_default()
     }
 
     fn head_line(&mut self, line: &[u8]) {
@@ -96,6 +110,9 @@ impl Heads {
             return;
         }
         self.head.begun = true;
+        if !matches!(line.first(), Some(b'C' | b'c' | b'T' | b't')) {
+            return;
+        }
         let mut parts = line.splitn(2, |byte| *byte == b':');
         let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         if name.eq_ignore_ascii_case(b"content-length") {
@@ -146,7 +163,7 @@ mod tests {
             .into_iter()
             .map(|size| {
                 let counted = Metrics::new("1").listener("api").connection();
-                let line = Arc::new(Line::new(counted));
+                let line = Arc::new(Line::new(counted, None));
                 let mut heads = Heads::new(Arc::clone(&line));
                 for part in bytes.chunks(size) {
                     heads.take_in(part);

@@ -2,12 +2,12 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 
 use tokio::sync::Notify;
 
-use crate::metrics::ConnectionGuard;
+use crate::{metrics::ConnectionGuard, workers::Place};
 
 /// One connection of a client.
 #[derive(Debug)]
@@ -19,8 +19,11 @@ pub(super) struct Line {
     /// The number of the first request whose end is in doubt.
     doubtful: AtomicU64,
     cut: Notify,
+    /// How often its exchanges were polled without a reason.
+    looks: AtomicU32,
     /// It is open for as long as anything holds it: also after hyper has let go of it, when protocols were switched.
     _counted: ConnectionGuard,
+    _place: Option<Place>,
 }
 
 /// One exchange of it that is not over.
@@ -31,14 +34,16 @@ pub(super) struct Busy {
 }
 
 impl Line {
-    pub(super) fn new(counted: ConnectionGuard) -> Self {
+    pub(super) fn new(counted: ConnectionGuard, place: Option<Place>) -> Self {
         Self {
             begun: AtomicU64::new(0),
             proved: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             doubtful: AtomicU64::new(u64::MAX),
             cut: Notify::new(),
+            looks: AtomicU32::new(0),
             _counted: counted,
+            _place: place,
         }
     }
 
@@ -69,6 +74,11 @@ impl Line {
         self.open.load(Ordering::Relaxed) == 0
     }
 
+    /// Its exchanges are about to be polled, so that they see what nobody wakes them for.
+    pub(super) fn look(&self) {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Waits until the connection is to be cut. One at a time may wait.
     pub(super) async fn cut(&self) {
         self.cut.notified().await;
@@ -79,6 +89,11 @@ impl Busy {
     /// Is it in doubt where its request ends?
     pub(super) fn is_doubtful(&self) -> bool {
         self.line.is_doubtful(self.number)
+    }
+
+    /// How often the exchanges of its connection were polled without a reason.
+    pub(super) fn looks(&self) -> u32 {
+        self.line.looks.load(Ordering::Relaxed)
     }
 
     /// Its client has proved who it is.

@@ -164,6 +164,7 @@ impl Link {
         // Taken before the handshake: where it is replaced meanwhile, this connection is not used twice.
         let tls = tls_of(target);
         let connection = upstream::connect(target).await?;
+        connection.send_after_records();
         let connection = match &target.tls {
             TargetTls::Off => connection,
             TargetTls::Verify { .. } => {

@@ -1,8 +1,10 @@
 //! A client's connection: one exchange after the other, or, in HTTP/2, beside each other.
 
 use std::{
+    future::poll_fn,
     pin::{Pin, pin},
     sync::Arc,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -17,7 +19,10 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    time::{Interval, Sleep, sleep},
+};
 
 use super::{
     ClientSide, MOST_BUFFERED, Messages, Pool,
@@ -26,10 +31,11 @@ use super::{
     line::Line,
     patience::Patient,
     running::Running,
+    seldom::Seldom,
 };
 use crate::{
     client_sessions::ClientSessions, driver::Driver, metrics::ConnectionGuard, shutdown::DrainGuard,
-    tls::ALPN_HTTP_2, transport::Connection,
+    tls::ALPN_HTTP_2, transport::Connection, workers::Place,
 };
 
 /// A client that was accepted, and is over TLS by now where it wanted that.
@@ -42,6 +48,8 @@ pub struct Client {
     pub sessions: Arc<ClientSessions>,
     /// Counts the connection among those that are open.
     pub counted: ConnectionGuard,
+    /// Its place among the connections of a worker.
+    pub place: Place,
 }
 
 /// What all exchanges of one connection begin with.
@@ -57,9 +65,9 @@ struct Site {
 /// Serves a connection. HTTP/2 is spoken where TLS has agreed on it, and nowhere else: neither a client that begins with
 /// it in the clear nor one that asks for it with `Upgrade` gets it (threats A66).
 pub async fn serve(shared: Arc<Shared>, pool: Arc<Pool>, client: Client, guard: DrainGuard) {
-    let Client { connection, alpn, sessions, counted } = client;
+    let Client { connection, alpn, sessions, counted, place } = client;
     let scheme = if connection.is_secure() { Scheme::Https } else { Scheme::Http };
-    let line = Arc::new(Line::new(counted));
+    let line = Arc::new(Line::new(counted, Some(place)));
     let door = sessions.door();
     let rest = door.listener.login_timeout;
     let stall = door.listener.stall_timeout;
@@ -137,6 +145,10 @@ const PING: Duration = Duration::from_secs(30);
 /// How long it may take to say so.
 const PONG: Duration = Duration::from_secs(20);
 
+/// How often exchanges are polled that wait for their target or for a reviewer: what nobody wakes them for (the end of a
+/// time, of a session, of the process) is heard of so much later at most.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// Sees a connection to its end: drains it, ends it where it rests for too long, cuts it where its client does not take
 /// what it was sent.
 async fn conduct<C>(
@@ -144,44 +156,129 @@ async fn conduct<C>(
     end: impl Fn(Pin<&mut C>),
     line: &Line,
     sessions: &ClientSessions,
-    mut guard: DrainGuard,
+    guard: DrainGuard,
     rest: Duration,
 ) -> hyper::Result<()>
 where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
-    let mut drained = pin!(guard.drained());
-    let mut ending = false;
-    let mut looked = line.exchanges();
-    let mut look = tokio::time::interval_at((Instant::now() + rest).into(), rest);
+    let mut around = Around {
+        drained: Box::pin(guard.clone().reached_drain()),
+        ended: Box::pin(guard.reached_end()),
+        rest: tokio::time::interval_at((Instant::now() + rest).into(), rest),
+        ending: false,
+        over: false,
+    };
+    let mut look = Look::default();
+    let mut exchanges = line.exchanges();
     loop {
-        tokio::select! {
-            biased;
-            () = line.cut() => return Ok(()),
-            served = connection.as_mut() => return served,
-            () = &mut drained, if !ending => {
-                ending = true;
+        let event = {
+            let mut event = Seldom::new(Box::pin(around.event(line)));
+            let event = poll_fn(|context| {
+                if let Poll::Ready(served) = connection.as_mut().poll(context) {
+                    return Poll::Ready(Event::Served(served));
+                }
+                look.poll(context, line);
+                event.poll(context)
+            });
+            event.await
+        };
+        match event {
+            Event::Served(served) => return served,
+            Event::Cut => return Ok(()),
+            Event::Drained => {
                 end(connection.as_mut());
+                line.look();
             }
-            _ = look.tick() => {
-                let quiet = line.exchanges() == looked;
-                looked = line.exchanges();
+            Event::Ended => line.look(),
+            Event::Rest => {
+                let quiet = line.exchanges() == exchanges;
+                exchanges = line.exchanges();
                 if quiet {
                     // Something may go on for hours, and be judged again when the policies change, or never.
                     sessions.rest();
                 }
-                let rested = quiet && line.is_idle();
-                match (rested, ending) {
-                    // It was told, and does not go.
-                    (true, true) => return Ok(()),
-                    (true, false) => {
-                        ending = true;
-                        end(connection.as_mut());
+                if quiet && line.is_idle() {
+                    if std::mem::replace(&mut around.ending, true) {
+                        // It was told, and does not go.
+                        return Ok(());
                     }
-                    (false, _) => {}
+                    end(connection.as_mut());
                 }
             }
+        }
+    }
+}
+
+/// What a connection hears of beside what is said on it.
+enum Event {
+    /// It is over.
+    Served(hyper::Result<()>),
+    /// It is to be cut.
+    Cut,
+    /// Sessions are to end at their next quiet point.
+    Drained,
+    /// They are to end at once.
+    Ended,
+    /// The time has come to see whether it rests.
+    Rest,
+}
+
+struct Around {
+    drained: Pin<Box<dyn Future<Output = ()> + Send>>,
+    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
+    rest: Interval,
+    /// Its end was asked for.
+    ending: bool,
+    /// It was to end at once.
+    over: bool,
+}
+
+impl Around {
+    async fn event(&mut self, line: &Line) -> Event {
+        tokio::select! {
+            biased;
+            () = line.cut() => Event::Cut,
+            () = &mut self.drained, if !self.ending => {
+                self.ending = true;
+                Event::Drained
+            }
+            () = &mut self.ended, if !self.over => {
+                self.over = true;
+                Event::Ended
+            }
+            _ = self.rest.tick() => Event::Rest,
+        }
+    }
+}
+
+/// Polls the exchanges of a connection once in a while, for as long as there are any.
+#[derive(Default)]
+struct Look {
+    timer: Option<Seldom<Pin<Box<Sleep>>>>,
+    is_set: bool,
+}
+
+impl Look {
+    fn poll(&mut self, context: &mut Context<'_>, line: &Line) {
+        if !self.is_set {
+            if line.is_idle() {
+                return;
+            }
+            self.is_set = true;
+            match &mut self.timer {
+                Some(timer) => timer.change().as_mut().reset((Instant::now() + LOOK).into()),
+                None => self.timer = Some(Seldom::new(Box::pin(sleep(LOOK)))),
+            }
+        }
+        if let Some(timer) = &mut self.timer
+            && timer.poll(context).is_ready()
+        {
+            self.is_set = false;
+            line.look();
+            // The connection is polled before this, and its exchanges are to see it.
+            context.waker().wake_by_ref();
         }
     }
 }
