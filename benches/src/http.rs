@@ -47,6 +47,7 @@ pub(crate) fn measure(plan: Plan) -> Result<()> {
         let ways = Ways::open(tls)?;
         small_answers(&ways, plan)?;
         large_answers(&ways, plan)?;
+        ways.end()?;
     }
     Ok(())
 }
@@ -65,6 +66,12 @@ impl Ways {
         let gateway = through("gateway", &[("rules", rules()?)])?;
         let masking = through("masking", &[("rules", rules()?), ("masks", masks()?)])?;
         Ok(Self { gateway, masking, haproxy, nginx, target, tls })
+    }
+
+    /// The gateways end in good order: one that counts what runs in it writes that down then.
+    fn end(self) -> Result<()> {
+        self.gateway.gateway.end()?;
+        self.masking.gateway.end()
     }
 
     /// All of them, in the order of their turns.
@@ -97,7 +104,8 @@ impl Through {
         let port = free_port()?;
         let address = format!("address = \"127.0.0.1:{target}\"");
         let lines = [&address, "account = \"bench\"", "credential = \"none\"", "tls = { mode = \"off\" }"];
-        let mut setup = Setup::new(stage, name, &gateway_program()?)?;
+        // As the others: one thread that serves.
+        let mut setup = Setup::new(stage, name, &gateway_program()?)?.process(&["workers = 1"]);
         for (name, text) in policies {
             setup = setup.policy(name, text)?;
         }

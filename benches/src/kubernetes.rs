@@ -51,11 +51,13 @@ pub(crate) fn measure(plan: Plan) -> Result<()> {
         bytes / 1e6
     );
     turns::print(&sums, "lists a second", "list");
-    Ok(())
+    gateway.end()?;
+    masking.end()
 }
 
 fn gateway(stage: &Stage, server: &Kubernetes, port: u16, masks: bool) -> Result<Gateway> {
     let setup = Setup::new(stage, if masks { "masking" } else { "gateway" }, &gateway_program()?)?;
+    let setup = setup.process(&["workers = 1"]);
     let authority = std::fs::read_to_string(server.authority())
         .map_err(|error| Error::new(format!("reading the server's authority: {error}")))?;
     setup.file("cluster.token", ADMIN_TOKEN)?;

@@ -68,6 +68,7 @@ fn postgres(plan: Plan) -> Result<()> {
         transactions::measure(&paths, plan)?;
         idle::measure(&paths)?;
         bulk::measure(&paths, plan)?;
+        paths.end()?;
     }
     Ok(())
 }

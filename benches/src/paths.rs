@@ -38,6 +38,8 @@ impl Paths {
         let gateway = |name: &str, document: &str| {
             let document = document.replace("MODULES", &modules.display().to_string());
             let setup = Setup::new(&stage, name, &gateway_program()?)?.in_front_of(&postgres)?;
+            // As PgBouncer: one thread that serves.
+            let setup = setup.process(&["workers = 1"]);
             let setup = setup.policy("bench", &document)?;
             if tls { setup } else { setup.without_tls() }.start()
         };
@@ -48,6 +50,12 @@ impl Paths {
             postgres,
             tls,
         })
+    }
+
+    /// The gateways end in good order: one that counts what runs in it writes that down then.
+    pub(crate) fn end(self) -> Result<()> {
+        self.gateway.end()?;
+        self.masking.end()
     }
 
     /// The three, in the order of their turns.

@@ -10,6 +10,7 @@ mod demo;
 mod modules;
 mod paint;
 mod reference;
+mod release;
 mod run;
 mod setup;
 mod threats;
@@ -50,6 +51,12 @@ const COMMANDS: &[Command] = &[
         arguments: "postgres|http|kubernetes [SECONDS ROUNDS]",
         what: "what the gateway costs beside proxies that only pass on (release build: minutes)",
         run: bench,
+    },
+    Command {
+        name: "release",
+        arguments: "",
+        what: "build the program as it is to be run, with what benchmarks have shown of it (half an hour)",
+        run: release::run,
     },
     Command {
         name: "fuzz",

@@ -23,6 +23,9 @@ use crate::{
 /// How long a gateway may take to be ready: it compiles its policy modules first.
 const START: Duration = Duration::from_secs(60);
 
+/// How long one may take to end in good order.
+const END: Duration = Duration::from_secs(30);
+
 /// What a gateway is to be like.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -32,6 +35,7 @@ pub struct Setup {
     directory: PathBuf,
     target: Vec<String>,
     listener: Vec<String>,
+    process: Vec<String>,
     approvals: Vec<String>,
     evidence: Vec<String>,
     more: Vec<String>,
@@ -60,6 +64,7 @@ impl Setup {
                 "tls = { certificate = \"tls/server.pem\", key = \"tls/server.key\", required = true }"
                     .to_owned(),
             ],
+            process: Vec::new(),
             approvals: Vec::new(),
             // A machine that builds beside its tests may keep a sync waiting for long.
             evidence: vec!["sync_deadline = \"60s\"".to_owned()],
@@ -118,6 +123,13 @@ impl Setup {
     #[must_use]
     pub fn listener(mut self, lines: &[&str]) -> Self {
         self.listener.extend(lines.iter().map(|line| (*line).to_owned()));
+        self
+    }
+
+    /// Adds lines on the process itself.
+    #[must_use]
+    pub fn process(mut self, lines: &[&str]) -> Self {
+        self.process.extend(lines.iter().map(|line| (*line).to_owned()));
         self
     }
 
@@ -210,6 +222,7 @@ target = "{name}"
             r#"[gateway]
 state = "state"
 drain = "5s"
+{process}
 
 [evidence]
 directory = "evidence"
@@ -234,6 +247,7 @@ listen = "127.0.0.1:{admin}"
 {more}
 "#,
             postgres = self.postgres(port),
+            process = self.process.join("\n"),
             approvals = self.approvals.join("\n"),
             evidence = self.evidence.join("\n"),
             more = self.more.join("\n"),
@@ -515,6 +529,15 @@ impl Gateway {
     /// Where it does not end in time.
     pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
         self.service.wait(limit)
+    }
+
+    /// Ends it in good order.
+    ///
+    /// # Errors
+    /// Where it does not end in time.
+    pub fn end(mut self) -> Result<()> {
+        self.terminate()?;
+        self.wait(END).map(drop)
     }
 
     /// Ends it with SIGKILL.
