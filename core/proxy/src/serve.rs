@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -15,6 +16,7 @@ use gatewright_policy::{
     CaseReader, Change, Host, HostError, Limits, LoadProblem, Policies, PolicySet, Watch, WatchTimes,
 };
 use gatewright_sql::{Analyser, AnalyserLimits};
+use tokio::net::TcpListener;
 
 use crate::{
     admin::{self, AdminState, EvidenceStatus, ListenerStatus, Status, StatusProvider},
@@ -73,9 +75,7 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     let workers = Arc::new(Workers::start(config.workers, STACK_BYTES).map_err(ServeError::Workers)?);
     let mut doors = Vec::new();
     for listener in &config.listeners {
-        let socket = listener::bind(listener.listen)
-            .await
-            .map_err(|source| ServeError::Bind { name: listener.name.to_string(), source })?;
+        let socket = open(Some(&listener.name), listener.listen).await?;
         let door = Door::new(
             Arc::clone(listener),
             Arc::clone(&verifier),
@@ -85,9 +85,7 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
         );
         doors.push((Arc::new(door), socket));
     }
-    let admin = listener::bind(config.admin.listen)
-        .await
-        .map_err(|source| ServeError::Bind { name: "admin".to_owned(), source })?;
+    let admin = open(None, config.admin.listen).await?;
     let status = Gateway {
         enforcement: Arc::clone(&enforcement),
         drain: Arc::clone(&drain),
@@ -141,6 +139,12 @@ const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often it is looked for approval requests whose time is over.
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Opens the socket of a listener. None: of the admin listener.
+async fn open(listener: Option<&Arc<str>>, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let bound = listener::bind(address).await;
+    bound.map_err(|source| ServeError::Bind { listener: listener.cloned(), address, source })
+}
 
 fn load(folder: &Path, host: &Host, cases: &dyn CaseReader) -> Result<PolicySet, ServeError> {
     let started = Instant::now();
@@ -333,13 +337,43 @@ pub enum ServeError {
     #[error("can not start threads: {0}")]
     Workers(io::Error),
     /// An address can not be listened on.
-    #[error("the listener `{name}` can not be opened: {source}")]
+    #[error("{} can not listen on {address}: {source}", who(.listener.as_deref()))]
     Bind {
-        /// Which listener.
-        name: String,
+        /// Which listener. None: the admin listener.
+        listener: Option<Arc<str>>,
+        /// Where.
+        address: SocketAddr,
         /// Why.
         source: io::Error,
     },
+}
+
+impl ServeError {
+    /// What the operator can do about it.
+    pub fn remedy(&self) -> String {
+        let Self::Bind { listener, source, .. } = self else {
+            return "see the log above; `gatewright check` tells more about keys and policies".to_owned();
+        };
+        let setting = if listener.is_some() { "its `listen`" } else { "`[admin] listen`" };
+        match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!(
+                    "end what listens there (`ss -ltnp` names it; is it another gateway?), or change {setting}"
+                )
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                format!("change {setting} to an address of this machine (`ip address` lists them)")
+            }
+            io::ErrorKind::PermissionDenied => {
+                format!("change {setting} to a port above 1023, or give the gateway CAP_NET_BIND_SERVICE")
+            }
+            _ => format!("change {setting}"),
+        }
+    }
+}
+
+fn who(listener: Option<&str>) -> String {
+    listener.map_or_else(|| "the admin listener".to_owned(), |name| format!("the listener `{name}`"))
 }
 
 fn list(problems: &[LoadProblem]) -> String {

@@ -8,6 +8,7 @@
 
 use std::{
     fs,
+    net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output},
@@ -86,6 +87,28 @@ fn the_example_for_http_is_one_that_would_be_served() {
     let targets = report["listeners"][0]["targets"].as_array().unwrap();
     let names: Vec<&str> = targets.iter().map(|target| target["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["people", "files"]);
+}
+
+#[test]
+fn an_address_that_is_taken_is_named_with_who_wants_it_and_what_to_do() {
+    let folder = folder();
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = held.local_addr().unwrap().to_string();
+    // Of two listeners the clients' is opened first.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let listener = CONFIG.replace("127.0.0.1:6432", &taken);
+    let admin = format!("{}\n[admin]\nlisten = \"{}\"\n", CONFIG.replace("127.0.0.1:6432", &free), taken);
+    for (config, who, remedy) in [
+        (listener, "the listener `postgres`", "or change its `listen`"),
+        (admin, "the admin listener", "or change `[admin] listen`"),
+    ] {
+        fs::write(folder.path().join("gatewright.toml"), config).unwrap();
+        let output = run(folder.path(), &["serve"]);
+        assert_eq!(code(&output), 3, "{}", err(&output));
+        let said = err(&output);
+        assert!(said.contains(&format!("{who} can not listen on {taken}: ")), "{said}");
+        assert!(said.contains("`ss -ltnp`") && said.contains(remedy), "{said}");
+    }
 }
 
 #[test]

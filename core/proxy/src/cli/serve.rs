@@ -29,9 +29,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> Result<Answ
     let runtime = runtime.map_err(|error| {
         Failure::new(format_args!("can not start: {error}"), "check the limits of this user (`ulimit -a`)")
     })?;
-    runtime.block_on(crate::serve::run(config)).map_err(|error| {
-        Failure::new(&error, "see the log above; `gatewright check` tells more about keys and policies")
-    })?;
+    runtime.block_on(crate::serve::run(config)).map_err(|error| Failure::new(&error, error.remedy()))?;
     Ok(Answer::Done)
 }
 
