@@ -189,6 +189,11 @@ fn an_operator_ends_one_session_and_its_client_may_come_back() {
     let answer = psql.say("select 'reached';").unwrap();
     assert!(answer.contains("an operator ended this session") && !answer.contains("reached\n"), "{answer}");
     assert_eq!(scene.alice().unwrap().run("select 3;").unwrap(), "3\n");
+    eventually("it is said not to be there", || {
+        let again = scene.gateway.ask(&OLGA, &["sessions", "end", id, "--reason", "again"]).unwrap();
+        let told = String::from_utf8_lossy(&again.stderr).contains("there is no such session");
+        told && again.status.code() == Some(3)
+    });
     let records = scene.evidence().unwrap();
     assert_eq!(evidence::text(records.of("session_ended")[0], "reason"), "too much load");
     assert_eq!(evidence::text(records.of("operator_refused")[0], "operator"), "mallory");

@@ -41,7 +41,7 @@ pub(super) fn show(
     match state.approvals.show(id) {
         Some(view) if may_see(&view, reviewer) => Ok(view),
         Some(_) => Err(denied()),
-        None => Err(Problem::not_found()),
+        None => Err(no_such()),
     }
 }
 
@@ -56,6 +56,13 @@ fn denied() -> Problem {
         "admin.denied",
         "this is for reviewers",
         "ask the gateway's operator who reviews this, or use a token of a member of a reviewer group",
+    )
+}
+
+fn no_such() -> Problem {
+    Problem::no_such(
+        "there is no such request: it was settled long ago or before the gateway's last start, or never was",
+        "`gatewright approvals list` (GET /approvals) shows those that wait",
     )
 }
 
@@ -168,7 +175,7 @@ impl NotDecided {
             }
         };
         let (status, remedy) = match error {
-            AnswerError::Unknown => return Problem::not_found(),
+            AnswerError::Unknown => return no_such(),
             AnswerError::Settled | AnswerError::Again => (StatusCode::CONFLICT, "see GET /approvals/{id}"),
             AnswerError::OwnRequest | AnswerError::ByAgent | AnswerError::NotAReviewer => {
                 (StatusCode::FORBIDDEN, "ask another reviewer")

@@ -157,7 +157,10 @@ pub(super) async fn lift(
         tracing::info!(revocation = id, "revocation lifted");
         return Ok(Lifted { id, lifted: true });
     }
-    Err(Problem::not_found())
+    Err(Problem::no_such(
+        "there is no such revocation: it was lifted, or never was",
+        "`gatewright revocations list` (GET /revocations) shows those that hold",
+    ))
 }
 
 /// It waits for the disk: not on a thread that serves sessions.
@@ -255,7 +258,10 @@ pub(super) async fn end(
 ) -> Result<Ended, Problem> {
     let open = state.sessions.list();
     let Some(session) = open.iter().map(|context| context.id).find(|own| own.to_string() == id) else {
-        return Err(Problem::not_found());
+        return Err(Problem::no_such(
+            "there is no such session: it has ended, or never was",
+            "`gatewright sessions list` (GET /sessions) shows those that are open",
+        ));
     };
     let log = state.log.clone();
     blocking(move || {

@@ -30,10 +30,16 @@ impl Problem {
         Self { status, title: title.into(), code, remedy: remedy.into(), allow: None }
     }
 
+    /// 404, of a path that nothing has.
     pub(super) fn not_found() -> Self {
         let remedy =
             "see GET /healthz, /readyz, /metrics, /approvals, /sessions or /revocations for what is there";
         Self::new(StatusCode::NOT_FOUND, "admin.not_found", "there is nothing here", remedy)
+    }
+
+    /// 404, of a thing that is not there, or not any more: whoever named it has mistyped it, or comes too late.
+    pub(super) fn no_such(title: &str, remedy: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "admin.not_found", title, remedy)
     }
 
     pub(super) fn method(allow: &'static str) -> Self {

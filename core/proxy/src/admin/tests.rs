@@ -308,8 +308,33 @@ async fn an_operator_sees_sessions_and_ends_one() {
     assert_eq!(admin.ending.why(), Some(End::Operator));
     let records = admin.records("session_ended");
     assert_eq!((&records[0]["operator"], &records[0]["reason"]), (&json!("olga"), &json!("too much load")));
-    let nobody = format!("/sessions/{}/end", "0".repeat(32));
-    assert_eq!(admin.post(&nobody, &token, r#"{"reason":"x"}"#).await.0, 404);
+}
+
+#[tokio::test]
+async fn what_is_not_there_any_more_is_said_by_its_name() {
+    let admin = Fixture::new().await;
+    let operator = admin.token("olga", &["operators"]);
+    let reviewer = admin.token("rita", &["reviewers"]);
+    for (path, token, body, title) in [
+        (format!("/sessions/{}/end", "0".repeat(32)), &operator, r#"{"reason":"x"}"#, "no such session"),
+        (
+            format!("/revocations/{}/lift", "0".repeat(16)),
+            &operator,
+            r#"{"reason":"x"}"#,
+            "no such revocation",
+        ),
+        (format!("/approvals/{}/approve", "0".repeat(16)), &reviewer, "{}", "no such request"),
+    ] {
+        let (status, answer) = admin.post(&path, token, body).await;
+        assert_eq!((status, &answer["code"]), (404, &json!("admin.not_found")), "{path}");
+        assert!(answer["title"].as_str().unwrap().contains(title), "{answer}");
+        // What a command prints as its help, not what else this listener has.
+        let remedy = answer["remedy"].as_str().unwrap();
+        assert!(remedy.starts_with("`gatewright ") && !remedy.contains("healthz"), "{answer}");
+    }
+    let (status, _, page) = admin.get(&format!("/approvals/{}", "0".repeat(16)), Some(&reviewer)).await;
+    assert_eq!(status, 404);
+    assert!(page.contains("no such request"), "{page}");
 }
 
 #[tokio::test]
