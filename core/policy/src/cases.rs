@@ -115,7 +115,9 @@ pub(crate) fn check(policy: &Arc<Policy>, host: &Host, reader: &dyn CaseReader) 
             let message =
                 format!("the case `{}` expects {} and gets {}", case.name, report.expected, report.got);
             let remedy = "mend the policy or the case; `gatewright policy test` runs them";
-            problems.push(LoadProblem::new(file, Some(case.line), message, remedy));
+            // Why there is no answer can be in words of the request.
+            let brief = format!("the case `{}` fails", case.name);
+            problems.push(LoadProblem::new(file, Some(case.line), message, remedy).in_brief(brief));
             continue;
         }
         // A busy machine makes a fast policy slow once, not every time.

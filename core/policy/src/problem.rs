@@ -16,6 +16,9 @@ pub struct LoadProblem {
     pub message: String,
     /// What to do about it.
     pub remedy: String,
+    /// What is wrong, without what the document or its module says in it: for those who may not read the policies. None:
+    /// the message says it in the host's own words.
+    pub brief: Option<String>,
 }
 
 impl LoadProblem {
@@ -25,7 +28,16 @@ impl LoadProblem {
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self { file: file.to_owned(), line, message: message.into(), remedy: remedy.into() }
+        Self { file: file.to_owned(), line, message: message.into(), remedy: remedy.into(), brief: None }
+    }
+
+    pub(crate) fn in_brief(self, brief: impl Into<String>) -> Self {
+        Self { brief: Some(brief.into()), ..self }
+    }
+
+    /// What is wrong, for those who may not read the policies.
+    pub fn brief(&self) -> &str {
+        self.brief.as_deref().unwrap_or(&self.message)
     }
 }
 

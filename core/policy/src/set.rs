@@ -221,7 +221,8 @@ impl Policy {
                 document.settings_line,
                 format!("the module refuses its settings: {reason}"),
                 "`gatewright policy inspect` prints which settings there are",
-            )),
+            )
+            .in_brief("the module refuses its settings")),
             Err(StartError::Failed(failure)) => Err(LoadProblem::new(
                 &document.file,
                 Some(document.module_line),

@@ -38,6 +38,11 @@ pub enum Change<'a> {
         /// Its version.
         version: SetVersion,
     },
+    /// The contents make the active set: at start, or after a change that was undone.
+    Keep {
+        /// Its version.
+        version: SetVersion,
+    },
     /// The new contents can not be used; the active set stays.
     Refuse {
         /// The version that stays.
@@ -163,8 +168,11 @@ impl FolderWatcher {
         self.seen = Some(sources.digest());
         let active = self.policies.current().version();
         match PolicySet::from_sources(&sources, &self.host, &*self.reader) {
-            // Contents that make the active set again: at start, or after an undone change.
-            Ok(set) if set.version().digest == active.digest => {}
+            Ok(set) if set.version().digest == active.digest => {
+                if let Err(reason) = (self.on_change)(Change::Keep { version: active }) {
+                    tracing::error!(reason, "nobody was told that the policies stay");
+                }
+            }
             Ok(set) => {
                 let Self { policies, on_change, .. } = self;
                 let swapped = policies.swap(set, |old, new| on_change(Change::Swap { old, new }));

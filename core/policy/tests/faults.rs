@@ -173,7 +173,7 @@ impl Reports {
         let reports = self.0.clone();
         let on_change = Box::new(move |change: Change<'_>| {
             reports.lock().push(match change {
-                Change::Active { .. } => return Ok(()),
+                Change::Active { .. } | Change::Keep { .. } => return Ok(()),
                 Change::Swap { old, new } => format!("{} -> {}", old.number, new.version().number),
                 Change::Refuse { kept, problems } => format!("kept {}: {}", kept.number, problems[0]),
             });
@@ -223,6 +223,31 @@ fn f019_a_bad_upload_is_refused_and_the_old_set_goes_on() {
 }
 
 #[test]
+fn a_change_that_was_undone_is_told_as_well() {
+    let folder = Folder::new();
+    folder.hostile("p", "none");
+    let policies = Policies::new(folder.load(&host()).unwrap());
+    let reports = Reports::default();
+    let seen = reports.0.clone();
+    let on_change = Box::new(move |change: Change<'_>| {
+        seen.lock().push(match change {
+            Change::Keep { version } => format!("{} stays", version.number),
+            Change::Refuse { problems, .. } => problems[0].brief().to_owned(),
+            Change::Swap { .. } | Change::Active { .. } => "another set".to_owned(),
+        });
+        Ok(())
+    });
+    let _watch =
+        watch(folder.path(), policies.clone(), host(), Arc::new(Reader), QUICK, on_change).unwrap();
+    assert_eq!(reports.wait(1), ["1 stays"]);
+    folder.hostile("p", "configure-lies");
+    // What a module says of its settings may quote them.
+    assert_eq!(reports.wait(2).last().unwrap(), "the module refuses its settings");
+    folder.hostile("p", "none");
+    assert_eq!(reports.wait(3).last().unwrap(), "1 stays");
+}
+
+#[test]
 fn f019_a_module_that_denies_everything_fails_its_documents_case() {
     let folder = Folder::new();
     let case = "[[case]]\nname = \"reading is allowed\"\nsql = \"select 1\"\nexpect = \"allow\"\n";
@@ -256,7 +281,7 @@ fn f019_a_change_without_a_notification_is_found_by_the_poll() {
     let seen = reports.0.clone();
     let on_change = Box::new(move |change: Change<'_>| {
         seen.lock().push(match change {
-            Change::Active { .. } => return Ok(()),
+            Change::Active { .. } | Change::Keep { .. } => return Ok(()),
             Change::Swap { old, new } => format!("{} -> {}", old.number, new.version().number),
             Change::Refuse { .. } => "refused".to_owned(),
         });

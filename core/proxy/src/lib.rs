@@ -18,6 +18,7 @@ pub mod keys;
 pub mod listener;
 pub mod match_names;
 pub mod metrics;
+pub mod refused_policies;
 pub mod revocations;
 pub mod serve;
 pub mod sessions;

@@ -57,7 +57,7 @@ fn compare(name: &MatchName<'_>, configured: &Names) -> Option<Unmatched> {
         }
     };
     let (file, line) = (name.file().to_owned(), Some(name.line()));
-    Some(Unmatched { severity, problem: LoadProblem { file, line, message, remedy } })
+    Some(Unmatched { severity, problem: LoadProblem { file, line, message, remedy, brief: None } })
 }
 
 fn meant(text: &str, there: &[&str]) -> String {

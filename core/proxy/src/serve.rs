@@ -28,6 +28,7 @@ use crate::{
     listener::{self, Door, Parts},
     match_names::{self, Unmatched},
     metrics::Metrics,
+    refused_policies::RefusedPolicies,
     revocations::{Revocations, RevocationsError},
     sessions::Sessions,
     shutdown::{Drain, Signals},
@@ -68,7 +69,8 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     });
     record_start(&config, &enforcement)?;
     warn_of_unmatched(&policies.current(), &config.names);
-    let watch = watch_policies(&config, &enforcement, host, cases)?;
+    let refused = Arc::new(RefusedPolicies::default());
+    let watch = watch_policies(&config, &enforcement, &refused, host, cases)?;
     let drain = Arc::new(Drain::default());
     let parts = Parts { analyser, mask_key: keys.mask.clone() };
 
@@ -91,6 +93,7 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
         drain: Arc::clone(&drain),
         doors: doors.iter().map(|(door, _)| Arc::clone(door)).collect(),
         names: config.names.clone(),
+        refused,
         alarm: recovery.alarm,
     };
     for (door, socket) in doors {
@@ -180,10 +183,11 @@ fn swapped(old: Option<SetVersionRecord>, set: &PolicySet) -> Record<'static> {
 fn watch_policies(
     config: &Config,
     enforcement: &Arc<Enforcement>,
+    refused: &Arc<RefusedPolicies>,
     host: Host,
     cases: Arc<dyn CaseReader>,
 ) -> Result<Watch, ServeError> {
-    let shared = Arc::clone(enforcement);
+    let (shared, refused) = (Arc::clone(enforcement), Arc::clone(refused));
     let names = config.names.clone();
     let on_change = move |change: Change<'_>| {
         let now = SystemTime::now();
@@ -197,11 +201,14 @@ fn watch_policies(
                 warn_of_unmatched(new, &names);
             }
             Change::Active { version } => {
+                refused.accept();
                 shared.set_number.send_replace(version.number);
             }
+            Change::Keep { .. } => refused.accept(),
             Change::Refuse { kept, problems } => {
+                refused.refuse(problems);
                 shared.metrics.policy_swap(false);
-                for LoadProblem { file, line, message, remedy } in problems {
+                for LoadProblem { file, line, message, remedy, .. } in problems {
                     let file = file.display();
                     tracing::error!(%file, line, message, remedy, "policies refused, the old set stays");
                 }
@@ -211,8 +218,8 @@ fn watch_policies(
                         (Arc::from(problem.file.display().to_string()), Arc::from(problem.message.as_str()))
                     })
                     .collect();
-                let refused = Record::PolicyRefused { kept: Some(kept.into()), reasons };
-                shared.log.append(now, &refused).map_err(|error| error.to_string())?;
+                let record = Record::PolicyRefused { kept: Some(kept.into()), reasons };
+                shared.log.append(now, &record).map_err(|error| error.to_string())?;
             }
         }
         Ok(())
@@ -226,7 +233,7 @@ fn watch_policies(
 /// A set is used with names that match nothing: see [`match_names`].
 fn warn_of_unmatched(set: &PolicySet, names: &Names) {
     for Unmatched { problem, .. } in match_names::unmatched(set.match_names(), names) {
-        let LoadProblem { file, line, message, remedy } = problem;
+        let LoadProblem { file, line, message, remedy, .. } = problem;
         tracing::warn!(file = %file.display(), line, message, remedy, "a policy matches less than it says");
     }
 }
@@ -258,6 +265,8 @@ struct Gateway {
     doors: Vec<Arc<Door>>,
     /// What policies can speak of.
     names: Names,
+    /// What is in the policy folder and can not be used.
+    refused: Arc<RefusedPolicies>,
     /// What was wrong with the evidence log at start.
     alarm: Option<String>,
 }
@@ -279,6 +288,7 @@ impl StatusProvider for Gateway {
         let unmatched = (unmatched > 0).then(|| {
             format!("names in policies' `[match]` that match nothing: {unmatched}; see the log, or `gatewright check`")
         });
+        let problems = (!problem.is_empty()).then(|| problem.clone());
         let listeners = self.doors.iter().map(|door| ListenerStatus {
             name: door.listener.name.to_string(),
             listen: door.listener.listen,
@@ -288,7 +298,7 @@ impl StatusProvider for Gateway {
             version: env!("CARGO_PKG_VERSION"),
             ready: healthy && !draining,
             draining,
-            degraded: (!problem.is_empty()).then(|| problem.clone()).into_iter().chain(unmatched).collect(),
+            degraded: problems.into_iter().chain(self.refused.notice()).chain(unmatched).collect(),
             policies: Some(set.version().into()),
             listeners: listeners.collect(),
             approvals_pending: self.enforcement.approvals.pending(),

@@ -52,6 +52,12 @@ fn f019_a_bad_policy_is_refused_and_the_old_one_stays() {
                  principal = { subject = \"alice\", groups = [], kind = \"human\" }\n";
     let garbage = scene.stage.directory().join("garbage.wasm");
     std::fs::write(&garbage, b"\0asm this is not a module").unwrap();
+    let stays = || {
+        let status = scene.gateway.get("/status").unwrap().body;
+        // No more of it than that: a module may quote its settings.
+        assert!(!status.contains("requires_where"), "{status}");
+        status.contains("the old ones stay: rules.toml: ")
+    };
     for (what, document) in [
         ("not TOML", "name = ".to_owned()),
         ("settings that the module refuses", good.replace("require_where", "requires_where")),
@@ -67,9 +73,14 @@ fn f019_a_bad_policy_is_refused_and_the_old_one_stays() {
         let before = count(&scene, refused);
         scene.gateway.write_policy("rules", &document).unwrap();
         eventually("the set is refused", || count(&scene, refused) > before);
+        assert!(stays(), "{what}: the status says so");
+        assert!(scene.gateway.get("/readyz").unwrap().body.contains("degraded"), "{what}");
         assert!(psql.say("delete from people;").unwrap().contains("ERROR"), "{what}: the old rule holds");
         assert_eq!(psql.say("select 1;").unwrap(), "1\n", "{what}: the old set serves");
     }
+    // Undone, which makes no new set.
+    scene.gateway.write_policy("rules", &good).unwrap();
+    eventually("nothing is refused any more", || !stays());
     let records = scene.evidence().unwrap();
     assert_eq!(records.of("policy_refused").len(), 6, "each refusal is in the record: {}", records.text());
 }
