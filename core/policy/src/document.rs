@@ -39,7 +39,11 @@ mod case;
 mod fields;
 mod parse;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use gatewright_model::{decision::Mode, event::SessionContext, principal::PrincipalKind, sql::Grade};
 
@@ -62,6 +66,8 @@ pub(crate) struct Document {
     /// As JSON, for the module.
     pub(crate) settings: String,
     pub(crate) settings_line: Option<usize>,
+    /// Groups that the settings call `reviewers`.
+    pub(crate) reviewers: BTreeSet<Arc<str>>,
     pub(crate) cases: Vec<Case>,
 }
 

@@ -159,6 +159,12 @@ impl PolicySet {
         self.policies.iter()
     }
 
+    /// Groups that its documents call `reviewers` in their settings. Who may answer a request is said by the request;
+    /// this is who may be asked some time.
+    pub fn reviewers(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.policies.iter().flat_map(|policy| &policy.document.reviewers)
+    }
+
     /// The names that its documents match and a configuration can be asked for.
     pub fn match_names(&self) -> impl Iterator<Item = MatchName<'_>> {
         self.policies.iter().flat_map(|policy| policy.document.match_names())

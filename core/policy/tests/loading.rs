@@ -60,6 +60,7 @@ async fn the_three_modules_decide_four_ways() {
     let set = folder.set(&host());
     let names: Vec<_> = set.policies().map(|policy| policy.name().to_string()).collect();
     assert_eq!(names, ["escalate", "mask", "rules"]);
+    assert_eq!(set.reviewers().map(|group| &**group).collect::<Vec<_>>(), ["dba"]);
 
     assert_eq!(judge(&set, &query("begin")).await.decision, Decision::Allow);
     let Decision::Mask(plan) = judge(&set, &query("select 1")).await.decision else { panic!("not masked") };

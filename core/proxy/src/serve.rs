@@ -272,6 +272,10 @@ struct Gateway {
 }
 
 impl StatusProvider for Gateway {
+    fn reviewers(&self) -> Vec<Arc<str>> {
+        self.enforcement.policies.current().reviewers().cloned().collect()
+    }
+
     fn status(&self) -> Status {
         let evidence = self.enforcement.log.status();
         let problem = match &evidence.health {

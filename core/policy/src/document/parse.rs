@@ -1,6 +1,6 @@
 //! From the text of a document to its meaning, with all problems at once.
 
-use std::{path::Path, str::FromStr};
+use std::{collections::BTreeSet, path::Path, str::FromStr, sync::Arc};
 
 use gatewright_model::{decision::Mode, principal::PrincipalKind, sql::Grade};
 use serde_json::{Map, Number, Value};
@@ -92,10 +92,31 @@ fn read(source: &mut Source, table: &DeTable) -> Option<Document> {
         allow_grades,
         isolation,
         matching: matching.unwrap_or_default(),
+        reviewers: reviewers(&settings),
         settings: settings.to_string(),
         settings_line,
         cases,
     })
+}
+
+/// The texts of every list `reviewers` in the settings, however deep: that is what modules call those who may decide what they
+/// hold. What a module makes of it is its own affair, and each request says for itself who may answer it.
+fn reviewers(settings: &Value) -> BTreeSet<Arc<str>> {
+    let mut found = BTreeSet::new();
+    let mut left = vec![settings];
+    while let Some(value) = left.pop() {
+        match value {
+            Value::Array(items) => left.extend(items),
+            Value::Object(fields) => {
+                if let Some(Value::Array(groups)) = fields.get("reviewers") {
+                    found.extend(groups.iter().filter_map(Value::as_str).map(Arc::from));
+                }
+                left.extend(fields.values());
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 fn is_name(name: &str) -> bool {
@@ -181,6 +202,15 @@ mod tests {
                 a monitor {"h":255,"list":[{"a":1.5}],"n":1000,"on":true}
             "#]],
         );
+    }
+
+    #[test]
+    fn reviewers_are_found_wherever_a_module_has_them() {
+        let text = "name = \"a\"\nmodule = \"a.wasm\"\n[settings]\nreviewers = [\"dba\"]\nkinds = [\"drop_*\"]\n\
+                    [[settings.rules]]\nreviewers = [\"treasury\", \"dba\"]\n[[settings.rules]]\nreviewers = \"none\"\n";
+        let document = parse(Path::new("p.toml"), text).unwrap();
+        let found: Vec<&str> = document.reviewers.iter().map(|group| &**group).collect();
+        assert_eq!(found, ["dba", "treasury"]);
     }
 
     #[test]

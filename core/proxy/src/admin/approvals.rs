@@ -24,12 +24,22 @@ pub(super) struct Decided {
     state: State,
 }
 
-/// The requests that this reviewer may decide, the oldest first.
+/// The requests that this reviewer may decide, the oldest first. There may be none: whoever could be asked some time, by the
+/// configuration or by a policy in use, sees an empty list. An error is for those who wait in vain.
 pub(super) fn list(state: &AdminState, reviewer: &Principal) -> Result<Vec<RequestView>, Problem> {
     let mut views = state.approvals.list(false);
     views.retain(|view| may_see(view, reviewer));
-    let is_reviewer = state.reviewers.iter().any(|group| reviewer.in_group(group));
-    if views.is_empty() && !is_reviewer { Err(denied()) } else { Ok(views) }
+    let may_be_asked =
+        || state.reviewers.iter().chain(&state.status.reviewers()).any(|group| reviewer.in_group(group));
+    if views.is_empty() && !may_be_asked() {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "admin.denied",
+            "you are in no group that reviews anything",
+            "use a token of a member of a group that `[approvals] reviewers` or a policy's `reviewers` names",
+        ));
+    }
+    Ok(views)
 }
 
 /// One request, waiting or settled lately.
@@ -54,8 +64,8 @@ fn denied() -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,
         "admin.denied",
-        "this is for reviewers",
-        "ask the gateway's operator who reviews this, or use a token of a member of a reviewer group",
+        "this is for other reviewers",
+        "ask the gateway's operator who reviews this, or use a token of a member of one of those groups",
     )
 }
 

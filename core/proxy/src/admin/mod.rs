@@ -16,6 +16,10 @@
 //! | `POST /revocations` | operators | `{"subject": "…", "reason": "…"}`, or `token`, `issuer`, `issued_so_far` |
 //! | `POST /revocations/{id}/lift` | operators | `{"reason": "…"}` |
 //!
+//! A reviewer is whoever is in a group of `[approvals] reviewers`, in one that a policy in use calls `reviewers` in its settings, or in one
+//! of a request that waits: `GET /approvals` is empty for them while nothing waits for them, and 403 for everybody else. It shows,
+//! and takes answers to, nothing but requests that name a group of theirs.
+//!
 //! "Anyone" can reach it: on loopback by default, elsewhere only over TLS. Reviewers and operators prove who
 //! they are with a bearer token of any issuer that listeners accept.
 //!

@@ -1,5 +1,7 @@
 //! What operators and load balancers ask.
 
+use std::sync::Arc;
+
 use gatewright_model::audit::SetVersionRecord;
 use serde::Serialize;
 
@@ -7,6 +9,9 @@ use serde::Serialize;
 pub trait StatusProvider: Send + Sync {
     /// How it is now.
     fn status(&self) -> Status;
+
+    /// Groups that the policies in use name as reviewers of their own.
+    fn reviewers(&self) -> Vec<Arc<str>>;
 }
 
 /// How the gateway is: versions and counts, and nothing that a client chose.

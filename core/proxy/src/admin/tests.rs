@@ -41,6 +41,10 @@ struct Fixture {
 struct FixedStatus;
 
 impl StatusProvider for FixedStatus {
+    fn reviewers(&self) -> Vec<Arc<str>> {
+        vec!["treasury".into()]
+    }
+
     fn status(&self) -> Status {
         Status {
             version: "1.2.3",
@@ -274,6 +278,24 @@ async fn a100_only_reviewers_see_and_answer() {
     let (status, answer) = admin.post(&admin.path("/approve"), &outsider, "{}").await;
     assert_eq!((status, &answer["code"]), (403, &json!("approval.not_a_reviewer")));
     assert_eq!(admin.recorded(), [("mallory".to_owned(), "refused".to_owned())]);
+}
+
+#[tokio::test]
+async fn who_may_be_asked_some_time_sees_that_nothing_waits() {
+    let admin = Fixture::new().await;
+    // Of a policy's own reviewers, and none of those whom this request waits for.
+    let (status, _, page) = admin.get("/approvals", Some(&admin.token("tom", &["treasury"]))).await;
+    assert_eq!((status, &*page), (200, "[]"));
+    let (status, _, page) = admin.get(&admin.path(""), Some(&admin.token("tom", &["treasury"]))).await;
+    assert_eq!(status, 403, "{page}");
+    // Whoever is named by nobody would look at an empty list for ever.
+    let (status, _, page) = admin.get("/approvals", Some(&admin.token("mallory", &["analysts"]))).await;
+    assert_eq!(status, 403);
+    assert!(page.contains("you are in no group that reviews anything"), "{page}");
+    let rita = admin.token("rita", &["reviewers"]);
+    assert_eq!(admin.post(&admin.path("/reject"), &rita, r#"{"comment":"no"}"#).await.0, 200);
+    let (status, _, page) = admin.get("/approvals", Some(&rita)).await;
+    assert_eq!((status, &*page), (200, "[]"));
 }
 
 #[tokio::test]
