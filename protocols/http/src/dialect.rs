@@ -65,6 +65,15 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// What was permitted can not be kept: nothing is sent.
     fn prepare(&self, outgoing: Outgoing<'_>) -> Result<(), Refusal>;
 
+    /// Is a 401 to this the target's answer to the gateway's own credential? Then whoever asked can do nothing about it.
+    /// `injected`: the route has a credential, and the request carried it.
+    ///
+    /// What a client sends as a credential never reaches a target. Where the gateway sends none either, a 401 is about what
+    /// else the request has, like a cookie.
+    fn refuses_gateway(&self, _facet: &Facet, injected: bool) -> bool {
+        injected
+    }
+
     /// What changes the body of an answer on its way. None: nothing does, and it is forwarded as it comes. What the
     /// body's length and identity were is taken out of the head by whoever returns a filter.
     ///

@@ -379,6 +379,7 @@ impl Exchange {
         self.send(Side::Upstream, Unit::Request(Box::new(parts), follows));
         let mut relay = Relay::new(&judged_body, length, self.shared.limits, facet, leave, now);
         relay.upgrade = upgrade;
+        relay.has_credential = route.injection.has_credential();
         if let HttpBody::Read { bytes, .. } = judged_body {
             self.send(Side::Upstream, Unit::Data(bytes));
             self.send(Side::Upstream, Unit::End);

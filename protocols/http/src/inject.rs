@@ -52,6 +52,11 @@ impl Injection {
         self.headers.iter().map(|(name, _)| name.clone()).chain(credential)
     }
 
+    /// Does a request on this route carry a credential of the gateway's?
+    pub(crate) fn has_credential(&self) -> bool {
+        self.credential != TargetCredential::None
+    }
+
     /// Adds everything to the headers of a request.
     ///
     /// # Errors

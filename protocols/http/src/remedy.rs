@@ -46,7 +46,11 @@ pub(crate) fn of(code: &str) -> &'static str {
         "upstream.slow" | "upstream.cut" => {
             "see whether the target has done it before you send it again; if it stays so, tell the operator of the gateway"
         }
-        "upstream.credential" | "upstream.tls_failed" => "tell the operator of the gateway",
+        "upstream.credential" => {
+            "nothing of yours is wrong: tell the operator of the gateway to check the target's `account`, `credential` and `password` in \
+             its configuration (expired, replaced, or read before it was changed: that takes a restart)"
+        }
+        "upstream.tls_failed" => "tell the operator of the gateway",
         "upstream.framing" | "upstream.status" | "upstream.upgrade" => {
             "tell whoever runs the target: its answer is not HTTP as it should be"
         }

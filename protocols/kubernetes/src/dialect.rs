@@ -151,6 +151,13 @@ impl dialect::Dialect for Kubernetes {
         Ok(())
     }
 
+    /// A cluster sees nothing of a client that could prove anything: whoever the request is done as, it is the gateway's
+    /// account that has to be accepted first, by a token or by a certificate. Only what is behind a proxy asks for its own.
+    fn refuses_gateway(&self, facet: &Facet, _injected: bool) -> bool {
+        let Facet::Kubernetes(event) = facet else { return true };
+        !event.stream.as_ref().is_some_and(|stream| stream.kind == StreamKind::Proxy)
+    }
+
     fn filter(&self, answer: Incoming<'_>) -> Result<Option<Box<dyn Filter>>, Refusal> {
         let Incoming { facet, masks, head, has_body } = answer;
         let Some(plan) = masks.filter(|plan| !plan.is_empty()) else { return Ok(None) };

@@ -47,6 +47,8 @@ pub(super) struct Relay {
     upload: Option<Flow>,
     /// What the request asks to switch to.
     pub(super) upgrade: Option<Upgrade>,
+    /// It carries a credential of the gateway's.
+    pub(super) has_credential: bool,
     pub(super) answer: Answer,
     /// What was judged.
     pub(super) facet: Facet,
@@ -127,7 +129,16 @@ impl Relay {
             HttpBody::Empty | HttpBody::Read { .. } => None,
             HttpBody::Streamed { .. } => Some(Flow { promised: length, allowed: limits.body }),
         };
-        Self { upload, upgrade: None, answer: Answer::Awaited, facet, leave, again: None, heard: now }
+        Self {
+            upload,
+            upgrade: None,
+            has_credential: false,
+            answer: Answer::Awaited,
+            facet,
+            leave,
+            again: None,
+            heard: now,
+        }
     }
 
     /// Can the client still be told something in place of the answer?
@@ -230,6 +241,10 @@ impl Exchange {
                 };
                 match read {
                     Ok(Head::Interim) => {}
+                    // Before a policy sees it: this is no answer to what was asked.
+                    Ok(Head::Final { parts, .. }) if self.refuses_gateway(&relay, parts.status) => {
+                        return self.unproved();
+                    }
                     Ok(Head::Final { parts, length }) => {
                         let begun = Begun { parts, body, length };
                         if relay.leave.judges_answer {
@@ -279,6 +294,20 @@ impl Exchange {
         }
         self.phase = Phase::Relaying(relay);
         Ok(())
+    }
+
+    fn refuses_gateway(&self, relay: &Relay, status: StatusCode) -> bool {
+        status == StatusCode::UNAUTHORIZED
+            && self.shared.dialect.refuses_gateway(&relay.facet, relay.has_credential)
+    }
+
+    /// The target does not take the gateway for whom it says it is. Passed on, its 401 and its challenge would tell clients that
+    /// their token is bad, and many would throw it away or ask their users for a password.
+    fn unproved(&mut self) -> Result<(), ProtocolError> {
+        let (result, code) = (OutcomeResult::Error, Some(Arc::from(UNPROVED.code)));
+        self.finish(Outcome { result, code, ..Outcome::default() });
+        self.answer(UNPROVED.into());
+        Err(UNPROVED.into_error(Side::Upstream))
     }
 
     /// Sends the head of the answer.
@@ -416,3 +445,6 @@ const WRONG_LENGTH: Refusal = Refusal::bad("http.framing", "the body is not as l
 
 const CUT_ANSWER: Refusal =
     Refusal::bad_answer("upstream.cut", "the target's answer ended before it was complete");
+
+const UNPROVED: Refusal =
+    Refusal::bad_answer("upstream.credential", "the target does not accept the gateway's own credential");

@@ -2,7 +2,11 @@
 
 use expect_test::expect;
 use gatewright_http::unit::{Body, Unit};
-use gatewright_model::session::Side;
+use gatewright_model::{
+    id::EventId,
+    permit::Permit,
+    session::{Input, Side},
+};
 
 use crate::stage::{Play, play};
 
@@ -138,6 +142,65 @@ fn a066_a_switch_of_protocols_is_no_answer() {
           error of the target: upstream.upgrade
         target: data `raw`
     "#]].assert_eq(after(&play));
+}
+
+/// What the client got of an answer.
+fn to_client(play: &Play) -> String {
+    after(play).lines().filter(|line| line.starts_with("  to client: ")).collect::<Vec<_>>().join("\n")
+}
+
+const CHALLENGE: &str = "401\nwww-authenticate: Basic realm=\"internal\"\ncontent-length: 3";
+
+#[test]
+fn a_target_that_refuses_the_gateways_credential_is_not_the_clients_fault() {
+    let mut play = forwarded();
+    play.target(CHALLENGE, Body::Follows).data(Side::Upstream, "no!");
+    assert!(after(&play).contains("  finished 2: error upstream.credential\n"), "{}", play.transcript());
+    assert_eq!(play.code(), Some("upstream.credential"), "the log says it too");
+    let told = to_client(&play);
+    assert!(told.starts_with("  to client: 502; content-type: application/problem+json; "), "{told}");
+    assert!(told.contains("tell the operator of the gateway to check the target's `account`"), "{told}");
+    assert!(!told.contains("www-authenticate") && !told.contains("no!"), "{told}");
+
+    let mut head = crate::stage::play();
+    head.forwarded("HEAD /v1/items", "", Body::None).target("401\ncontent-length: 3", Body::None);
+    assert!(to_client(&head).starts_with("  to client: 502;"), "{}", head.transcript());
+    assert!(!to_client(&head).contains("data"), "{}", head.transcript());
+}
+
+#[test]
+fn a_credential_that_is_refused_before_the_request_was_complete_ends_it() {
+    let mut play = play();
+    play.forwarded("POST /v1/items", "transfer-encoding: chunked", Body::Follows);
+    play.data(Side::Downstream, "abc").target(CHALLENGE, Body::Follows).data(Side::Downstream, "def");
+    assert!(to_client(&play).starts_with("  to client: 502;"), "{}", play.transcript());
+    assert!(!play.sent.iter().any(|sent| sent.contains("def")), "{:?}", play.sent);
+    assert_eq!(play.wants(), (false, false));
+}
+
+#[test]
+fn a_credential_that_is_refused_is_no_answer_for_a_policy_to_judge() {
+    let mut play = play();
+    play.ask("GET /v1/items", "", Body::None);
+    play.tell(Input::Permitted(Permit::mint(EventId::FIRST.next(), None).judging_answer(true)));
+    play.connected().target(CHALLENGE, Body::Follows);
+    assert!(!play.judged.as_ref().unwrap().is_answer());
+    assert!(to_client(&play).starts_with("  to client: 502;"), "{}", play.transcript());
+}
+
+#[test]
+fn a_401_is_passed_on_where_the_gateway_has_no_credential_and_a_403_always() {
+    for (line, head) in [
+        ("GET /open", "401\nwww-authenticate: Form\ncontent-length: 0"),
+        ("GET /open", "403\ncontent-length: 0"),
+        ("GET /v1/items", "403\ncontent-length: 0"),
+    ] {
+        let mut play = play();
+        play.forwarded(line, "", Body::None).target(head, Body::None);
+        let head = head.replace('\n', "; ");
+        assert_eq!(to_client(&play), format!("  to client: {head}"), "{}", play.transcript());
+        assert!(after(&play).contains("  finished 2: error 40"), "{}", play.transcript());
+    }
 }
 
 #[test]

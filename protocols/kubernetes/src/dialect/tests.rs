@@ -110,6 +110,28 @@ fn a055_clients_do_not_impersonate_unless_the_operator_lets_them() {
 }
 
 #[test]
+fn a_401_is_about_the_gateways_account_whoever_it_acts_as() {
+    for act_as in [ActAs::Account, ActAs::Principal, ActAs::Client] {
+        let dialect = dialect(act_as);
+        for path in [SECRETS, EXEC] {
+            let asked = facet("GET", path, &[]);
+            // A certificate is a credential too, and is in no request.
+            assert!(dialect.refuses_gateway(&asked, true) && dialect.refuses_gateway(&asked, false));
+        }
+        // What answers there is a service of the cluster's users.
+        let proxied = facet("GET", "/api/v1/namespaces/demo/services/web/proxy/login", &[]);
+        assert!(!dialect.refuses_gateway(&proxied, true));
+    }
+    let problem = Problem::new(StatusCode::BAD_GATEWAY, "upstream.credential", "it is not accepted");
+    let (parts, body) = dialect(ActAs::Principal).tell(problem, None);
+    let status: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((&*status["kind"].to_string(), &*status["code"].to_string()), ("\"Status\"", "502"));
+    let message = status["message"].as_str().unwrap();
+    assert!(message.contains("tell the operator of the gateway to check the target's"), "{message}");
+    assert!(!parts.headers.contains_key("www-authenticate"), "{parts:?}");
+}
+
+#[test]
 fn a055_exactly_one_identity_is_sent_and_it_is_ours() {
     let list = facet("GET", SECRETS, &[]);
     assert!(prepared(ActAs::Account, &list, None).unwrap().is_empty());
