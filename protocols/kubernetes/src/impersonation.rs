@@ -238,6 +238,26 @@ mod tests {
         assert_eq!(read(&headers(&[("accept", "*/*")])).unwrap(), None);
     }
 
+    /// What operators apply. Its lists are on one line each.
+    const ROLE: &str = include_str!("../../../docs/kubernetes-role.yaml");
+
+    #[test]
+    fn the_role_of_the_docs_permits_all_that_is_written_and_no_more() {
+        let mut principal = crate::transcripts::principal("alice");
+        principal.groups = vec![Arc::from("devs")];
+        assert!(!principal.actors.is_empty());
+        let who = of(&principal).unwrap();
+        let extras = who.extra.iter().map(|(key, _)| format!("userextras/{key}"));
+        let written = [vec!["users".to_owned(), "groups".to_owned()], extras.collect()].concat();
+        assert!(who.uid.is_empty(), "that would be one more");
+        let lists = ROLE.lines().filter_map(|line| line.trim().strip_prefix("resources: ["));
+        let permitted: Vec<&str> = lists.flat_map(|list| list.trim_end_matches(']').split(", ")).collect();
+        assert_eq!(permitted, written);
+        let verbs: Vec<&str> =
+            ROLE.lines().filter_map(|line| line.trim().strip_prefix("verbs: ")).collect();
+        assert_eq!(verbs, ["[impersonate]", "[impersonate]"]);
+    }
+
     #[test]
     fn a055_nobody_becomes_the_cluster_itself() {
         let principal = |subject: &str, group: &str| {
