@@ -1,5 +1,7 @@
 //! Listeners of HTTP: routes, and what goes with them.
 
+use std::{collections::BTreeSet, fs, path::Path};
+
 use expect_test::expect;
 use gatewright_http::{headers::TokenHeader, inject::TargetCredential};
 
@@ -319,4 +321,30 @@ target = "demo"
 
         "#]],
     );
+}
+
+/// Its policies are for requests that it lets through to their targets, or they are for nothing.
+#[test]
+fn the_routes_of_the_example_lead_where_the_cases_of_its_policies_are() {
+    let folder = folder();
+    let policies = "policies/examples/http";
+    fs::create_dir_all(folder.path().join(policies)).unwrap();
+    let mut example = include_str!("../../../../../docs/http.toml").to_owned();
+    for secret in ["people.key", "payments.token", "reports.token"] {
+        example = example.replace(secret, "app.password");
+    }
+    let config = load(&folder, &example).unwrap();
+    let mut reached = BTreeSet::new();
+    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(policies)).unwrap() {
+        let document: toml::Table = fs::read_to_string(file.unwrap().path()).unwrap().parse().unwrap();
+        for case in document["case"].as_array().unwrap() {
+            let Some(http) = case.get("http") else { continue };
+            let url: hyper::Uri = http["url"].as_str().unwrap().parse().unwrap();
+            let taken = config.listeners[0].routes.find(url.host().unwrap(), url.path()).unwrap();
+            let target = case.get("target").and_then(toml::Value::as_str);
+            assert!(target.is_none_or(|target| *target == *taken.route.target), "{url} is for {target:?}");
+            reached.insert(taken.route.target.to_string());
+        }
+    }
+    assert_eq!(reached, BTreeSet::from(["payments", "people", "reports"].map(str::to_owned)));
 }
