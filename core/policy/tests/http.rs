@@ -181,7 +181,7 @@ async fn requests_that_are_too_large_to_keep_are_asked_about_each_time() {
     folder.hostile("p", "canary");
     let set = folder.set(&host());
     let (mut instances, alice) = (SessionPolicies::new(), session("alice", &[]));
-    let large = head("GET", &format!("/{}", "a".repeat(8_000)));
+    let large = head("GET", &format!("/{}", "a".repeat(8_200)));
     for times in [1, 2] {
         let event = http_event(large.clone(), HttpBody::Empty);
         let said = judge_again(&mut instances, &set, &alice, &event).await;
@@ -260,17 +260,4 @@ async fn a_mask_of_an_answer_that_can_not_be_masked_is_a_block() {
     assert_eq!(evaluation.decision, Decision::Allow);
     let watched = evaluation.diagnostics.iter().find(|own| own.mode == Mode::Monitor).unwrap();
     assert_eq!(watched.decision, "mask");
-}
-
-#[tokio::test]
-async fn every_request_is_judged_itself() {
-    let folder = Folder::new();
-    folder.hostile("p", "canary");
-    let set = folder.set(&host());
-    let (mut instances, alice) = (SessionPolicies::new(), session("alice", &[]));
-    let event = http("GET", "/people");
-    for times in 1..=3 {
-        let evaluation = judge_again(&mut instances, &set, &alice, &event).await;
-        assert_eq!(reason(&evaluation), vec!["alice"; times].join(","), "no answer is heard again");
-    }
 }

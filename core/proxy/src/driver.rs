@@ -721,7 +721,10 @@ impl<W: Wire> Driver<W> {
 
 /// Polls something that must be heard of though reading has used up the task's budget: of a peer that sends without an end,
 /// reading always has.
-fn without_budget<T>(context: &mut Context<'_>, poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+pub(crate) fn without_budget<T>(
+    context: &mut Context<'_>,
+    poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
     pin!(unconstrained(poll_fn(poll))).poll(context)
 }
 

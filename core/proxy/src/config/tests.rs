@@ -328,49 +328,49 @@ target = "dmeo"
         &format!("{GOOD}{second}"),
         expect![[r#"
             error: there is another listener named `postgres`
-              --> gatewright.toml:30:8
+              --> gatewright.toml:31:8
                |
-            30 | name = "postgres"
+            31 | name = "postgres"
                |        ^^^^^^^^^^
                |
                = help: give each its own name: records and policies speak of them by name
 
             error: `127.0.0.1:6432` is taken by `postgres`
-              --> gatewright.toml:32:10
+              --> gatewright.toml:33:10
                |
-            32 | listen = "127.0.0.1:6432"
+            33 | listen = "127.0.0.1:6432"
                |          ^^^^^^^^^^^^^^^^
                |
                = help: give each listener an address of its own
 
             error: there is no target named `dmeo`
-              --> gatewright.toml:33:10
+              --> gatewright.toml:34:10
                |
-            33 | target = "dmeo"
+            34 | target = "dmeo"
                |          ^^^^^^
                |
                = help: add a `[[target]]` of that name, or use one of: `demo`
 
             error: `max_connections` is out of range
-              --> gatewright.toml:34:19
+              --> gatewright.toml:35:19
                |
-            34 | max_connections = 0
+            35 | max_connections = 0
                |                   ^
                |
                = help: write a number from 1 to 100000
 
             error: `127.0.0.1:9901` is taken by `admin`
-              --> gatewright.toml:39:10
+              --> gatewright.toml:40:10
                |
-            39 | listen = "127.0.0.1:9901"
+            40 | listen = "127.0.0.1:9901"
                |          ^^^^^^^^^^^^^^^^
                |
                = help: give each listener an address of its own
 
             error: there is no target named `dmeo`
-              --> gatewright.toml:40:10
+              --> gatewright.toml:41:10
                |
-            40 | target = "dmeo"
+            41 | target = "dmeo"
                |          ^^^^^^
                |
                = help: add a `[[target]]` of that name, or use one of: `demo`
@@ -441,17 +441,17 @@ fn a099_a_mistyped_password_is_not_shown() {
             .replace("[identity]", "[identity]\nclient_secrt = [\n  \"canary-6\",\n]"),
         expect![[r#"
             error: unknown setting `client_secrt` in `[identity]`
-             --> gatewright.toml:9:1
-              |
-            9 | client_secrt = *
-              | ^^^^^^^^^^^^
-              |
-              = help: the settings here are: audience, issuer
+              --> gatewright.toml:10:1
+               |
+            10 | client_secrt = *
+               | ^^^^^^^^^^^^
+               |
+               = help: the settings here are: audience, issuer
 
             error: unknown setting `pasword` in `[[target]]`
-              --> gatewright.toml:22:1
+              --> gatewright.toml:23:1
                |
-            22 | pasword = **********
+            23 | pasword = **********
                | ^^^^^^^
                |
                = help: did you mean `password`?
@@ -462,17 +462,17 @@ fn a099_a_mistyped_password_is_not_shown() {
         &GOOD.replace("{ file = \"app.password\" }", "{ value = \"canary-7\", env = \"canary-8 x\" }"),
         expect![[r#"
             error: unknown setting `value` in `password`
-              --> gatewright.toml:19:14
+              --> gatewright.toml:20:14
                |
-            19 | password = { value = **********, env = ********* ** }
+            20 | password = { value = **********, env = ********* ** }
                |              ^^^^^
                |
                = help: the settings here are: file, env
 
             error: this is not the name of an environment variable
-              --> gatewright.toml:19:40
+              --> gatewright.toml:20:40
                |
-            19 | password = { value = **********, env = ********* ** }
+            20 | password = { value = **********, env = ********* ** }
                |                                        ^^^^^^^^^^^^
                |
                = help: write the name of the variable, like `APP_PASSWORD`, not the secret itself
@@ -491,15 +491,15 @@ fn secrets_that_others_can_read_are_refused() {
         &folder,
         errors.problems(),
         expect![[r#"
-        error: other users can get at `app.password`: its permissions are 644
-          --> gatewright.toml:19:21
-           |
-        19 | password = { file = "app.password" }
-           |                     ^^^^^^^^^^^^^^
-           |
-           = help: let only its owner read it: `chmod 600 app.password`; change the secret if others have read it
+            error: other users can get at `app.password`: its permissions are 644
+              --> gatewright.toml:20:21
+               |
+            20 | password = { file = "app.password" }
+               |                     ^^^^^^^^^^^^^^
+               |
+               = help: let only its owner read it: `chmod 600 app.password`; change the secret if others have read it
 
-    "#]],
+        "#]],
     );
 }
 
@@ -515,23 +515,23 @@ fn what_is_allowed_and_unwise_is_a_warning() {
         &folder,
         &config.warnings,
         expect![[r#"
-        warning: the connection to the target is plain text, and nothing proves that it is the target
-          --> gatewright.toml:20:16
-           |
-        20 | tls = { mode = "off" }
-           |                ^^^^^
-           |
-           = help: set `mode = "verify"` and name its `ca`
+            warning: the connection to the target is plain text, and nothing proves that it is the target
+              --> gatewright.toml:21:16
+               |
+            21 | tls = { mode = "off" }
+               |                ^^^^^
+               |
+               = help: set `mode = "verify"` and name its `ca`
 
-        warning: clients of other machines may send their tokens in plain text
-          --> gatewright.toml:27:68
-           |
-        27 | tls = { certificate = "server.pem", key = "server.key", required = false }
-           |                                                                    ^^^^^
-           |
-           = help: set `required = true`
+            warning: clients of other machines may send their tokens in plain text
+              --> gatewright.toml:28:68
+               |
+            28 | tls = { certificate = "server.pem", key = "server.key", required = false }
+               |                                                                    ^^^^^
+               |
+               = help: set `required = true`
 
-    "#]],
+        "#]],
     );
 }
 
@@ -546,31 +546,31 @@ fn f040_evidence_in_memory_and_certificates_near_their_end_are_warnings() {
         &folder,
         &config.warnings,
         expect![[r#"
-        warning: `evidence` is in memory: evidence is lost when this machine restarts
-         --> gatewright.toml:5:1
-          |
-        5 | [evidence]
-          | ^^^^^^^^^^
-          |
-          = help: name a folder on a disk
+            warning: `evidence` is in memory: evidence is lost when this machine restarts
+             --> gatewright.toml:6:1
+              |
+            6 | [evidence]
+              | ^^^^^^^^^^
+              |
+              = help: name a folder on a disk
 
-        warning: `client.pem` expires in 9 days
-          --> gatewright.toml:20:89
-           |
-        20 | tls = { mode = "verify", ca = "ca.pem", server_name = "localhost", client_certificate = "client.pem", client_key = "client.key" }
-           |                                                                                         ^^^^^^^^^^^^
-           |
-           = help: renew it; the gateway takes the new one without a restart
+            warning: `client.pem` expires in 9 days
+              --> gatewright.toml:21:89
+               |
+            21 | tls = { mode = "verify", ca = "ca.pem", server_name = "localhost", client_certificate = "client.pem", client_key = "client.key" }
+               |                                                                                         ^^^^^^^^^^^^
+               |
+               = help: renew it; the gateway takes the new one without a restart
 
-        warning: `server.pem` expires in 9 days
-          --> gatewright.toml:27:23
-           |
-        27 | tls = { certificate = "server.pem", key = "server.key" }
-           |                       ^^^^^^^^^^^^
-           |
-           = help: renew it; the gateway takes the new one without a restart
+            warning: `server.pem` expires in 9 days
+              --> gatewright.toml:28:23
+               |
+            28 | tls = { certificate = "server.pem", key = "server.key" }
+               |                       ^^^^^^^^^^^^
+               |
+               = help: renew it; the gateway takes the new one without a restart
 
-    "#]],
+        "#]],
     );
 }
 

@@ -34,8 +34,13 @@ use super::{
     seldom::Seldom,
 };
 use crate::{
-    client_sessions::ClientSessions, driver::Driver, metrics::ConnectionGuard, shutdown::DrainGuard,
-    tls::ALPN_HTTP_2, transport::Connection, workers::Place,
+    client_sessions::ClientSessions,
+    driver::{Driver, without_budget},
+    metrics::ConnectionGuard,
+    shutdown::DrainGuard,
+    tls::ALPN_HTTP_2,
+    transport::Connection,
+    workers::Place,
 };
 
 /// A client that was accepted, and is over TLS by now where it wanted that.
@@ -179,8 +184,11 @@ where
                 if let Poll::Ready(served) = connection.as_mut().poll(context) {
                     return Poll::Ready(Event::Served(served));
                 }
-                look.poll(context, line);
-                event.poll(context)
+                // A target that sends without an end leaves no budget for anything else.
+                without_budget(context, |context| {
+                    look.poll(context, line);
+                    event.poll(context)
+                })
             });
             event.await
         };
