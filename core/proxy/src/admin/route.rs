@@ -14,7 +14,11 @@ use hyper::{
 };
 use serde::Serialize;
 
-use super::{approvals, operators, problem::Problem, status::StatusProvider};
+use super::{
+    approvals, operators,
+    problem::Problem,
+    status::{Status, StatusProvider},
+};
 use crate::{metrics::Metrics, revocations::Revocations, sessions::Sessions};
 
 /// Everything that answers are made of.
@@ -63,7 +67,7 @@ async fn answer(state: &AdminState, request: Request<Incoming>) -> Result<Respon
         }
         ["readyz"] => {
             allow(&request, &Method::GET)?;
-            ready(state)
+            ready(state).await
         }
         ["metrics"] => {
             allow(&request, &Method::GET)?;
@@ -72,7 +76,7 @@ async fn answer(state: &AdminState, request: Request<Incoming>) -> Result<Respon
         }
         ["status"] => {
             allow(&request, &Method::GET)?;
-            json(&state.status.status())
+            json(&status(state).await?)
         }
         ["approvals"] => {
             allow(&request, &Method::GET)?;
@@ -126,8 +130,15 @@ async fn answer(state: &AdminState, request: Request<Incoming>) -> Result<Respon
     }
 }
 
-fn ready(state: &AdminState) -> Result<Response<Body>, Problem> {
-    let status = state.status.status();
+/// How the gateway is. It may have to wait for the log, while the disk hangs: nobody else on this thread waits along.
+async fn status(state: &AdminState) -> Result<Status, Problem> {
+    let provider = Arc::clone(&state.status);
+    let status = tokio::task::spawn_blocking(move || provider.status()).await;
+    status.map_err(|_| internal("the status can not be read"))
+}
+
+async fn ready(state: &AdminState) -> Result<Response<Body>, Problem> {
+    let status = status(state).await?;
     if status.ready {
         let page = if status.degraded.is_empty() { "ready\n" } else { "ready, degraded: see /status\n" };
         return Ok(text("text/plain; charset=utf-8", page.into()));

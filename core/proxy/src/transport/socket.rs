@@ -1,4 +1,4 @@
-//! A TCP socket whose short writes leave at the end of a [turn](super::turn).
+//! A TCP socket whose short writes leave at the end of a [turn].
 
 use std::{
     io::{self, IoSlice},
