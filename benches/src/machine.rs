@@ -8,7 +8,11 @@ pub(crate) fn describe() -> String {
     let memory = line("/proc/meminfo", "MemTotal").unwrap_or_else(|| "unknown".to_owned());
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let profile = if cfg!(debug_assertions) { "dev (not for comparing: use release)" } else { "release" };
+    let built = match std::env::var("GATEWRIGHT_PROGRAM") {
+        Ok(program) => program,
+        Err(_) if cfg!(debug_assertions) => "dev profile (not for comparing: use release)".to_owned(),
+        Err(_) => "release profile".to_owned(),
+    };
     [
         ("processor", format!("{cpu}, {cores} cores")),
         ("memory", memory),
@@ -18,7 +22,7 @@ pub(crate) fn describe() -> String {
         ("PgBouncer", said("pgbouncer", &["--version"])),
         ("nginx", said("nginx", &["-v"])),
         ("HAProxy", said("haproxy", &["-v"])),
-        ("gateway", format!("{}, {profile} profile", env!("CARGO_PKG_VERSION"))),
+        ("gateway", format!("{}, {built}", env!("CARGO_PKG_VERSION"))),
     ]
     .map(|(what, value)| format!("- {what}: {value}"))
     .join("\n")

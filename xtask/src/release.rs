@@ -54,7 +54,10 @@ pub(crate) fn run(_: &[String]) -> Result<()> {
     let _ = fs::remove_file(&program);
     fs::copy(&built, &program)
         .map_err(|error| Error::new(format!("copying to {}: {error}", program.display())))?;
-    println!("the program is {}", program.display());
+    println!(
+        "the program is {0}; to measure it: GATEWRIGHT_PROGRAM={0} cargo xtask bench http",
+        program.display()
+    );
     Ok(())
 }
 

@@ -23,7 +23,10 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 pub(crate) use self::turn::{end_turns, write_first};
 pub(crate) use self::{reading::ReadBuffer, writing::WriteQueue};
-pub use self::{socket::Socket, stream::Stream};
+pub use self::{
+    socket::{Farewell, Socket},
+    stream::Stream,
+};
 use crate::{tls::server_end_point, wire::Pipe};
 
 /// One side's connection.
@@ -72,6 +75,11 @@ impl Connection {
     /// [`write_first`].
     pub(crate) fn send_after_records(&self) {
         self.stream.socket().send_after_records();
+    }
+
+    /// For its end, whoever has the bare stream by then.
+    pub fn farewell(&self) -> Farewell {
+        self.stream.socket().farewell()
     }
 
     /// The bare stream, for whoever reads and writes it by itself. Nothing was read or queued yet.

@@ -1,6 +1,7 @@
 //! A TCP socket whose short writes leave at the end of a [turn].
 
 use std::{
+    future::poll_fn,
     io::{self, IoSlice},
     net::Shutdown,
     pin::Pin,
@@ -9,6 +10,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -20,6 +22,7 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     task::AbortHandle,
+    time::timeout,
 };
 
 use super::turn;
@@ -47,6 +50,8 @@ struct Waiting {
     failed: Option<io::Error>,
     /// Who waits until everything has left.
     waker: Option<Waker>,
+    /// Nobody reads or writes it any more.
+    is_over: bool,
 }
 
 /// Who sends what waits.
@@ -77,6 +82,11 @@ impl Socket {
         self.outbox.after_records.store(true, Ordering::Relaxed);
     }
 
+    /// For the end of the connection, whoever has the socket by then.
+    pub fn farewell(&self) -> Farewell {
+        Farewell(Arc::clone(&self.outbox))
+    }
+
     /// The socket itself.
     pub fn stream(&self) -> &TcpStream {
         self.outbox.stream.as_ref()
@@ -86,9 +96,44 @@ impl Socket {
 impl Drop for Socket {
     /// What the end of a turn can not send at once is sent by nobody then.
     fn drop(&mut self) {
-        if let Sender::Task(task) = &self.outbox.waiting.lock().sender {
+        let mut waiting = self.outbox.waiting.lock();
+        waiting.is_over = true;
+        if let Sender::Task(task) = &waiting.sender {
             task.abort();
+            waiting.bytes = Vec::new();
+            waiting.sender = Sender::Nobody;
         }
+    }
+}
+
+/// The end of a connection, when all was said. A socket that is closed while its peer still sends is reset, and what the peer had
+/// not read by then is lost to it: so nothing more is said, and what comes is thrown away until the peer has closed its side.
+pub struct Farewell(Arc<Outbox>);
+
+impl Farewell {
+    /// Waits for the peer's end, for as long as `limit`. Where somebody else goes on with the connection, it does nothing.
+    pub async fn say(self, limit: Duration) {
+        if !self.0.waiting.lock().is_over {
+            return;
+        }
+        let stream = self.0.stream.as_ref();
+        let _ = timeout(limit, async {
+            // What was written in this turn leaves before the end does.
+            let left = poll_fn(|context| self.0.poll_empty(&mut self.0.waiting.lock(), context)).await;
+            if left.is_err() || SockRef::from(stream).shutdown(Shutdown::Write).is_err() {
+                return;
+            }
+            let mut thrown_away = [0; 4096];
+            while stream.readable().await.is_ok() {
+                match stream.try_read(&mut thrown_away) {
+                    Ok(0) => return,
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => return,
+                }
+            }
+        })
+        .await;
     }
 }
 
@@ -107,8 +152,7 @@ impl Outbox {
         }
         match self.try_send(&mut waiting) {
             Ok(true) => Some(std::mem::take(&mut waiting.bytes)),
-            // Nobody else holds it: its owner is gone.
-            Ok(false) if Arc::strong_count(&self) == 1 => None,
+            Ok(false) if waiting.is_over => None,
             Ok(false) => {
                 let task = tokio::spawn(Arc::clone(&self).send_rest());
                 waiting.sender = Sender::Task(task.abort_handle());

@@ -14,7 +14,10 @@ use hyper::{
     body::{Body, Frame, SizeHint},
     header::CONTENT_LENGTH,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 use tokio_util::sync::PollSender;
 
 use super::{line::Busy, patience::Stall};
@@ -199,15 +202,17 @@ impl Filler {
         Ok(())
     }
 
-    /// Hands on everything where the body is whole, and cuts it where it is not. Then waits until hyper has taken it.
-    pub(super) async fn finish(mut self) -> io::Result<()> {
+    /// Hands on everything where the body is whole, and cuts it where it is not. Then waits until hyper has taken it, for as
+    /// long as `limit`.
+    pub(super) async fn finish(mut self, limit: Duration) -> io::Result<()> {
         if self.is_whole() {
+            // It fails where nothing is taken for too long, however long all of it takes.
             std::future::poll_fn(|context| self.poll_flush(context)).await?;
         }
         drop(self.sender);
         // Nobody sends: it is dropped.
         if let Some(taken) = self.taken {
-            let _ = taken.await;
+            let _ = timeout(limit, taken).await.map_err(|_| io::ErrorKind::TimedOut)?;
         }
         Ok(())
     }

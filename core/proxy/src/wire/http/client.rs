@@ -15,7 +15,7 @@ use hyper::{
     http::response,
     upgrade::OnUpgrade,
 };
-use tokio::{sync::oneshot, time::timeout};
+use tokio::sync::oneshot;
 
 use super::{
     body::{Filler, Outgoing, Whole},
@@ -220,7 +220,7 @@ impl ClientSide {
 /// likes, with an answer that was cut, too (fault F20).
 async fn last_words(filler: Filler, busy: Busy, stall: Duration) {
     let limit = if filler.is_whole() { stall } else { AFTER_A_CUT };
-    let finished = timeout(limit, filler.finish()).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()));
+    let finished = filler.finish(limit).await;
     // A stream that its client has reset is over, and its neighbours go on.
     if finished.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
         busy.cut();

@@ -85,6 +85,9 @@ pub async fn serve(shared: Arc<Shared>, pool: Arc<Pool>, client: Client, guard: 
         guard: guard.clone(),
     });
     let service = service_fn(move |request| Arc::clone(&site).exchange(request));
+    let farewell = connection.farewell();
+    // For as long as the client may lose something, the process does not end.
+    let ending = guard.clone();
     let stream = Patient::new(connection.into_stream(), stall);
     let served = if alpn.as_deref() == Some(ALPN_HTTP_2) {
         let connection = http2().serve_connection(TokioIo::new(stream), service);
@@ -97,6 +100,8 @@ pub async fn serve(shared: Arc<Shared>, pool: Arc<Pool>, client: Client, guard: 
     };
     // Where protocols were switched, the last exchange goes on.
     sessions.rest();
+    farewell.say(FAREWELL).await;
+    drop(ending);
     if let Err(error) = served {
         tracing::debug!(%error, client = %sessions.client(), "an HTTP connection ended early");
         if error.is_parse() {
@@ -140,6 +145,9 @@ const MOST_HEADERS: u32 = 64 << 10;
 
 /// Bytes of a stream's body that may be on their way.
 const STREAM_WINDOW: u32 = 256 << 10;
+
+/// How long a client may take to close its side, when the gateway has said all.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Bytes of all bodies of a connection that may be on their way.
 const CONNECTION_WINDOW: u32 = 1 << 20;
