@@ -50,7 +50,7 @@ pub(super) struct Wanted {
     /// What kind of subject it is
     #[arg(long, value_enum)]
     kind: Kind,
-    /// How long the token is good, like `15m` or `1h`
+    /// How long the token is good, like `15m` or `1h`; clocks differ, so it is taken for a minute longer
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
     ttl: Duration,
 }
