@@ -325,7 +325,8 @@ impl<W: Wire> Driver<W> {
                         self.judged_by = enforcer.set_number();
                         let manner = Manner {
                             locks: self.session.holds_locks(),
-                            writes_with_turn: W::WRITES_WITH_TURN,
+                            // An answer, or what goes on, is for the client, which waits for no records.
+                            writes_with_turn: W::WRITES_WITH_TURN && self.upstream.is_none(),
                         };
                         let verdict = enforcer.enforce(event, manner).await;
                         if !W::SHARES_SESSIONS && self.rest.is_none() && enforcer.is_awake() {
