@@ -2,16 +2,16 @@
 //!
 //! The three fields of the log come first and in this order, so that the verifier reads them without a
 //! JSON parser; the rest is the record as `core/model` serialises it. A line holds no control character
-//! and none that a reader does not see or that rearranges what is shown ([`is_hidden`]): they stand there
-//! as `\u` escapes, which every JSON parser turns back into the same text. So a name that a client chose
-//! can neither end a line nor move the cursor of the terminal that prints it.
+//! and none that a reader does not see or that rearranges what is shown
+//! ([`is_hidden`](gatewright_model::hidden::is_hidden)): they stand there as `\u` escapes, which every JSON
+//! parser turns back into the same text. So a name that a client chose can neither end a line nor move the
+//! cursor of the terminal that prints it.
 
-use std::io::{self, Write};
+mod json;
 
-use gatewright_model::hidden::is_hidden;
 use serde::Serialize;
-use serde_json::ser::Formatter;
 
+use self::json::NotJson;
 use crate::{
     time::{self, TIME_BYTES},
     tree::Hash,
@@ -24,12 +24,9 @@ pub(crate) const LINE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) const NO_PREVIOUS: Hash = [0; 32];
 
 /// Serialises the fields of a record: a JSON object, of which [`append_line`] makes a line.
-pub(crate) fn encode_fields(
-    record: &impl Serialize,
-    fields: &mut Vec<u8>,
-) -> Result<(), serde_json::Error> {
+pub(crate) fn encode_fields(record: &impl Serialize, fields: &mut Vec<u8>) -> Result<(), NotJson> {
     fields.clear();
-    record.serialize(&mut serde_json::Serializer::with_formatter(fields, Visible))
+    json::append(record, fields)
 }
 
 /// Appends one line, with its newline. `None` when `fields` is no JSON object with at least one field.
@@ -43,7 +40,7 @@ pub(crate) fn append_line(
     let rest = fields.strip_prefix(b"{").filter(|rest| rest.starts_with(b"\""))?;
     lines.reserve(PREFIX_BYTES + fields.len());
     lines.extend_from_slice(SEQUENCE);
-    write!(lines, "{sequence}").ok()?;
+    lines.extend_from_slice(itoa::Buffer::new().format(sequence).as_bytes());
     lines.extend_from_slice(TIME);
     lines.extend_from_slice(time);
     lines.extend_from_slice(PREVIOUS);
@@ -92,33 +89,6 @@ pub(crate) fn is_json(line: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
 }
 
-/// Compact JSON in which everything can be seen.
-struct Visible;
-
-impl Formatter for Visible {
-    fn write_string_fragment<W: Write + ?Sized>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        // serde_json has escaped everything below U+0020 already, and most text is ASCII.
-        // All of it is looked at, so that the compiler looks at many bytes at once.
-        let plain = fragment.bytes().fold(true, |plain, byte| plain & (byte < 0x7f));
-        if plain {
-            return writer.write_all(fragment.as_bytes());
-        }
-        let mut shown = 0;
-        for (at, character) in fragment.char_indices().filter(|(_, character)| is_hidden(*character)) {
-            writer.write_all(fragment.get(shown..at).unwrap_or_default().as_bytes())?;
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            shown = at + character.len_utf8();
-        }
-        writer.write_all(fragment.get(shown..).unwrap_or_default().as_bytes())
-    }
-}
-
 const SEQUENCE: &[u8] = b"{\"seq\":";
 const TIME: &[u8] = b",\"time\":\"";
 const PREVIOUS: &[u8] = b"\",\"prev\":\"";
@@ -128,6 +98,7 @@ const PREFIX_BYTES: usize = 140;
 
 #[cfg(test)]
 mod tests {
+    use gatewright_model::hidden::is_hidden;
     use proptest::prelude::*;
     use serde_json::Value;
 

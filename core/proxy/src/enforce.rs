@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use gatewright_approval::{Approvals, NewRequest, RequestError, Settled, Ticket};
@@ -81,6 +81,8 @@ const BENCHES: usize = 4;
 /// What was said of an event.
 struct Judgement {
     evaluation: Evaluation,
+    /// When it was said.
+    at: Instant,
     /// A policy wants to judge the answer too.
     judges_answer: bool,
 }
@@ -151,10 +153,11 @@ impl Enforcer {
     pub async fn enforce(&self, event: Event, manner: Manner) -> Verdict {
         self.events.fetch_add(1, Ordering::Relaxed);
         let event = Arc::new(event);
-        let Judgement { evaluation, judges_answer } = self.judge(&event).await;
-        if let Err(denial) = self.record(&event, &evaluation, manner.writes_with_turn).await {
+        let judgement = self.judge(&event).await;
+        if let Err(denial) = self.record(&event, &judgement, manner.writes_with_turn).await {
             return Verdict::Deny(denial);
         }
+        let Judgement { evaluation, judges_answer, .. } = judgement;
         match evaluation.decision {
             Decision::Allow => self.permit(event.id, None, judges_answer),
             Decision::Mask(masks) => self.permit(event.id, Some(Arc::new(masks)), judges_answer),
@@ -300,43 +303,44 @@ impl Enforcer {
     }
 
     async fn judge(&self, event: &Arc<Event>) -> Judgement {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let set = self.shared.policies.current();
         // Whatever a future that is dropped has begun with is not used again.
         let mut bench = self.benches.lock().pop().unwrap_or_default();
         let evaluation = bench.policies.evaluate(&set, &self.session, event, SystemTime::now()).await;
-        self.shared.metrics.policy_evaluation.observe(started.elapsed());
+        let at = Instant::now();
+        self.shared.metrics.policy_evaluation.observe(at - started);
         bench.count(&self.shared.metrics, event.kind(), &evaluation.decision);
         let judges_answer = event.answer_kind().is_some_and(|kind| bench.policies.ask_about(kind));
         let mut benches = self.benches.lock();
         if benches.len() < BENCHES {
             benches.push(bench);
         }
-        Judgement { evaluation, judges_answer }
+        Judgement { evaluation, at, judges_answer }
     }
 
-    async fn record(&self, event: &Event, evaluation: &Evaluation, with_turn: bool) -> Result<(), Denial> {
+    async fn record(&self, event: &Event, judgement: &Judgement, with_turn: bool) -> Result<(), Denial> {
+        let Judgement { evaluation, at, .. } = judgement;
         let record = DecisionRecord { session: &self.session, event, evaluation };
         let sync = record.wants_sync();
         let record = Record::Decision(record);
         if sync {
             return self.write_through(event.id, &record).await;
         }
-        let started = std::time::Instant::now();
         let (log, now) = (&self.shared.log, SystemTime::now());
         let appended = if with_turn && transport::write_first(log) {
             log.append_lazily(now, &record)
         } else {
             log.append(now, &record)
         };
-        self.shared.metrics.evidence_append.observe(started.elapsed());
+        self.shared.metrics.evidence_append.observe(at.elapsed());
         appended.map(|_| ()).map_err(|error| unrecorded(event.id, &error))
     }
 
     /// Appends a record and waits until it is on disk. What hangs longer than the deadline counts as not
     /// written, whatever becomes of it: the log itself refuses everybody else by then (fault F9).
     async fn write_through(&self, event: EventId, record: &Record<'_>) -> Result<(), Denial> {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let receipt =
             self.shared.log.append(SystemTime::now(), record).map_err(|error| unrecorded(event, &error))?;
         let durable = timeout(self.shared.log.sync_deadline(), self.shared.log.durable(receipt)).await;

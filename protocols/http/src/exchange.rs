@@ -29,7 +29,6 @@ mod switched;
 
 use std::{
     collections::VecDeque,
-    net::SocketAddr,
     sync::{Arc, atomic::AtomicUsize},
     time::{Duration, Instant},
 };
@@ -46,7 +45,7 @@ use gatewright_model::{
         Rejection, Session, Side,
     },
 };
-use http::{HeaderName, Method, StatusCode, request};
+use http::{HeaderName, HeaderValue, Method, StatusCode, request};
 
 use self::{
     gather::{Gathering, Room},
@@ -113,8 +112,8 @@ pub struct Seed {
     pub session: SessionId,
     /// Where the numbers of its events come from.
     pub events: Arc<EventIds>,
-    /// Address of the client.
-    pub client: SocketAddr,
+    /// Address of the client, as [`forwarded_for`](crate::inject::forwarded_for) writes it.
+    pub client: HeaderValue,
     /// How the client reached the gateway.
     pub scheme: Scheme,
 }
@@ -366,7 +365,7 @@ impl Exchange {
             headers: &mut parts.headers,
         });
         let prepared = prepared
-            .and_then(|()| route.injection.apply(&mut parts.headers, &request, self.seed.client, account));
+            .and_then(|()| route.injection.apply(&mut parts.headers, &request, &self.seed.client, account));
         if let Err(refusal) = prepared {
             self.refused(refusal.code);
             return self.answer(refusal.into());

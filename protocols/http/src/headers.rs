@@ -38,6 +38,9 @@ pub const MOST: usize = 100;
 /// Names and values of all headers together at most, in bytes.
 pub const LARGEST: usize = 32 << 10;
 
+/// Headers that the gateway adds to most requests: `Host`, three about who asked, its credential.
+const ADDED: usize = 5;
+
 /// Which header carries the client's token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenHeader {
@@ -136,7 +139,8 @@ impl HeaderRules {
         let upgrade = framing::check_connection(headers, version, self.upgrades)?;
         let length = framing::length(headers, version)?;
         let mut kept = Kept {
-            headers: HeaderMap::with_capacity(headers.len()),
+            // With room for what the gateway adds.
+            headers: HeaderMap::with_capacity(headers.len() + ADDED),
             listed: Vec::with_capacity(headers.len()),
             token: self.token(headers)?,
             length,

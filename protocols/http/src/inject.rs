@@ -66,20 +66,15 @@ impl Injection {
         &self,
         headers: &mut HeaderMap,
         request: &HttpRequest,
-        client: SocketAddr,
+        client: &HeaderValue,
         account: &Account,
     ) -> Result<(), Refusal> {
-        headers.insert(
-            HOST,
-            match &self.host {
-                Some(host) => host.clone(),
-                None => value(&request.authority)?,
-            },
-        );
+        let authority = value(&request.authority)?;
+        headers.insert(HOST, self.host.as_ref().unwrap_or(&authority).clone());
         if self.forwarded {
-            headers.insert(FORWARDED_FOR, value(&client.ip().to_canonical().to_string())?);
+            headers.insert(FORWARDED_FOR, client.clone());
             headers.insert(FORWARDED_PROTO, HeaderValue::from_static(request.scheme));
-            headers.insert(FORWARDED_HOST, value(&request.authority)?);
+            headers.insert(FORWARDED_HOST, authority);
         }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
@@ -100,6 +95,12 @@ impl Injection {
         headers.insert(name, credential);
         Ok(())
     }
+}
+
+/// A client's address as `X-Forwarded-For` says it. It is the same for all requests of a connection.
+pub fn forwarded_for(client: SocketAddr) -> HeaderValue {
+    let address = client.ip().to_canonical().to_string();
+    HeaderValue::try_from(address).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 fn value(text: &str) -> Result<HeaderValue, Refusal> {
@@ -145,7 +146,7 @@ mod tests {
         injection.apply(
             &mut headers,
             &request(),
-            "[::ffff:10.0.0.9]:5".parse().unwrap(),
+            &forwarded_for("[::ffff:10.0.0.9]:5".parse().unwrap()),
             &account(password),
         )?;
         Ok(headers)

@@ -47,6 +47,11 @@ pub fn canonical(path: &str) -> Result<String, Refusal> {
     let mut out = String::with_capacity(path.len());
     let mut segments = rest.split('/').peekable();
     while let Some(segment) = segments.next() {
+        if is_a_plain_word(segment) {
+            out.push('/');
+            out.push_str(segment);
+            continue;
+        }
         let text = decoded(segment)?;
         if text.is_empty() && segments.peek().is_some() {
             return refuse("the path has an empty segment (`//`)");
@@ -73,6 +78,12 @@ pub fn decoded(segment: &str) -> Result<Cow<'_, str>, Refusal> {
         Malformed::Sequence => refuse("the path has a percent sign without two hex digits"),
         Malformed::NotUtf8 => refuse("the path is not UTF-8"),
     })
+}
+
+/// Most segments are: nothing of them is encoded, and nothing is to be refused.
+fn is_a_plain_word(segment: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    !segment.is_empty() && segment.bytes().all(plain)
 }
 
 fn check(text: &str) -> Result<(), Refusal> {

@@ -11,7 +11,7 @@ use gatewright_http::{
     dialect::Http,
     exchange::{Exchange, Limits, Seed, Shared},
     headers::TokenHeader,
-    inject::{Injection, TargetCredential},
+    inject::{Injection, TargetCredential, forwarded_for},
     request::Scheme,
     route::{Route, Routes},
     unit::{Body, Unit},
@@ -91,7 +91,7 @@ impl Play {
         let seed = Seed {
             session: SessionId::from_random([7; 16]),
             events,
-            client: "192.0.2.9:4711".parse().unwrap(),
+            client: forwarded_for("192.0.2.9:4711".parse().unwrap()),
             scheme: Scheme::Https,
         };
         Self {

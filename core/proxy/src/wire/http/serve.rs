@@ -10,11 +10,13 @@ use std::{
 
 use gatewright_http::{
     exchange::{Exchange, Seed, Shared},
+    inject::forwarded_for,
     request::Scheme,
 };
 use hyper::{
     Request, Response,
     body::Incoming,
+    header::HeaderValue,
     server::conn::{http1, http2},
     service::service_fn,
 };
@@ -60,6 +62,8 @@ pub struct Client {
 /// What all exchanges of one connection begin with.
 struct Site {
     sessions: Arc<ClientSessions>,
+    /// The client's address, for targets.
+    client: HeaderValue,
     shared: Arc<Shared>,
     pool: Arc<Pool>,
     line: Arc<Line>,
@@ -77,6 +81,7 @@ pub async fn serve(shared: Arc<Shared>, pool: Arc<Pool>, client: Client, guard: 
     let rest = door.listener.login_timeout;
     let stall = door.listener.stall_timeout;
     let site = Arc::new(Site {
+        client: forwarded_for(sessions.client()),
         sessions: Arc::clone(&sessions),
         shared,
         pool,
@@ -306,7 +311,7 @@ impl Site {
         let seed = Seed {
             session: self.sessions.id(),
             events: Arc::clone(self.sessions.events()),
-            client: self.sessions.client(),
+            client: self.client.clone(),
             scheme: self.scheme,
         };
         let session = Box::new(Exchange::new(Arc::clone(&self.shared), seed));
