@@ -45,7 +45,9 @@ pub(crate) fn measure(plan: Plan) -> Result<()> {
     for tls in [false, true] {
         println!("\n## {}\n", if tls { "TLS towards clients" } else { "Without TLS" });
         let ways = Ways::open(tls)?;
-        small_answers(&ways, plan)?;
+        for connections in wrk::CONNECTIONS {
+            small_answers(&ways, connections, plan)?;
+        }
         large_answers(&ways, plan)?;
         ways.end()?;
     }
@@ -115,18 +117,17 @@ impl Through {
     }
 }
 
-fn small_answers(ways: &Ways, plan: Plan) -> Result<()> {
+fn small_answers(ways: &Ways, connections: u32, plan: Plan) -> Result<()> {
     let each = ways.each("/api/people/7");
     let names: Vec<_> = each.iter().map(|(name, proxy, ..)| (*name, *proxy)).collect();
     let sums = turns::take(&names, plan.rounds, |index, warming| {
         let seconds = if warming { 1 } else { plan.seconds };
         let (_, _, url, token) = each.get(index).ok_or_else(|| Error::new("there is no such way"))?;
-        let run = wrk::get(url, token, seconds)?;
+        let run = wrk::get(url, token, connections, seconds)?;
         Ok(Turn { done: run.requests, rate: run.rate })
     })?;
     println!(
-        "wrk, {} connections, an answer of 1 KB of JSON; the mask hides one field of it:\n",
-        wrk::CONNECTIONS
+        "wrk, {connections} connections, an answer of 1 KB of JSON; the mask hides one field of it:\n"
     );
     turns::print(&sums, "requests a second", "request");
     Ok(())

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use gatewright_testbed::{Error, Result};
 
-/// Connections at one time; few enough that the proxy and not the queue is measured.
-pub(crate) const CONNECTIONS: u32 = 16;
+/// Connections at one time. With few, a proxy is often woken for one request; with many, it finds several each time.
+pub(crate) const CONNECTIONS: [u32; 2] = [16, 64];
 
 /// What one run did.
 #[derive(Debug, Clone, Copy)]
@@ -14,10 +14,10 @@ pub(crate) struct Run {
     pub(crate) rate: f64,
 }
 
-/// Asks for some seconds. An answer that is no success makes the run worthless, and is an error.
-pub(crate) fn get(url: &str, token: &str, seconds: u32) -> Result<Run> {
+/// Asks for some seconds, on so many connections. An answer that is no success makes the run worthless, and is an error.
+pub(crate) fn get(url: &str, token: &str, connections: u32, seconds: u32) -> Result<Run> {
     let mut wrk = Command::new("wrk");
-    wrk.args(["-t", "1", "-c", &CONNECTIONS.to_string(), "-d", &format!("{seconds}s")]);
+    wrk.args(["-t", "1", "-c", &connections.to_string(), "-d", &format!("{seconds}s")]);
     let output = wrk.args(["-H", &format!("Authorization: Bearer {token}"), url]).output();
     let output = output.map_err(|error| Error::new(format!("running wrk: {error}")))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

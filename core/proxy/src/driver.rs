@@ -212,7 +212,7 @@ impl<W: Wire> Driver<W> {
                     None => without_budget(context, |context| {
                         if !draining {
                             if drained.is_none() {
-                                drained.set(Some(guard.clone().reached_drain()));
+                                drained.set(Some(guard.clone().drained()));
                             }
                             if let Poll::Ready(()) = poll_made(drained.as_mut(), context) {
                                 draining = true;
@@ -231,7 +231,7 @@ impl<W: Wire> Driver<W> {
                         // Nobody is to end at once who was not asked to end before.
                         if draining && !over {
                             if ended.is_none() {
-                                ended.set(Some(guard.clone().reached_end()));
+                                ended.set(Some(guard.clone().ended()));
                             }
                             if let Poll::Ready(()) = poll_made(ended.as_mut(), context) {
                                 over = true;

@@ -138,8 +138,7 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Accepts clients until draining begins. Nothing that a client does can make this wait.
 pub async fn accept(door: Arc<Door>, socket: TcpListener, workers: Arc<Workers>, drain: Arc<Drain>) {
-    let mut stop = drain.guard();
-    let stopped = stop.drained();
+    let stopped = drain.guard().drained();
     tokio::pin!(stopped);
     loop {
         let accepted = tokio::select! {

@@ -117,23 +117,13 @@ impl Drain {
 
 impl DrainGuard {
     /// Waits until sessions are asked to end at their next quiet point.
-    pub async fn drained(&mut self) {
+    pub async fn drained(self) {
         self.reached(Phase::Drain).await;
     }
 
     /// Waits until sessions have to end at once.
-    pub async fn ended(&mut self) {
+    pub async fn ended(self) {
         self.reached(Phase::End).await;
-    }
-
-    /// The same as a future of its own.
-    pub async fn reached_drain(mut self) {
-        self.drained().await;
-    }
-
-    /// The same as a future of its own.
-    pub async fn reached_end(mut self) {
-        self.ended().await;
     }
 
     /// Are sessions asked to end at their next quiet point?
@@ -146,7 +136,7 @@ impl DrainGuard {
         *self.phase.borrow() >= Phase::End
     }
 
-    async fn reached(&mut self, phase: Phase) {
+    async fn reached(mut self, phase: Phase) {
         // An error means that the `Drain` is gone, and with it whoever could want the session to go on.
         let _ = self.phase.wait_for(|now| *now >= phase).await;
     }
@@ -161,8 +151,7 @@ mod tests {
     #[tokio::test]
     async fn f029_sessions_that_end_by_themselves_are_waited_for() {
         let drain = Drain::default();
-        let mut guard = drain.guard();
-        let session = tokio::spawn(async move { guard.drained().await });
+        let session = tokio::spawn(drain.guard().drained());
         assert!(!drain.is_draining());
         assert_eq!(drain.finish(LONG, std::future::pending(), LONG).await, 0);
         assert!(drain.is_draining());
@@ -172,8 +161,7 @@ mod tests {
     #[tokio::test]
     async fn f029_sessions_that_do_not_are_told_to_end_at_once() {
         let drain = Drain::default();
-        let mut guard = drain.guard();
-        let session = tokio::spawn(async move { guard.ended().await });
+        let session = tokio::spawn(drain.guard().ended());
         assert_eq!(drain.finish(Duration::ZERO, std::future::pending(), LONG).await, 0);
         session.await.unwrap();
     }

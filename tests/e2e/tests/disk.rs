@@ -121,7 +121,7 @@ fn f007_what_can_not_be_recorded_does_not_reach_an_http_target() {
     let (targets, off) = ([("api", target.port())], "tls = { mode = \"off\" }");
     let front = Front::prepared(&targets, &Shape::default(), off, |setup| disk.under(setup)).unwrap();
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\n{}\r\n", front.head());
-    let mut clients: Vec<_> = (0..4).map(|_| front.connect().unwrap()).collect();
+    let mut clients: Vec<_> = (0..40).map(|_| front.connect().unwrap()).collect();
     for client in &mut clients {
         client.send(get("/before").as_bytes()).unwrap();
         assert_eq!(http::reply(client, false).unwrap().status, 200);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     io,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -207,12 +208,34 @@ impl Filler {
     pub(super) async fn finish(mut self, limit: Duration) -> io::Result<()> {
         if self.is_whole() {
             // It fails where nothing is taken for too long, however long all of it takes.
-            std::future::poll_fn(|context| self.poll_flush(context)).await?;
+            poll_fn(|context| self.poll_flush(context)).await?;
+            self.until_taken().await?;
         }
         drop(self.sender);
         // Nobody sends: it is dropped.
         if let Some(taken) = self.taken {
             let _ = timeout(limit, taken).await.map_err(|_| io::ErrorKind::TimedOut)?;
+        }
+        Ok(())
+    }
+}
+
+impl Filler {
+    /// Everything was handed on. Waits until hyper has taken the last pieces, each in its time: where one can be handed on,
+    /// another was taken.
+    async fn until_taken(&mut self) -> io::Result<()> {
+        for _ in 0..PIECES {
+            let taken = poll_fn(|context| {
+                let reserved =
+                    self.sender.poll_reserve(context).map_err(|_| io::ErrorKind::BrokenPipe.into());
+                self.stall.watch(reserved, context)
+            });
+            match taken.await {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(error),
+                // It has come to the end, and hears of no more.
+                Err(_) => return Ok(()),
+                Ok(()) => self.sender.send_item(Piece::End).map_err(|_| io::ErrorKind::BrokenPipe)?,
+            }
         }
         Ok(())
     }

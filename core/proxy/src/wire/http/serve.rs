@@ -182,8 +182,8 @@ where
 {
     let mut connection = pin!(connection);
     let mut around = Around {
-        drained: Box::pin(guard.clone().reached_drain()),
-        ended: Box::pin(guard.reached_end()),
+        drained: Box::pin(guard.clone().drained()),
+        ended: Box::pin(guard.ended()),
         rest: tokio::time::interval_at((Instant::now() + rest).into(), rest),
         ending: false,
         over: false,
