@@ -105,6 +105,8 @@ pub struct Diagnostic {
 pub enum Mode {
     /// It counts.
     Protect,
+    /// It counts where it blocks, holds or hides. Where it allows, it lets nothing through that no other policy allows.
+    Restrict,
     /// It is evaluated and recorded and changes nothing.
     Monitor,
 }
@@ -114,6 +116,7 @@ impl Mode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Protect => "protect",
+            Self::Restrict => "restrict",
             Self::Monitor => "monitor",
         }
     }

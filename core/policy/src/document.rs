@@ -6,7 +6,7 @@
 //! name = "no-bare-delete"              # in records and messages; unique in the folder
 //! module = "statement_rules.wasm"      # relative to this file
 //! sha256 = "9f86d0…"                   # optional: the only bytes that will do
-//! mode = "protect"                     # or "monitor": evaluated and recorded, changes nothing
+//! mode = "protect"                     # or "restrict": its allow lets nothing through by itself; or "monitor": changes nothing
 //! allow_grades = ["disputed"]          # grades that this policy takes upon itself to judge, see below
 //! isolation = "session"                # until it is idle; or "event": a fresh instance for each evaluation (20 to 30 us)
 //!

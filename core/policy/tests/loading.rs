@@ -108,6 +108,24 @@ async fn a_monitor_is_recorded_and_does_not_count() {
     assert_eq!((watched.decision, watched.rule.as_deref()), ("block", Some("where-required")));
 }
 
+/// A policy that only hides something would otherwise let everything through, were the one beside it taken away.
+#[tokio::test]
+async fn a_policy_that_restricts_lets_nothing_through_by_itself() {
+    let host = host();
+    let folder = Folder::new();
+    folder.write("p.toml", &rules("mode = \"restrict\"\n"));
+    assert_eq!(blocked(&judge(&folder.set(&host), &query("select 1")).await), "policy.no_match");
+    // Beside one that covers the request, its allow is nothing, and its block is one.
+    folder.hostile("q", "none");
+    assert_eq!(judge(&folder.set(&host), &query("select 1")).await.decision, Decision::Allow);
+    assert_eq!(blocked(&judge(&folder.set(&host), &query("delete from people")).await), "sql.denied");
+    // It takes no grade upon itself either.
+    let settings = "[settings]\nattack = \"none\"\n";
+    let taking = format!("mode = \"restrict\"\nallow_grades = [\"disputed\"]\n{settings}");
+    folder.write("r.toml", &document("r", hostile(), &taking));
+    assert_eq!(blocked(&judge(&folder.set(&host), &query("select ?")).await), "sql.disputed");
+}
+
 #[tokio::test]
 async fn a_grade_is_blocked_unless_a_policy_takes_it_upon_itself() {
     let host = host();

@@ -527,7 +527,16 @@ impl<W: Wire> Driver<W> {
 
     fn note_error(&mut self, told: Result<(), ProtocolError>) {
         if let Err(ProtocolError { fault, code, detail }) = told {
-            tracing::info!(?fault, code, %detail, session = %self.sessions.id(), "a session ended with an error");
+            let (session, target) = (self.sessions.id(), self.target.as_ref().map(|target| &*target.name));
+            // What clients do wrong is theirs to mend, and what targets do the operator's.
+            match fault {
+                Side::Downstream => {
+                    tracing::info!(code, %detail, %session, "a session ended with an error of the client's");
+                }
+                Side::Upstream => {
+                    tracing::warn!(code, %detail, target, %session, "a session ended with an error of the target's");
+                }
+            }
             self.note_end(code);
         }
     }

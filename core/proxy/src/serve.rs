@@ -198,13 +198,19 @@ fn watch_policies(
                 shared.metrics.policy_swap(true);
                 shared.metrics.policy_set.set(number(new));
                 tracing::info!(set = new.version().number, digest = %new.version().digest.short(), "policies swapped");
+                warn_of_none(new);
                 warn_of_unmatched(new, &names);
             }
             Change::Active { version } => {
                 refused.accept();
                 shared.set_number.send_replace(version.number);
             }
-            Change::Keep { .. } => refused.accept(),
+            Change::Keep { .. } => {
+                if refused.notice().is_some() {
+                    tracing::info!("the policy folder is again what is in use");
+                }
+                refused.accept();
+            }
             Change::Refuse { kept, problems } => {
                 refused.refuse(problems);
                 shared.metrics.policy_swap(false);
@@ -228,6 +234,13 @@ fn watch_policies(
     let (folder, times) = (&config.policies, WatchTimes::default());
     gatewright_policy::watch(folder, policies, host, cases, times, Box::new(on_change))
         .map_err(ServeError::Watch)
+}
+
+/// A folder that was emptied by mistake refuses everybody everything.
+fn warn_of_none(set: &PolicySet) {
+    if set.policies().next().is_none() {
+        tracing::warn!("there is no policy, so every request is refused: put some into the folder");
+    }
 }
 
 /// A set is used with names that match nothing: see [`match_names`].

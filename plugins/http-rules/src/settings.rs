@@ -16,8 +16,9 @@ use serde::Deserialize;
 pub struct Settings {
     /// The first one that fits decides. A request that none fits is blocked.
     pub rules: Vec<Rule>,
-    /// May a request ask the target to take it for one of another method (`X-HTTP-Method-Override`, `_method` in
-    /// the query), though a rule names methods? Default: false.
+    /// May a request ask the target to take it for one of another method with `_method` in the query, though a rule names
+    /// methods? Default: false. The headers that ask for it (`X-HTTP-Method-Override` and its like) the gateway itself
+    /// refuses, whatever a policy says.
     #[serde(default)]
     pub allow_method_override: bool,
 }

@@ -235,7 +235,7 @@ impl Exchange {
                 return self.fail(OUT_OF_ORDER, side);
             }
             (Phase::Proving(checked), Input::Authenticated(principal)) => {
-                self.admit(*checked, principal, now);
+                return self.admit(*checked, principal, now);
             }
             (Phase::Waiting(waiting), Input::Permitted(permit)) => self.connect(waiting, permit),
             (Phase::Waiting(waiting), Input::Held { approval, .. }) => {
@@ -285,23 +285,30 @@ impl Exchange {
         };
         let problem = Problem::new(StatusCode::UNAUTHORIZED, code, detail);
         self.answer(problem.remedy(self.shared.rules.how()));
-        Ok(())
+        Err(not_admitted(code, detail))
     }
 
     /// It is known who asks. Only now a client learns what there is, and what not.
-    fn admit(&mut self, checked: Checked, principal: Arc<Principal>, now: Instant) {
+    fn admit(
+        &mut self,
+        checked: Checked,
+        principal: Arc<Principal>,
+        now: Instant,
+    ) -> Result<(), ProtocolError> {
         let judged = match checked.route(&self.shared.routes) {
             Ok(judged) => judged,
             Err(request) => {
                 self.request = Some(request);
-                let problem = Problem::new(StatusCode::NOT_FOUND, "http.no_route", "no route leads there");
-                return self.answer(problem);
+                let (code, detail) = ("http.no_route", "no route leads there");
+                self.answer(Problem::new(StatusCode::NOT_FOUND, code, detail));
+                return Err(not_admitted(code, detail));
             }
         };
         self.request = Some(Arc::clone(&judged.request));
         // Whatever is announced as too long is not judged, and no reviewer is asked.
         if judged.length.is_some_and(|length| length > self.shared.limits.body) {
-            return self.answer(TOO_LARGE.into());
+            self.answer(TOO_LARGE.into());
+            return Err(TOO_LARGE.into_error(Side::Downstream));
         }
         let has_body = matches!(judged.body, HttpBody::Streamed { .. });
         // What is small is read in any case: whoever approves it approves these bytes.
@@ -310,6 +317,7 @@ impl Exchange {
             return self.begin_to_gather(judged, principal, now);
         }
         self.judge(judged, principal);
+        Ok(())
     }
 
     /// The request is complete as far as it is judged.
@@ -492,6 +500,11 @@ fn termination(rejection: &Rejection) -> Problem {
 }
 
 const UNREACHABLE: Refusal = Refusal::bad_answer("upstream.unreachable", "the target can not be reached");
+
+/// Of a request that was answered without being asked about. The record is to say why; the connection goes on.
+fn not_admitted(code: &'static str, detail: &'static str) -> ProtocolError {
+    ProtocolError { fault: Side::Downstream, code, detail: Arc::from(detail) }
+}
 
 const TOO_LARGE: Refusal = Refusal {
     status: StatusCode::PAYLOAD_TOO_LARGE,

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, io::Write as _, thread, time::Duration};
 
 use gatewright_e2e::{
     FakeUpstream, Front, Mint, eventually, evidence,
-    http::{self, Reply},
+    http::{self, Reply, Shape},
     wire::Client,
 };
 
@@ -156,4 +156,34 @@ fn a009_an_operator_ends_a_session_and_the_next_request_begins_another() {
         .map(|record| evidence::text(record, "session").to_owned())
         .collect();
     assert_eq!(opened.len(), 2);
+}
+
+/// Whoever looks for a way in is to be seen: what a client was told is in the record, too.
+#[test]
+fn a081_who_is_turned_away_is_on_record_with_the_reason() {
+    let target = target();
+    let shape = Shape { listener: "inspect_body = 4096".to_owned(), ..Shape::default() };
+    let front = Front::shaped(&[("api", target.port()), ("other", target.port())], &shape).unwrap();
+    let head = front.head();
+    let basic = "Authorization: Basic YTpi\r\n";
+    let rest = [
+        ("auth.missing", "GET /api HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 401),
+        ("auth.malformed", format!("GET /api HTTP/1.1\r\nHost: localhost\r\n{basic}\r\n"), 401),
+        ("http.no_route", format!("GET /nowhere HTTP/1.1\r\n{head}\r\n"), 404),
+        (
+            "http.body_limit",
+            format!(
+                "POST /api HTTP/1.1\r\n{head}Content-Type: application/json\r\nContent-Length: 99999\r\n\r\n"
+            ),
+            413,
+        ),
+    ];
+    for (code, request, status) in rest {
+        assert_eq!(front.ask(&request).unwrap().status, status, "{code}");
+        eventually(code, || {
+            let evidence = front.evidence().unwrap();
+            evidence.of("refused").iter().any(|record| record["code"] == code)
+        });
+    }
+    assert!(target.received().is_empty());
 }

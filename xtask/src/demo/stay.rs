@@ -45,7 +45,9 @@ pub(super) fn until_interrupted(demo: &Demo) -> Result<()> {
         ),
         (
             "make a token of your own, for psql's password",
-            format!("{program} token mint --config {config} --subject dora --group analysts --ttl 1h"),
+            format!(
+                "{program} token mint --config {config} --subject dora --group analysts --kind human --ttl 1h"
+            ),
         ),
         (
             "end somebody's sessions, and take back what their tokens proved",

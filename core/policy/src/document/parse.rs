@@ -13,7 +13,8 @@ use super::{
 };
 use crate::problem::LoadProblem;
 
-const MODES: [(&str, Mode); 2] = [("protect", Mode::Protect), ("monitor", Mode::Monitor)];
+const MODES: [(&str, Mode); 3] =
+    [("protect", Mode::Protect), ("restrict", Mode::Restrict), ("monitor", Mode::Monitor)];
 const GRADES: [(&str, Grade); 2] = [("disputed", Grade::Disputed), ("opaque", Grade::Opaque)];
 const ISOLATIONS: [(&str, Isolation); 2] = [("session", Isolation::Session), ("event", Isolation::Event)];
 pub(super) const KINDS: [(&str, PrincipalKind); 3] =
@@ -223,7 +224,7 @@ mod tests {
                 p.toml:1: `name` is missing; add `name = "..."`
                 p.toml:2: `module` has the wrong type; write text in quotes
                 p.toml:4: `sha256` is not a SHA-256; write 64 hex digits, as `sha256sum` prints them
-                p.toml:3: `mode` can not be `warn`; use one of `protect`, `monitor`
+                p.toml:3: `mode` can not be `warn`; use one of `protect`, `restrict`, `monitor`
                 p.toml:5: `allow_grades` can not be `verified`; use one of `disputed`, `opaque`
                 p.toml:7: [match]: an empty `groups` fits nothing; write `groups = ["*"]` for any, or leave `groups` out
                 p.toml:8: `principal_kinds` can not be `robot`; use one of `human`, `agent`, `service`

@@ -271,7 +271,12 @@ fn read_keys(argument: &str, keys: &mut Vec<VerifyingKey>) -> Result<(), Failure
         keys.push(key);
         return Ok(());
     }
-    let text = read_text(Path::new(argument))?;
+    let text = fs::read_to_string(argument).map_err(|error| {
+        Failure::new(
+            format_args!("`{argument}` is no key, and as a file it can not be read: {error}"),
+            "give a key as `gatewright evidence key` prints it, or a file with such lines",
+        )
+    })?;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         keys.push(VerifyingKey::parse(line).map_err(wrong)?);
     }

@@ -21,7 +21,9 @@ const AFTER_HELP: &str = "The token comes from a file, which kubectl reads again
 or from a program that prints an ExecCredential, written behind `--`:
   gatewright kubeconfig --ca ca.pem -- gatewright token exec-credential --subject alice --kind human
 kubectl runs the program wherever it is run itself. So a program that is named by a path is written with its whole path,
-and gatewright's own with the whole path of its --config: the one that is given behind `--`, else the one that is used here.";
+and gatewright's own with the whole path of its --config: the one that is given behind `--`, else the one that is used here.
+`gatewright token exec-credential` reads the key of the built-in issuer: whoever can run it can be anybody. It is for trying this on one
+machine; give people a program of your identity provider's, or a token.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]

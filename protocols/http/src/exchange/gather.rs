@@ -66,21 +66,29 @@ impl Gathering {
 }
 
 impl Exchange {
-    pub(super) fn begin_to_gather(&mut self, judged: Judged, principal: Arc<Principal>, now: Instant) {
+    pub(super) fn begin_to_gather(
+        &mut self,
+        judged: Judged,
+        principal: Arc<Principal>,
+        now: Instant,
+    ) -> Result<(), ProtocolError> {
         let limit = self.shared.limits.inspected;
         let announced = judged.length.unwrap_or_default();
         if announced > limit as u64 {
-            return self.answer(Problem::from(TOO_LARGE_TO_JUDGE));
+            self.answer(Problem::from(TOO_LARGE_TO_JUDGE));
+            return Err(TOO_LARGE_TO_JUDGE.into_error(Side::Downstream));
         }
         // A body of unknown length may become as long as any.
         let bytes = judged.length.map_or(limit, |length| usize::try_from(length).unwrap_or(limit));
         let Some(room) = Room::take(&self.shared.held, bytes, self.shared.limits.held) else {
-            return self.answer(Problem::from(NO_ROOM));
+            self.answer(Problem::from(NO_ROOM));
+            return Err(NO_ROOM.into_error(Side::Downstream));
         };
         let body = BytesMut::with_capacity(bytes.min(FIRST));
         let until = now + self.shared.limits.silence;
         self.outputs.push_back(Output::Wake(until));
         self.phase = Phase::Gathering(Box::new(Gathering { judged, principal, body, room, until }));
+        Ok(())
     }
 
     /// Takes in a part of it.

@@ -231,6 +231,7 @@ fn where_no_route_leads_is_404() {
               to client: end
               close target
               close client
+              error of the client: http.no_route
         "#]],
     );
 }
