@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use gatewright_model::hidden::is_hidden;
+
 /// Takes a name over if it is one, else says what is wrong with it.
 ///
 /// A name is read by people in approvals and records, and compared by policies. So that two names that look
@@ -14,7 +16,7 @@ pub(crate) fn parse(text: &str) -> Result<Arc<str>, NameProblem> {
     if text.len() > MAX_NAME {
         return Err(NameProblem::TooLong);
     }
-    if text.trim().len() != text.len() || text.chars().any(|char| char.is_control() || is_invisible(char)) {
+    if text.trim().len() != text.len() || text.chars().any(is_hidden) {
         return Err(NameProblem::Invisible);
     }
     Ok(text.into())
@@ -35,13 +37,6 @@ impl NameProblem {
             Self::Invisible => "must not have control or invisible characters, or white space around it",
         }
     }
-}
-
-/// Zero-width characters, marks and overrides of direction (Unicode category Cf, as far as it hides text).
-const fn is_invisible(char: char) -> bool {
-    matches!(char,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Bytes of a name: twice what OpenID Connect Core section 2 allows a subject. Groups can be longer than
@@ -71,6 +66,9 @@ mod tests {
             ("al\0ice", NameProblem::Invisible),
             ("al\u{200b}ice", NameProblem::Invisible),
             ("\u{202e}ecila", NameProblem::Invisible),
+            ("alice\u{3164}", NameProblem::Invisible),
+            ("alice\u{fe0f}", NameProblem::Invisible),
+            ("alice\u{e0100}", NameProblem::Invisible),
             (&"a".repeat(513), NameProblem::TooLong),
         ] {
             assert_eq!(parse(text), Err(problem), "{text:?}");

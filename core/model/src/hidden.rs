@@ -29,6 +29,10 @@ pub const fn is_hidden(character: char) -> bool {
         | '\u{fe00}'..='\u{fe0f}' // variation selectors
         | '\u{feff}' // byte order mark
         | '\u{fff0}'..='\u{fffb}' // unassigned specials, interlinear annotation
+        | '\u{fdd0}'..='\u{fdef}' | '\u{fffe}' | '\u{ffff}' // no characters
+        | '\u{600}'..='\u{605}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}' // signs over what follows
+        | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{13455}' // the same, and joiners of hieroglyphs
+        | '\u{16fe4}' | '\u{1d159}' // fillers
         | '\u{1bca0}'..='\u{1bca3}' // shorthand format controls
         | '\u{1d173}'..='\u{1d17a}' // musical format controls
         | '\u{e0000}'..='\u{10ffff}' // tags, further selectors, private use
@@ -51,6 +55,9 @@ mod tests {
         for character in
             ['\0', '\n', '\x1b', '\x7f', '\u{9b}', '\u{ad}', '\u{200b}', '\u{202e}', '\u{2066}', '\u{feff}']
         {
+            assert!(is_hidden(character), "{character:?}");
+        }
+        for character in ['\u{1d159}', '\u{16fe4}', '\u{13430}', '\u{fdd0}', '\u{ffff}', '\u{600}'] {
             assert!(is_hidden(character), "{character:?}");
         }
         assert!(is_hidden('\u{e0041}') && is_hidden('\u{fe0f}') && is_hidden('\u{3164}'));

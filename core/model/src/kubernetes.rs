@@ -245,9 +245,14 @@ impl KubernetesEvent {
         let answer = self.http.response.as_ref().map(|answer| format!("{} to ", answer.status));
         let mut text = format!("{}{verb} {}", answer.unwrap_or_default(), info.resource);
         let mut part = |before: &str, name: &str| {
-            if !name.is_empty() {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
+            if name.is_empty() {
+            } else if name.bytes().all(plain) {
                 text.push_str(before);
                 text.push_str(name);
+            } else {
+                // A name may be any text: `x in prod as admin` is to be read as the name that it is.
+                let _ = write!(text, "{before}{name:?}");
             }
         };
         part(".", &info.api_group);

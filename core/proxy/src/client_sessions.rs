@@ -33,6 +33,8 @@ pub struct ClientSessions {
     /// Those that were used last come first.
     proved: Mutex<Vec<Proved>>,
     open: Mutex<Open>,
+    /// What it was last refused for, on record, and when.
+    refused: Mutex<Option<(&'static str, Instant)>>,
 }
 
 #[derive(Default)]
@@ -57,6 +59,9 @@ const MOST: usize = 16;
 /// How long a credential is taken for proved. A key that its issuer has withdrawn is good for no longer than this.
 const PROVED: Duration = Duration::from_secs(60);
 
+/// A connection that is refused for the same reason again and again is recorded so often.
+const REFUSED: Duration = Duration::from_secs(10);
+
 /// Why there is no session.
 #[derive(Debug)]
 pub enum NotAdmitted {
@@ -69,7 +74,15 @@ pub enum NotAdmitted {
 impl ClientSessions {
     /// For a client that was just accepted. `id` is random, and nobody else's.
     pub fn new(door: Arc<Door>, id: SessionId, client: SocketAddr) -> Self {
-        Self { door, id, client, events: Arc::default(), proved: Mutex::default(), open: Mutex::default() }
+        Self {
+            door,
+            id,
+            client,
+            events: Arc::default(),
+            proved: Mutex::default(),
+            open: Mutex::default(),
+            refused: Mutex::default(),
+        }
     }
 
     /// Where the client came in.
@@ -117,6 +130,21 @@ impl ClientSessions {
         proved.truncate(MOST - 1);
         proved.insert(0, Proved { credential: token.clone(), principal: Arc::clone(&principal), at: now });
         Ok(principal)
+    }
+
+    /// Has somebody proved on this connection who they are?
+    pub fn has_proved(&self) -> bool {
+        !self.proved.lock().is_empty()
+    }
+
+    /// Is a refusal for this reason to be recorded? Not for each request: who is nobody fills no log.
+    pub fn records_refusal(&self, code: &'static str, now: Instant) -> bool {
+        let mut refused = self.refused.lock();
+        if refused.is_some_and(|(last, at)| last == code && now.saturating_duration_since(at) < REFUSED) {
+            return false;
+        }
+        *refused = Some((code, now));
+        true
     }
 
     /// The session of a principal at a target: the one that is open, or another one, which is recorded.

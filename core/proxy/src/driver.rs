@@ -721,6 +721,9 @@ impl<W: Wire> Driver<W> {
             return enforcer.note_end(code);
         }
         self.door.metrics.refuse(code);
+        if !self.sessions.records_refusal(code, Instant::now()) {
+            return;
+        }
         let (session, client) = (self.sessions.id(), self.sessions.client());
         let record = Record::Refused { session, listener: &self.door.listener.name, client, code };
         if let Err(error) = self.door.enforcement.log.append_lazily(SystemTime::now(), &record) {

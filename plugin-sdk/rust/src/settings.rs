@@ -84,6 +84,11 @@ impl Pattern {
         !self.open && self.beginning == word
     }
 
+    /// What stands before the `*`, or all of it where there is none.
+    pub fn text(&self) -> &str {
+        &self.beginning
+    }
+
     /// Does the word fit?
     pub fn matches(&self, word: &str) -> bool {
         if self.open { word.starts_with(&self.beginning) } else { word == self.beginning }

@@ -89,6 +89,12 @@ impl TryFrom<RuleFields> for Rule {
             ("paths", fields.paths.as_ref().map(Vec::len)),
             ("resources", fields.resources.as_ref().map(Vec::len)),
         ])?;
+        if let Some(wrong) = fields.resources.iter().flatten().find(|resource| !is_a_resource(resource)) {
+            return Err(format!(
+                "`{}` is no resource: write `secrets`, `deployments.apps` or `*`, without a subresource, which makes no difference",
+                wrong.text().escape_debug()
+            ));
+        }
         if fields.values.is_empty() && fields.detectors.is_empty() {
             return Err("a rule hides something: add `values` or `detectors`".to_owned());
         }
@@ -114,6 +120,20 @@ impl Rule {
                 resource.is_some_and(|resource| resources.iter().any(|own| own.matches(&resource)))
             })
     }
+}
+
+/// Can a resource of the API have this name? Whoever writes another one would wait for a mask that never comes.
+fn is_a_resource(pattern: &Pattern) -> bool {
+    let text = pattern.text();
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    // `configmaps.v1`: that is a version, and no group.
+    let is_version = text
+        .split_once('.')
+        .and_then(|(_, group)| group.strip_prefix('v'))
+        .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()) && !rest.contains('.'));
+    text.bytes().all(plain)
+        && !text.starts_with('.')
+        && !(pattern.is(text) && (text.ends_with('.') || is_version))
 }
 
 fn full_resource(kubernetes: &Kubernetes) -> String {

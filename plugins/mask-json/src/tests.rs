@@ -9,6 +9,31 @@ const RULES: &str = r#"{"rules": [
     {"name": "cards", "detectors": [{"detector": "card_number", "method": "hash"}]}
 ]}"#;
 
+#[test]
+fn a_resource_that_there_can_not_be_is_refused() {
+    let with = |resource: &str| {
+        testkit::settings::<Settings>(&format!(
+            r#"{{"rules": [{{"resources": ["{resource}"], "values": [{{"path": "$.data", "method": "redact"}}]}}]}}"#
+        ))
+    };
+    for good in ["secrets", "deployments.apps", "deployments.*", "sec*", "*", "x.example.com"] {
+        assert!(with(good).is_ok(), "{good}");
+    }
+    for wrong in [
+        "pods/log",
+        "ConfigMaps",
+        "secrets.",
+        "configmaps.v1",
+        "x.v1beta1",
+        ".apps",
+        "apps/deployments",
+        "secret s",
+    ] {
+        let said = with(wrong).map(|_| ()).unwrap_err();
+        assert!(said.contains("without a subresource"), "{said}");
+    }
+}
+
 fn masks(request: &EventBuilder) -> Vec<String> {
     match evaluate(&request.event(), &testkit::settings(RULES).unwrap()) {
         Verdict::Mask(mask) => {

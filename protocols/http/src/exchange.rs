@@ -29,7 +29,7 @@ mod switched;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -48,7 +48,7 @@ use gatewright_model::{
 use http::{HeaderName, HeaderValue, Method, StatusCode, request};
 
 use self::{
-    gather::{Gathering, Room},
+    gather::{Gathering, Held, Room},
     relay::Relay,
     switched::Switched,
 };
@@ -71,7 +71,7 @@ pub struct Shared {
     rules: HeaderRules,
     limits: Limits,
     /// Bytes of all bodies that are held.
-    held: Arc<AtomicUsize>,
+    held: Arc<Held>,
 }
 
 /// Bounds of one exchange.
@@ -81,7 +81,8 @@ pub struct Limits {
     pub body: u64,
     /// Largest body that is read whole to be judged, in bytes. It is held in memory until it is sent.
     pub inspected: usize,
-    /// All bodies together that are held for that at one time, in bytes. What would be more is refused with 503.
+    /// All bodies together that are held for that at one time, in bytes; those of one principal may be a quarter of it. What would be
+    /// more is refused with 503.
     pub held: usize,
     /// How long a client waits for a reviewer before it is told to come back.
     pub hold: Duration,

@@ -122,10 +122,11 @@ const fn stays(byte: u8) -> bool {
 const TOO_LONG: &str = "the path is longer than 8 KiB";
 
 /// Forms of `/ \ . % ;` for other widths, and what code pages map to them.
-const FOLDED: [char; 20] = [
-    '\u{a5}', '\u{2024}', '\u{2025}', '\u{2044}', '\u{20a9}', '\u{2215}', '\u{2216}', '\u{29f5}',
-    '\u{29f8}', '\u{fe52}', '\u{fe54}', '\u{fe68}', '\u{fe6a}', '\u{ff05}', '\u{ff0e}', '\u{ff0f}',
-    '\u{ff1b}', '\u{ff3c}', '\u{ffe5}', '\u{ffe6}',
+const FOLDED: [char; 30] = [
+    '\u{37e}', '\u{66a}', '\u{2026}', '\u{2100}', '\u{2101}', '\u{2105}', '\u{2106}', '\u{fe14}',
+    '\u{fe19}', '\u{fe30}', '\u{a5}', '\u{2024}', '\u{2025}', '\u{2044}', '\u{20a9}', '\u{2215}',
+    '\u{2216}', '\u{29f5}', '\u{29f8}', '\u{fe52}', '\u{fe54}', '\u{fe68}', '\u{fe6a}', '\u{ff05}',
+    '\u{ff0e}', '\u{ff0f}', '\u{ff1b}', '\u{ff3c}', '\u{ffe5}', '\u{ffe6}',
 ];
 
 #[cfg(test)]

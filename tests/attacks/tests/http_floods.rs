@@ -369,3 +369,29 @@ fn f023_more_connections_than_are_served_cost_the_others_nothing() {
         front.ask(&get(&front, "/x")).is_ok_and(|reply| reply.status == 200)
     });
 }
+
+/// A request that is refused before it is asked who sends it keeps a connection no longer than silence does.
+#[test]
+fn a077_requests_of_nobody_keep_no_connection_open() {
+    let target = target();
+    let listener = "login_timeout = \"1s\"".to_owned();
+    let front = Front::shaped(&[("api", target.port())], &Shape { listener, ..Shape::default() }).unwrap();
+    let mut client = connect_h2(&front);
+    h2::acknowledge(&mut client).unwrap();
+    let block = h2::block(&[
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", "localhost"),
+        (":path", "//"),
+    ]);
+    let whole = h2::END_HEADERS | h2::END_STREAM;
+    let ended = (0..200).any(|number: u32| {
+        thread::sleep(Duration::from_millis(100));
+        client.send(&h2::frame(h2::HEADERS, whole, 2 * number + 1, &block)).is_err()
+    });
+    assert!(ended, "it was still open after 20 s");
+    // And who is nobody fills no log: one record for a reason, and not one for a request.
+    let evidence = front.evidence().unwrap();
+    let refused = evidence.of("refused").iter().filter(|record| record["code"] == "http.path").count();
+    assert!((1..=2).contains(&refused), "{refused}");
+}

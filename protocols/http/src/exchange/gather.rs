@@ -5,10 +5,8 @@
 //! is read. None is ever judged as if it were not there (threats A59, A70, A80).
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -35,28 +33,59 @@ pub(super) struct Gathering {
     until: Instant,
 }
 
-/// Bytes that are held for one body, out of those of all bodies that are held.
+/// Bytes that are held for one body, out of those of all bodies that are held. They are counted when they are there: what is only
+/// announced keeps nobody out.
 #[derive(Debug)]
 pub(super) struct Room {
-    held: Arc<AtomicUsize>,
+    held: Arc<Held>,
+    subject: Arc<str>,
     bytes: usize,
 }
 
+/// What all bodies take that are held, and those of each principal.
+#[derive(Debug, Default)]
+pub(super) struct Held(Mutex<(usize, HashMap<Arc<str>, usize>)>);
+
 impl Room {
-    /// Takes this much. None: so much is not there.
-    fn take(held: &Arc<AtomicUsize>, bytes: usize, most: usize) -> Option<Self> {
-        let taken = held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
-            held.checked_add(bytes).filter(|held| *held <= most)
-        });
-        taken.ok().map(|_| Self { held: Arc::clone(held), bytes })
+    fn new(held: &Arc<Held>, subject: &Arc<str>) -> Self {
+        Self { held: Arc::clone(held), subject: Arc::clone(subject), bytes: 0 }
+    }
+
+    /// Takes so much more, of `most` for all. `false`: so much is not there, or is not for one principal: a quarter of all is.
+    fn grow(&mut self, more: usize, most: usize) -> bool {
+        let mut held = self.held.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, each) = &mut *held;
+        let own = each.get(&self.subject).copied().unwrap_or_default();
+        if *all + more > most || own + more > most / SHARE {
+            return false;
+        }
+        *all += more;
+        each.insert(Arc::clone(&self.subject), own + more);
+        self.bytes += more;
+        true
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        if self.bytes == 0 {
+            return;
+        }
+        let mut held = self.held.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, each) = &mut *held;
+        *all -= self.bytes;
+        let own = each.get_mut(&self.subject).map(|own| {
+            *own -= self.bytes;
+            *own
+        });
+        if own == Some(0) {
+            each.remove(&self.subject);
+        }
     }
 }
+
+/// One principal may hold this part of what all may.
+const SHARE: usize = 4;
 
 impl Gathering {
     /// Bytes of the body so far.
@@ -78,13 +107,8 @@ impl Exchange {
             self.answer(Problem::from(TOO_LARGE_TO_JUDGE));
             return Err(TOO_LARGE_TO_JUDGE.into_error(Side::Downstream));
         }
-        // A body of unknown length may become as long as any.
-        let bytes = judged.length.map_or(limit, |length| usize::try_from(length).unwrap_or(limit));
-        let Some(room) = Room::take(&self.shared.held, bytes, self.shared.limits.held) else {
-            self.answer(Problem::from(NO_ROOM));
-            return Err(NO_ROOM.into_error(Side::Downstream));
-        };
-        let body = BytesMut::with_capacity(bytes.min(FIRST));
+        let room = Room::new(&self.shared.held, &principal.subject);
+        let body = BytesMut::new();
         let until = now + self.shared.limits.silence;
         self.outputs.push_back(Output::Wake(until));
         self.phase = Phase::Gathering(Box::new(Gathering { judged, principal, body, room, until }));
@@ -100,6 +124,9 @@ impl Exchange {
         match unit {
             Unit::Data(data) if gathering.body.len() + data.len() > self.shared.limits.inspected => {
                 return self.fail(TOO_LARGE_TO_JUDGE, Side::Downstream);
+            }
+            Unit::Data(data) if !gathering.room.grow(data.len(), self.shared.limits.held) => {
+                return self.fail(NO_ROOM, Side::Downstream);
             }
             Unit::Data(data) => gathering.body.extend_from_slice(&data),
             // Nothing in them was judged.
@@ -178,9 +205,6 @@ fn is_utf8(content_type: &str) -> bool {
         charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8")
     })
 }
-
-/// Bytes of a body that are reserved before any has come.
-const FIRST: usize = 64 << 10;
 
 const NO_ROOM: Refusal = Refusal {
     status: StatusCode::SERVICE_UNAVAILABLE,

@@ -284,23 +284,33 @@ fn a080_json_in_another_charset_is_no_json() {
     }
 }
 
+/// What was only announced keeps nobody out, and one principal does not keep out the others.
 #[test]
-fn bodies_that_are_read_at_one_time_share_their_room() {
-    let limits = Limits { held: 8, ..Limits::default() };
-    let listener = shared(limits);
-    let mut one = Play::new(listener.clone());
-    one.ask("POST /v1/items", &format!("{JSON}\ncontent-length: 6"), Body::Follows);
-    let mut two = Play::new(listener.clone());
-    two.ask("POST /v1/items", &format!("{JSON}\ncontent-length: 6"), Body::Follows);
-    assert!(two.transcript().contains("to client: 503;"), "{}", two.transcript());
-    // It is held until its exchange is over.
-    one.data(Side::Downstream, "[1, 2]").client_unit(Unit::End);
-    let full = |listener: &std::sync::Arc<_>| {
-        let mut three = Play::new(std::sync::Arc::clone(listener));
-        three.ask("POST /v1/items", &format!("{JSON}\ncontent-length: 6"), Body::Follows);
-        three.transcript().contains("503")
+fn a077_bodies_that_are_read_at_one_time_share_their_room() {
+    let listener = shared(Limits { held: 12, ..Limits::default() });
+    let begin = |subject: &str| {
+        let mut play = Play::new(std::sync::Arc::clone(&listener));
+        let head = "POST /v1/items HTTP/1.1\nhost: api.example\nauthorization: Bearer tok";
+        play.client(&format!("{head}\n{JSON}"), Body::Follows).authenticated_as(subject);
+        play
     };
-    assert!(full(&listener));
-    drop(one);
-    assert!(!full(&listener));
+    let is_refused = |play: &mut Play, text: &'static str| {
+        play.data(Side::Downstream, text);
+        play.transcript().contains("to client: 503;")
+    };
+    let announced: Vec<_> = (0..20).map(|_| begin("bob")).collect();
+    let (mut one, mut two) = (begin("bob"), begin("bob"));
+    assert!(!is_refused(&mut one, "[1]"));
+    // A quarter is the most that one may have.
+    assert!(is_refused(&mut two, "2"));
+    let mut others: Vec<_> = ["alice", "carol", "dora"].map(|subject| begin(subject)).into();
+    for other in &mut others {
+        assert!(!is_refused(other, "[1]"));
+    }
+    assert!(is_refused(&mut begin("erin"), "1"), "all of it is held");
+    // It is held until its exchange is over, and not longer.
+    one.client_unit(Unit::End);
+    assert!(is_refused(&mut begin("bob"), "1"));
+    drop((one, announced));
+    assert!(!is_refused(&mut begin("bob"), "[1]"));
 }

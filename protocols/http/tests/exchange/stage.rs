@@ -159,8 +159,12 @@ impl Play {
     }
 
     pub(crate) fn authenticated(&mut self) -> &mut Self {
+        self.authenticated_as("alice")
+    }
+
+    pub(crate) fn authenticated_as(&mut self, subject: &str) -> &mut Self {
         let principal = Principal {
-            subject: Arc::from("alice"),
+            subject: Arc::from(subject),
             issuer: Arc::from("test"),
             kind: PrincipalKind::Human,
             groups: Vec::new(),

@@ -16,8 +16,9 @@ pub(super) struct Heads {
     /// Heads that have ended so far.
     count: u64,
     head: Head,
-    /// The beginning of a line, as much as can matter, and its last byte so far.
+    /// The beginning of a line, as much as can matter, whether there was more of it, and its last byte so far.
     text: Vec<u8>,
+    longer: bool,
     last: u8,
 }
 
@@ -39,6 +40,8 @@ struct Head {
     codings: usize,
     /// A line ended with LF alone.
     bare: bool,
+    /// What says where it ends could not be read here.
+    unread: bool,
 }
 
 /// Bytes of a line that are looked at: a name, a length.
@@ -46,7 +49,15 @@ const LONGEST: usize = 64;
 
 impl Heads {
     pub(super) fn new(line: Arc<Line>) -> Self {
-        Self { line, state: State::Head, count: 0, head: Head::default(), text: Vec::new(), last: 0 }
+        Self {
+            line,
+            state: State::Head,
+            count: 0,
+            head: Head::default(),
+            text: Vec::new(),
+            longer: false,
+            last: 0,
+        }
     }
 
     /// Takes in what was read.
@@ -74,6 +85,7 @@ impl Heads {
         let (part, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
         let last = part.last().copied().unwrap_or(self.last);
         let room = LONGEST.saturating_sub(self.text.len()).min(part.len());
+        self.longer |= room < part.len();
         let part = part.get(..room).unwrap_or_default();
         if end.is_none() {
             self.text.extend_from_slice(part);
@@ -89,6 +101,7 @@ impl Heads {
             text.extend_from_slice(part);
             self.line_ended(&text);
         }
+        self.longer = false;
         rest.get(1..).unwrap_or_default()
     }
 
@@ -115,18 +128,26 @@ impl Heads {
         }
         let mut parts = line.splitn(2, |byte| *byte == b':');
         let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let ends = [&b"content-length"[..], b"transfer-encoding"];
+        if !ends.iter().any(|end| name.eq_ignore_ascii_case(end)) {
+            return;
+        }
+        // What stands behind more blanks than anybody writes is for hyper to read, and not for this.
+        self.head.unread |= self.longer;
         if name.eq_ignore_ascii_case(b"content-length") {
             self.head.lengths += 1;
-            let value = String::from_utf8_lossy(value);
-            self.head.length = value.trim().parse().unwrap_or(0);
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            match String::from_utf8_lossy(value).trim().parse() {
+                Ok(length) => self.head.length = length,
+                Err(_) => self.head.unread = true,
+            }
+        } else {
             self.head.codings += 1;
         }
     }
 
     fn head_ended(&mut self) {
-        let Head { lengths, length, codings, bare, begun: _ } = std::mem::take(&mut self.head);
-        if bare || lengths > 1 || (lengths > 0 && codings > 0) {
+        let Head { lengths, length, codings, bare, unread, begun: _ } = std::mem::take(&mut self.head);
+        if bare || unread || lengths > 1 || (lengths > 0 && codings > 0) {
             self.line.doubt(self.count);
         }
         self.count += 1;
@@ -139,7 +160,13 @@ impl Heads {
 
     fn chunk_line(&mut self, line: &[u8]) {
         let size = line.split(|byte| !byte.is_ascii_hexdigit()).next().unwrap_or_default();
-        let size = u64::from_str_radix(&String::from_utf8_lossy(size), 16).unwrap_or(0);
+        let all_digits = self.longer && size.len() == line.len();
+        let size = u64::from_str_radix(&String::from_utf8_lossy(size), 16).ok().filter(|_| !all_digits);
+        // Whatever hyper makes of it, what follows may begin anywhere.
+        let size = size.unwrap_or_else(|| {
+            self.line.doubt(self.count);
+            0
+        });
         self.state = match size {
             0 => State::Trailers,
             // With the end of its line.
@@ -192,6 +219,29 @@ mod tests {
         }
         let long = "a".repeat(500);
         assert_eq!(doubtful(&format!("GET /{long} HTTP/1.1\nX: {long}\nContent-Length: 0\n\n")), None);
+    }
+
+    /// Blanks before a length and zeros before a size, more than are looked at: a request behind them would be counted for
+    /// another one, and what it says twice would be nobody's.
+    #[test]
+    fn a063_an_end_that_is_written_too_long_to_be_read_is_in_doubt() {
+        let blanks = " ".repeat(LONGEST);
+        let hidden = "GET /q HTTP/1.1\r\n\r\n";
+        for value in
+            [format!("{blanks}{}", hidden.len()), format!("0{blanks}"), "x".to_owned(), String::new()]
+        {
+            let text = format!("POST / HTTP/1.1\nContent-Length:{value}\n\n");
+            assert_eq!(doubtful(&text), Some(0), "{value:?}");
+        }
+        let coding = format!("POST / HTTP/1.1\nTransfer-Encoding:{blanks}chunked\n\n");
+        assert_eq!(doubtful(&coding), Some(0));
+        for size in [format!("{:0>70}", "5"), "f".repeat(17), ";x".to_owned()] {
+            let text = format!("POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n{size}\nabcde\n0\n\n");
+            assert_eq!(doubtful(&text), Some(1), "{size}");
+        }
+        let extended = format!("5;x={}", "y".repeat(LONGEST));
+        let text = format!("POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n{extended}\nabcde\n0\n\n");
+        assert_eq!(doubtful(&text), None);
     }
 
     #[test]

@@ -214,7 +214,8 @@ where
             }
             Event::Ended => line.look(),
             Event::Rest => {
-                let quiet = line.exchanges() == exchanges;
+                // What is refused before anybody was asked who it is keeps no connection open.
+                let quiet = line.exchanges() == exchanges || !sessions.has_proved();
                 exchanges = line.exchanges();
                 if quiet {
                     // Something may go on for hours, and be judged again when the policies change, or never.
