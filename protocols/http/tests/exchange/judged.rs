@@ -303,7 +303,7 @@ fn a077_bodies_that_are_read_at_one_time_share_their_room() {
     assert!(!is_refused(&mut one, "[1]"));
     // A quarter is the most that one may have.
     assert!(is_refused(&mut two, "2"));
-    let mut others: Vec<_> = ["alice", "carol", "dora"].map(|subject| begin(subject)).into();
+    let mut others: Vec<_> = ["alice", "carol", "dora"].map(&begin).into();
     for other in &mut others {
         assert!(!is_refused(other, "[1]"));
     }
