@@ -122,8 +122,10 @@ fn a052_what_the_gateway_judges_is_what_a_real_server_does() {
             // The server says how it was asked for a way into a container; the gateway, what it is.
             let is_way = WAYS.iter().any(|way| event.object["subresource"] == *way);
             let same = |own: &str| {
+                // A name with a blank in it is quoted.
+                let own = &own.replace('"', "");
                 let (own, summary) =
-                    if is_way { (behind_verb(own), behind_verb(&summary)) } else { (own, &*summary) };
+                    if is_way { (behind_verb(own), behind_verb(&summary)) } else { (&**own, &*summary) };
                 // Behind it is where a request to a kubelet leads to.
                 own.strip_prefix(summary)
                     .is_some_and(|rest| rest.is_empty() || is_way && rest.starts_with(" to "))
