@@ -77,6 +77,18 @@ const NEEDS: &[Need] = &[
         present: || Path::new("/usr/sbin/nginx").exists(),
     },
     Need {
+        what: "OpenSSH's client",
+        package: "openssh-client",
+        purposes: &[Purpose::Demo, Purpose::Test],
+        present: || run::exists("ssh"),
+    },
+    Need {
+        what: "an OpenSSH server (only its program is used)",
+        package: "openssh-server",
+        purposes: &[Purpose::Test],
+        present: || Path::new("/usr/sbin/sshd").exists(),
+    },
+    Need {
         what: "curl, to be a real client",
         package: "curl",
         purposes: EVERY,

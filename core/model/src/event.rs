@@ -9,6 +9,7 @@ use crate::{
     kubernetes::KubernetesEvent,
     principal::Principal,
     sql::{Grade, SqlEvent},
+    ssh::SshEvent,
 };
 
 /// One request, completely parsed, waiting for a decision.
@@ -33,13 +34,15 @@ pub enum Facet {
     Http(HttpEvent),
     /// The Kubernetes API.
     Kubernetes(KubernetesEvent),
+    /// SSH.
+    Ssh(SshEvent),
 }
 
 impl Facet {
     /// The request in the words of HTTP, where the protocol is on top of it.
     pub const fn http(&self) -> Option<&HttpEvent> {
         match self {
-            Self::Sql(_) => None,
+            Self::Sql(_) | Self::Ssh(_) => None,
             Self::Http(http) => Some(http),
             Self::Kubernetes(kubernetes) => Some(&kubernetes.http),
         }
@@ -49,7 +52,7 @@ impl Facet {
     pub fn with_answer(&self, response: Arc<HttpResponse>) -> Option<Self> {
         let mut answer = self.clone();
         match &mut answer {
-            Self::Sql(_) => return None,
+            Self::Sql(_) | Self::Ssh(_) => return None,
             Self::Http(http) => http.response = Some(response),
             Self::Kubernetes(kubernetes) => kubernetes.http.response = Some(response),
         }
@@ -64,6 +67,7 @@ impl Event {
             Facet::Sql(sql) => sql.phase.as_str(),
             Facet::Http(http) => http.kind(),
             Facet::Kubernetes(kubernetes) => kubernetes.kind(),
+            Facet::Ssh(_) => SshEvent::KIND,
         }
     }
 
@@ -74,14 +78,14 @@ impl Event {
             Facet::Kubernetes(kubernetes) if kubernetes.http.response.is_none() => {
                 Some(KubernetesEvent::ANSWER_KIND)
             }
-            Facet::Sql(_) | Facet::Http(_) | Facet::Kubernetes(_) => None,
+            Facet::Sql(_) | Facet::Http(_) | Facet::Kubernetes(_) | Facet::Ssh(_) => None,
         }
     }
 
     /// Is it about the answer to a request that was permitted?
     pub const fn is_answer(&self) -> bool {
         match &self.facet {
-            Facet::Sql(_) => false,
+            Facet::Sql(_) | Facet::Ssh(_) => false,
             Facet::Http(http) => http.response.is_some(),
             Facet::Kubernetes(kubernetes) => kubernetes.http.response.is_some(),
         }
@@ -93,6 +97,7 @@ impl Event {
             Facet::Sql(sql) => sql.analysis.grade_reason.clone(),
             Facet::Http(_) => None,
             Facet::Kubernetes(kubernetes) => kubernetes.grade_reason(),
+            Facet::Ssh(ssh) => ssh.grade_reason(),
         }
     }
 
@@ -102,6 +107,7 @@ impl Event {
             Facet::Sql(sql) => sql.analysis.grade,
             Facet::Http(http) => http.grade(),
             Facet::Kubernetes(kubernetes) => kubernetes.grade(),
+            Facet::Ssh(ssh) => ssh.grade(),
         }
     }
 
@@ -111,6 +117,7 @@ impl Event {
             Facet::Sql(sql) => Cow::Borrowed(&sql.analysis.normalised),
             Facet::Http(http) => Cow::Owned(http.summary()),
             Facet::Kubernetes(kubernetes) => Cow::Owned(kubernetes.summary()),
+            Facet::Ssh(ssh) => Cow::Owned(ssh.summary()),
         }
     }
 
@@ -120,6 +127,7 @@ impl Event {
             Facet::Sql(sql) => Cow::Borrowed(&sql.analysis.text),
             Facet::Http(http) => Cow::Owned(http.full_text()),
             Facet::Kubernetes(kubernetes) => Cow::Owned(kubernetes.full_text()),
+            Facet::Ssh(ssh) => Cow::Owned(ssh.full_text()),
         }
     }
 
@@ -132,7 +140,7 @@ impl Event {
     pub fn parameters(&self) -> impl Iterator<Item = String> + '_ {
         let values = match &self.facet {
             Facet::Sql(sql) => sql.parameters.as_slice(),
-            Facet::Http(_) | Facet::Kubernetes(_) => &[],
+            Facet::Http(_) | Facet::Kubernetes(_) | Facet::Ssh(_) => &[],
         };
         values.iter().map(ToString::to_string)
     }
@@ -147,6 +155,7 @@ impl Event {
             _ if self.is_answer() => false,
             Facet::Http(http) => !http.request.is_safe(),
             Facet::Kubernetes(kubernetes) => kubernetes.leaves_a_trace(),
+            Facet::Ssh(ssh) => ssh.leaves_a_trace(),
         }
     }
 }

@@ -24,3 +24,4 @@ pub mod principal;
 pub mod secret;
 pub mod session;
 pub mod sql;
+pub mod ssh;

@@ -75,8 +75,8 @@ impl Answers {
         match &event.facet {
             Facet::Sql(sql) => self.statements.get(&sql.analysis, sql.phase),
             Facet::Http(http) => self.requests.get(plain(http)?),
-            // What is judged of the API is more than a request: a port, a stream, an object.
-            Facet::Kubernetes(_) => None,
+            // What is judged of the API is more than a request (a port, a stream, an object); of SSH, it is seldom asked twice.
+            Facet::Kubernetes(_) | Facet::Ssh(_) => None,
         }
     }
 
@@ -93,7 +93,7 @@ impl Answers {
                     self.requests.put(request, evaluation);
                 }
             }
-            Facet::Kubernetes(_) => {}
+            Facet::Kubernetes(_) | Facet::Ssh(_) => {}
         }
     }
 

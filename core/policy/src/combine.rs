@@ -51,6 +51,7 @@ impl Unjudged {
                     (Facet::Sql(_), _) => "sql.unparsed",
                     (Facet::Http(_), _) => "http.unknown",
                     (Facet::Kubernetes(_), _) => "k8s.unknown",
+                    (Facet::Ssh(_), _) => "ssh.unknown",
                 };
                 (code, "write it in a plainer form")
             }
@@ -176,6 +177,7 @@ fn can_hide(event: &Event, mask: &MaskDraft) -> bool {
         Facet::Sql(_) => mask.json.is_empty() && mask.objects.is_empty(),
         Facet::Http(_) => mask.columns.is_empty() && mask.objects.is_empty(),
         Facet::Kubernetes(_) => mask.columns.is_empty(),
+        Facet::Ssh(_) => mask.columns.is_empty() && mask.json.is_empty() && mask.objects.is_empty(),
     }
 }
 
@@ -231,6 +233,7 @@ fn denied(event: &Event) -> &'static str {
         Facet::Sql(_) => "sql.denied",
         Facet::Http(_) => "http.denied",
         Facet::Kubernetes(_) => "k8s.denied",
+        Facet::Ssh(_) => "ssh.denied",
     }
 }
 

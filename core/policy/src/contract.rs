@@ -13,6 +13,7 @@ mod http;
 mod kubernetes;
 mod manifest;
 mod sql;
+mod ssh;
 pub(crate) mod verdict;
 
 use std::borrow::Cow;
@@ -29,14 +30,14 @@ pub(crate) const PACKAGE: &str = "gatewright:policy/";
 
 /// The interface that modules export. One that was built for an earlier 1.x exports it under that version, and
 /// wasmtime finds it there: names that differ in what semantic versioning calls compatible are one name.
-pub(crate) const MODULE: &str = "gatewright:policy/module@1.2.0";
+pub(crate) const MODULE: &str = "gatewright:policy/module@1.3.0";
 
 /// SHA-256 over the contract's WIT files in the order of their names, each as name, 0, contents, 0. Whoever changes the contract changes
 /// this, and writes into `plugin-sdk/wit/CHANGES.md` what it means for modules that exist.
 pub const CONTRACT_DIGEST: &str = "f1f56a2c1d52de6725b8581b626724e1dc5dc5860988ca1e92ad8da6b4c5e214";
 
 /// Version of the contract.
-pub const CONTRACT_VERSION: &str = "1.2.0";
+pub const CONTRACT_VERSION: &str = "1.3.0";
 
 pub(crate) use event::EventHandle;
 pub(crate) use manifest::ManifestHandle;
@@ -44,12 +45,13 @@ pub(crate) use verdict::VerdictHandle;
 
 /// Links the whole contract.
 pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    sql::link(&mut Interface::open(linker, "gatewright:policy/sql@1.2.0")?)?;
-    http::link(&mut Interface::open(linker, "gatewright:policy/http@1.2.0")?)?;
-    kubernetes::link(&mut Interface::open(linker, "gatewright:policy/kubernetes@1.2.0")?)?;
-    event::link(&mut Interface::open(linker, "gatewright:policy/event@1.2.0")?)?;
-    verdict::link(&mut Interface::open(linker, "gatewright:policy/verdict@1.2.0")?)?;
-    manifest::link(&mut Interface::open(linker, "gatewright:policy/manifest@1.2.0")?)
+    sql::link(&mut Interface::open(linker, "gatewright:policy/sql@1.3.0")?)?;
+    http::link(&mut Interface::open(linker, "gatewright:policy/http@1.3.0")?)?;
+    kubernetes::link(&mut Interface::open(linker, "gatewright:policy/kubernetes@1.3.0")?)?;
+    ssh::link(&mut Interface::open(linker, "gatewright:policy/ssh@1.3.0")?)?;
+    event::link(&mut Interface::open(linker, "gatewright:policy/event@1.3.0")?)?;
+    verdict::link(&mut Interface::open(linker, "gatewright:policy/verdict@1.3.0")?)?;
+    manifest::link(&mut Interface::open(linker, "gatewright:policy/manifest@1.3.0")?)
 }
 
 /// One interface of the contract under construction.

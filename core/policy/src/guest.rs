@@ -14,6 +14,7 @@ use gatewright_model::{
     http::HttpEvent,
     kubernetes::KubernetesEvent,
     sql::{SqlEvent, Statement},
+    ssh::SshEvent,
 };
 use wasmtime::ResourceLimiter;
 
@@ -130,7 +131,7 @@ impl Guest {
     pub(crate) fn sql(&self) -> Result<&SqlEvent, Stop> {
         match &self.event()?.facet {
             Facet::Sql(sql) => Ok(sql),
-            Facet::Http(_) | Facet::Kubernetes(_) => Err(no_facet()),
+            Facet::Http(_) | Facet::Kubernetes(_) | Facet::Ssh(_) => Err(no_facet()),
         }
     }
 
@@ -138,14 +139,21 @@ impl Guest {
         match &self.event()?.facet {
             Facet::Http(http) => Ok(http),
             Facet::Kubernetes(kubernetes) => Ok(&kubernetes.http),
-            Facet::Sql(_) => Err(no_facet()),
+            Facet::Sql(_) | Facet::Ssh(_) => Err(no_facet()),
         }
     }
 
     pub(crate) fn kubernetes(&self) -> Result<&KubernetesEvent, Stop> {
         match &self.event()?.facet {
             Facet::Kubernetes(kubernetes) => Ok(kubernetes),
-            Facet::Sql(_) | Facet::Http(_) => Err(no_facet()),
+            Facet::Sql(_) | Facet::Http(_) | Facet::Ssh(_) => Err(no_facet()),
+        }
+    }
+
+    pub(crate) fn ssh(&self) -> Result<&SshEvent, Stop> {
+        match &self.event()?.facet {
+            Facet::Ssh(ssh) => Ok(ssh),
+            Facet::Sql(_) | Facet::Http(_) | Facet::Kubernetes(_) => Err(no_facet()),
         }
     }
 

@@ -1,14 +1,15 @@
 //! What a module says about itself, checked.
 
-use gatewright_model::{http::HttpEvent, kubernetes::KubernetesEvent, sql::SqlPhase};
+use gatewright_model::{http::HttpEvent, kubernetes::KubernetesEvent, sql::SqlPhase, ssh::SshEvent};
 
 /// The event kinds that this gateway has: those of requests, which may be asked for together.
-const REQUESTS: [&str; 5] = [
+const REQUESTS: [&str; 6] = [
     SqlPhase::Query.as_str(),
     SqlPhase::Parse.as_str(),
     SqlPhase::Execute.as_str(),
     HttpEvent::KIND,
     KubernetesEvent::KIND,
+    SshEvent::KIND,
 ];
 
 /// Those of answers, which have to be named.
@@ -131,10 +132,10 @@ mod tests {
             kinds: vec![kind.to_owned()],
             ..ManifestDraft::default()
         };
-        for kind in ["sql.*", "http.*", "http.request", "http.response", "kubernetes.*"] {
+        for kind in ["sql.*", "http.*", "http.request", "http.response", "kubernetes.*", "ssh.*"] {
             assert!(manifest(kind).finish().is_ok(), "{kind}");
         }
-        for kind in ["http", "http.", "http.answer", "https.*", "ssh.*", "*"] {
+        for kind in ["http", "http.", "http.answer", "https.*", "ssh.exec", "*"] {
             assert!(manifest(kind).finish().is_err(), "{kind}");
         }
     }

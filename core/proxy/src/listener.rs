@@ -36,6 +36,7 @@ use crate::{
     wire::{
         Sockets,
         http::{self, Pool},
+        ssh,
     },
     workers::{Place, Workers},
 };
@@ -58,6 +59,7 @@ enum Protocol {
     Postgres(Arc<Shared>),
     /// Each worker has connections of its own to targets.
     Http(Arc<exchange::Shared>, Vec<Arc<Pool>>),
+    Ssh(Arc<russh::server::Config>),
 }
 
 /// What every protocol is given to make its sessions with.
@@ -85,6 +87,7 @@ impl Door {
             None => DownstreamTls::Off,
         };
         let protocol = match listener.protocol {
+            "ssh" => Protocol::Ssh(Arc::new(ssh::server(listener.host_key.as_deref()))),
             "http" => Protocol::Http(
                 Arc::new(exchanges(&listener, Box::new(dialect::Http::new(parts.mask_key.clone())))),
                 pools,
@@ -193,6 +196,16 @@ async fn serve(door: Arc<Door>, client: Client, guard: DrainGuard) {
     let (id, key) = random.split_first_chunk::<16>().map(|(id, rest)| (*id, rest)).unwrap_or_default();
     let Some(key) = key.first_chunk::<8>() else { return };
     let id = SessionId::from_random(id);
+    // Some clients wait for the server's first word.
+    if let Protocol::Ssh(config) = &door.protocol {
+        let connection = match Connection::new(socket) {
+            Ok(connection) => connection,
+            Err(error) => return tracing::debug!(%error, %client, "a client left before it was served"),
+        };
+        let sessions = Arc::new(ClientSessions::new(Arc::clone(&door), id, client));
+        let client = ssh::Client { connection, sessions, counted, place };
+        return ssh::serve(Arc::clone(config), client, guard).await;
+    }
     match open(&door, socket).await {
         Ok((connection, first)) => match &door.protocol {
             Protocol::Postgres(shared) => {
@@ -213,6 +226,7 @@ async fn serve(door: Arc<Door>, client: Client, guard: DrainGuard) {
                 let client = http::Client { connection, alpn, sessions, counted, place };
                 http::serve(Arc::clone(shared), Arc::clone(pool), client, guard).await;
             }
+            Protocol::Ssh(_) => {}
         },
         Err(error) => {
             tracing::debug!(%error, %client, "a client left before it said anything");

@@ -8,6 +8,7 @@ use tokio::{net::TcpStream, time::timeout};
 use crate::{
     config::{Target, TargetTls},
     transport::Connection,
+    wire::ssh::HostKeyMismatch,
 };
 
 /// Opens a connection to a target. The name is looked up each time.
@@ -48,9 +49,13 @@ pub fn account(target: &Target) -> Account {
 
 /// The stable code of a failed connection.
 pub fn failure_code(error: &io::Error) -> &'static str {
+    if error.get_ref().is_some_and(|inner| inner.is::<HostKeyMismatch>()) {
+        return "upstream.hostkey";
+    }
     match error.kind() {
         io::ErrorKind::TimedOut => "upstream.timeout",
         io::ErrorKind::ConnectionRefused => "upstream.refused",
+        io::ErrorKind::PermissionDenied => "upstream.credential",
         _ => "upstream.unreachable",
     }
 }

@@ -4,6 +4,7 @@
 //! ([`Session::Unit`](gatewright_model::session::Session::Unit)). The driver is the same for both.
 
 pub mod http;
+pub mod ssh;
 
 use std::{
     io,

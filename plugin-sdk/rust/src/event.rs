@@ -7,6 +7,7 @@ use crate::{
     kubernetes::Kubernetes,
     raw,
     sql::Sql,
+    ssh::Ssh,
     words::{Grade, PrincipalKind},
 };
 
@@ -20,7 +21,7 @@ impl<'a> Event<'a> {
     }
 
     /// What kind of request this is: `sql.query`, `sql.parse`, `sql.execute`, `http.request`, `http.response`,
-    /// `kubernetes.request`, `kubernetes.response`.
+    /// `kubernetes.request`, `kubernetes.response`, `ssh.request`.
     pub fn kind(&self) -> String {
         self.0.kind()
     }
@@ -63,6 +64,11 @@ impl<'a> Event<'a> {
     /// The Kubernetes facet.
     pub fn kubernetes(&self) -> Option<Kubernetes> {
         self.0.kubernetes().map(Kubernetes::new)
+    }
+
+    /// The SSH facet.
+    pub fn ssh(&self) -> Option<Ssh> {
+        self.0.ssh().map(Ssh::new)
     }
 }
 

@@ -53,6 +53,7 @@ pub mod http;
 pub mod kubernetes;
 pub mod settings;
 mod sql;
+pub mod ssh;
 #[cfg(not(target_family = "wasm"))]
 pub mod testkit;
 mod verdict;
@@ -67,6 +68,7 @@ pub mod raw {
         http::{Http, Response},
         kubernetes::Kubernetes,
         sql::Sql,
+        ssh::Ssh,
     };
 }
 #[cfg(not(target_family = "wasm"))]
@@ -78,6 +80,7 @@ pub use crate::{
     http::{Body, Http, Json, Response},
     kubernetes::Kubernetes,
     sql::{Column, Function, Parameter, Relation, Sql, Statement},
+    ssh::Ssh,
     verdict::{
         Block, ColumnMask, DetectorMask, Escalation, JsonMask, Mask, Method, ShownObject, Text, Verdict,
     },

@@ -23,6 +23,7 @@
 
 mod http;
 mod kubernetes;
+mod ssh;
 
 use crate::{
     event::Event,
@@ -162,7 +163,7 @@ impl EventBuilder {
     fn sql(&mut self) -> &mut raw::Sql {
         match &mut self.raw.facet {
             raw::Facet::Sql(sql) => sql,
-            raw::Facet::Http(_) | raw::Facet::Kubernetes(_) => {
+            raw::Facet::Http(_) | raw::Facet::Kubernetes(_) | raw::Facet::Ssh(_) => {
                 panic!("statements and parameters are parts of SQL events")
             }
         }
@@ -239,6 +240,7 @@ pub mod raw {
     pub use super::{
         http::raw::{Http, Response},
         kubernetes::raw::Kubernetes,
+        ssh::raw::Ssh,
     };
 
     #[derive(Debug, Clone)]
@@ -256,6 +258,7 @@ pub mod raw {
         Sql(Sql),
         Http(Http),
         Kubernetes(Box<Kubernetes>),
+        Ssh(Box<Ssh>),
     }
 
     impl Event {
@@ -286,21 +289,28 @@ pub mod raw {
         pub(crate) fn sql(&self) -> Option<Sql> {
             match &self.facet {
                 Facet::Sql(sql) => Some(sql.clone()),
-                Facet::Http(_) | Facet::Kubernetes(_) => None,
+                Facet::Http(_) | Facet::Kubernetes(_) | Facet::Ssh(_) => None,
             }
         }
 
         pub(crate) fn http(&self) -> Option<Http> {
             match &self.facet {
                 Facet::Http(http) => Some(http.clone()),
-                Facet::Sql(_) | Facet::Kubernetes(_) => None,
+                Facet::Sql(_) | Facet::Kubernetes(_) | Facet::Ssh(_) => None,
             }
         }
 
         pub(crate) fn kubernetes(&self) -> Option<Kubernetes> {
             match &self.facet {
                 Facet::Kubernetes(kubernetes) => Some(Kubernetes::clone(kubernetes)),
-                Facet::Sql(_) | Facet::Http(_) => None,
+                Facet::Sql(_) | Facet::Http(_) | Facet::Ssh(_) => None,
+            }
+        }
+
+        pub(crate) fn ssh(&self) -> Option<Ssh> {
+            match &self.facet {
+                Facet::Ssh(ssh) => Some(Ssh::clone(ssh)),
+                Facet::Sql(_) | Facet::Http(_) | Facet::Kubernetes(_) => None,
             }
         }
     }

@@ -72,6 +72,7 @@ pub(crate) fn of_tunnel(facet: &Facet) -> Digest {
         Facet::Sql(sql) => hash.add(&*sql.analysis.text),
         Facet::Http(http) => hash.add(http.full_text()),
         Facet::Kubernetes(kubernetes) => hash.add(kubernetes.full_text()),
+        Facet::Ssh(ssh) => hash.add(ssh.full_text()),
     }
     hash.finish()
 }

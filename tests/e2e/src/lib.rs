@@ -19,6 +19,7 @@ pub mod policies;
 pub mod real_cluster;
 pub mod recorder;
 pub mod scene;
+pub mod ssh;
 pub mod tls;
 pub mod wire;
 

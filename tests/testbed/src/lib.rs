@@ -18,6 +18,7 @@ mod port;
 mod postgres;
 mod psql;
 mod sample;
+mod ssh;
 mod stage;
 mod user;
 
@@ -32,5 +33,6 @@ pub use port::free_port;
 pub use postgres::{Clients, Postgres};
 pub use psql::{Conversation, Psql};
 pub use sample::SAMPLE;
+pub use ssh::{Sshd, make_key, public_key};
 pub use stage::{Service, Stage};
 pub use user::User;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::UNIX_EPOCH};
 use gatewright_model::event::Facet;
 use wasmtime::component::Resource;
 
-use super::{Interface, http::HttpHandle, kubernetes::KubernetesHandle, sql::SqlHandle};
+use super::{Interface, http::HttpHandle, kubernetes::KubernetesHandle, sql::SqlHandle, ssh::SshHandle};
 use crate::guest::{Guest, Stop, item};
 
 /// Type of the handle to an event.
@@ -39,6 +39,9 @@ fn link_event(interface: &mut Interface) -> wasmtime::Result<()> {
     interface.get::<H, _>("[method]event.kubernetes", |guest| {
         let is_kubernetes = matches!(guest.event()?.facet, Facet::Kubernetes(_));
         Ok(is_kubernetes.then(|| Resource::<KubernetesHandle>::new_own(0)))
+    })?;
+    interface.get::<H, _>("[method]event.ssh", |guest| {
+        Ok(matches!(guest.event()?.facet, Facet::Ssh(_)).then(|| Resource::<SshHandle>::new_own(0)))
     })
 }
 

@@ -134,7 +134,7 @@ mod tests {
     fn request(case: &HttpCase) -> Arc<HttpRequest> {
         match read(case).unwrap().facet {
             Facet::Http(http) => http.request,
-            Facet::Sql(_) | Facet::Kubernetes(_) => panic!("not HTTP"),
+            _ => panic!("not HTTP"),
         }
     }
 

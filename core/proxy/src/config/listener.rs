@@ -5,6 +5,7 @@ use std::{net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 use gatewright_http::{headers::TokenHeader, route::Routes};
 use gatewright_kubernetes::dialect::ActAs;
 use hyper::header::{AUTHORIZATION, HeaderName};
+use russh::keys::PrivateKey;
 
 use super::{
     admin::read_server_tls,
@@ -12,6 +13,7 @@ use super::{
     reader::{Context, Located, Reader},
     route::{self, HostHeader, ReadRoute},
     schema::is_on_http,
+    ssh,
     target::{ReadTarget, Target, parse_header},
 };
 use crate::tls::{ALPN_HTTP, ALPN_HTTP_2, ALPN_POSTGRESQL, ServerTls};
@@ -43,6 +45,8 @@ pub struct Listener {
     pub hold: Duration,
     /// Kubernetes: whom the cluster takes a request for.
     pub act_as: ActAs,
+    /// SSH: the listener's host key.
+    pub host_key: Option<Arc<PrivateKey>>,
     /// Connections at one time.
     pub max_connections: usize,
     /// From connecting to being authenticated.
@@ -93,6 +97,9 @@ pub(super) struct ReadListener {
     inspect_body: Option<usize>,
     hold: Option<Duration>,
     act_as: Option<ActAs>,
+    /// The inner one is None where there is none.
+    #[expect(clippy::option_option, reason = "the outer one is 'already reported', as in all fields")]
+    host_key: Option<Option<Arc<PrivateKey>>>,
     max_connections: Option<usize>,
     login_timeout: Option<Duration>,
     /// The inner one is None where no TLS is configured.
@@ -120,12 +127,23 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
         "client" => ActAs::Client,
         _ => ActAs::Account,
     });
+    let is_ssh = protocol.as_ref().is_some_and(|protocol| protocol.value == "ssh");
+    let host_key = ssh::read_host_key(reader, is_ssh, context);
     let max_connections = reader.number("max_connections", context);
     let login_timeout = reader.duration("login_timeout", context);
     let has_tls = reader.has("tls");
+    if is_ssh && has_tls {
+        context.problems.error(
+            reader.span_of("tls"),
+            "SSH protects its connections itself",
+            "remove `tls`",
+        );
+    }
     let alpn = offered(protocol.as_ref());
     let tls = if has_tls { read_tls(reader, alpn, listen.as_ref(), context).map(Some) } else { Some(None) };
-    if let Some(listen) = listen.as_ref().filter(|listen| !has_tls && !is_loopback(listen.value.ip())) {
+    if let Some(listen) =
+        listen.as_ref().filter(|listen| !is_ssh && !has_tls && !is_loopback(listen.value.ip()))
+    {
         context.problems.error(
             listen.span.clone(),
             format!(
@@ -150,6 +168,7 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
         inspect_body: inspect_body.and_then(|number| usize::try_from(number.value).ok()),
         hold: hold.map(|hold| hold.value),
         act_as,
+        host_key,
         max_connections: max_connections.and_then(|number| usize::try_from(number.value).ok()),
         login_timeout: login_timeout.map(|timeout| timeout.value),
         tls,
@@ -250,6 +269,7 @@ impl ReadListener {
             inspect_body: self.inspect_body?,
             hold: self.hold?,
             act_as: self.act_as?,
+            host_key: self.host_key?,
             max_connections: self.max_connections?,
             login_timeout: self.login_timeout?,
             tls: self.tls?,

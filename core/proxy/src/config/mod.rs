@@ -17,6 +17,7 @@ mod reference;
 mod route;
 mod schema;
 mod secret;
+mod ssh;
 mod storage;
 mod target;
 
@@ -44,6 +45,7 @@ pub use self::{
     problem::{ConfigErrors, Found, Problem, Problems as ConfigProblems, Severity},
     reference::reference,
     secret::{PrivateFileError, read_private},
+    ssh::SshTarget,
     target::{Target, TargetAddress, TargetTls},
 };
 pub(crate) use self::{nearest::nearest, schema::PROTOCOLS};

@@ -305,7 +305,7 @@ const KEY: Setting = Setting {
 };
 
 /// Protocols that this version speaks.
-pub(crate) const PROTOCOLS: &[&str] = &["postgres", "http", "kubernetes"];
+pub(crate) const PROTOCOLS: &[&str] = &["postgres", "http", "kubernetes", "ssh"];
 
 /// Does this one sit on HTTP, with its routes, headers and credentials?
 pub(super) fn is_on_http(protocol: &str) -> bool {
@@ -349,6 +349,18 @@ const TARGET: &[Setting] = &[
         kind: Kind::Text,
         need: Need::Optional("`credential` is not `header`"),
         about: "HTTP: the header that carries the password, like `X-Api-Key`",
+    },
+    Setting {
+        key: "private_key",
+        kind: Kind::Secret,
+        need: Need::Optional("`password` proves the account, or nothing does"),
+        about: "SSH: where the account's private key is found (OpenSSH's format, without a passphrase); clients never see it",
+    },
+    Setting {
+        key: "host_keys",
+        kind: Kind::Texts,
+        need: Need::Optional("the target does not speak SSH"),
+        about: "SSH: the target's public host keys, as `ssh-keyscan` prints them behind the name (`ssh-ed25519 AAAA…`); any other one is refused",
     },
     Setting {
         key: "connect_timeout",
@@ -411,6 +423,12 @@ const LISTENER: &[Setting] = &[
         about: "What its clients speak",
     },
     Setting { key: "listen", kind: Kind::Listen, need: Need::Required, about: "Address and port" },
+    Setting {
+        key: "host_key",
+        kind: Kind::Secret,
+        need: Need::Optional("the listener does not speak SSH"),
+        about: "SSH: where the listener's private host key is found (`ssh-keygen -t ed25519 -N '' -f FILE`)",
+    },
     Setting {
         key: "target",
         kind: Kind::Name,

@@ -13,6 +13,7 @@ use super::{
     reader::{Context, Located, Reader},
     report_certificate,
     schema::is_on_http,
+    ssh::{self, SshTarget},
 };
 use crate::tls::{ALPN_HTTP, ALPN_POSTGRESQL, ClientFiles, ClientTls, KeyPairFiles, system_roots};
 
@@ -31,6 +32,8 @@ pub struct Target {
     pub password: Option<Secret>,
     /// HTTP: how the password proves the account.
     pub credential: TargetCredential,
+    /// SSH: how target and account are proved.
+    pub ssh: Option<SshTarget>,
     /// How long connecting may take, TLS included.
     pub connect_timeout: Duration,
     /// How the connection is protected.
@@ -92,10 +95,14 @@ fn read_value(name: Option<Arc<str>>, reader: &Reader<'_>, context: &mut Context
     let credential = credential.map_or(Some(None), |credential| credential.map(Some));
     let credential = credential
         .and_then(|credential| read_credential(reader, credential.as_ref(), protocol.as_ref(), context));
+    let is_ssh = protocol.as_ref().is_some_and(|protocol| protocol.value == "ssh");
+    let ssh = ssh::read_target(reader, is_ssh, context);
     let connect_timeout = reader.duration("connect_timeout", context);
-    let tls = reader.table("tls", context);
-    let alpn = alpn(protocol.as_ref());
-    let tls = tls.and_then(|tls| read_tls(&tls, alpn, address.as_ref(), context));
+    let tls = if is_ssh {
+        ssh::no_tls(reader, context)
+    } else {
+        read_own_tls(reader, protocol.as_ref(), address.as_ref(), context)
+    };
     Some(Target {
         name: name?,
         protocol: protocol?.value,
@@ -106,9 +113,20 @@ fn read_value(name: Option<Arc<str>>, reader: &Reader<'_>, context: &mut Context
             None => None,
         },
         credential: credential?,
+        ssh: ssh?,
         connect_timeout: connect_timeout?.value,
         tls: tls?,
     })
+}
+
+fn read_own_tls(
+    reader: &Reader<'_>,
+    protocol: Option<&Located<&'static str>>,
+    address: Option<&Located<TargetAddress>>,
+    context: &mut Context<'_>,
+) -> Option<TargetTls> {
+    let tls = reader.table("tls", context);
+    tls.and_then(|tls| read_tls(&tls, alpn(protocol), address, context))
 }
 
 fn read_address(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<Located<TargetAddress>> {

@@ -99,7 +99,7 @@ impl EventBuilder {
         match &mut self.raw.facet {
             Facet::Http(http) => http,
             Facet::Kubernetes(kubernetes) => &mut kubernetes.http,
-            Facet::Sql(_) => panic!("headers, bodies and routes are parts of HTTP events"),
+            Facet::Sql(_) | Facet::Ssh(_) => panic!("headers, bodies and routes are parts of HTTP events"),
         }
     }
 }

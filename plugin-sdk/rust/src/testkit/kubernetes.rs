@@ -89,7 +89,7 @@ impl EventBuilder {
     fn api(&mut self) -> &mut raw::Kubernetes {
         match &mut self.raw.facet {
             Facet::Kubernetes(kubernetes) => kubernetes,
-            Facet::Sql(_) | Facet::Http(_) => panic!("this is a part of Kubernetes events"),
+            Facet::Sql(_) | Facet::Http(_) | Facet::Ssh(_) => panic!("this is a part of Kubernetes events"),
         }
     }
 }

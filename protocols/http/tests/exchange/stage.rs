@@ -259,7 +259,7 @@ impl Play {
     pub(crate) fn http(&self) -> &HttpEvent {
         match &self.judged.as_ref().unwrap().facet {
             Facet::Http(http) => http,
-            Facet::Sql(_) | Facet::Kubernetes(_) => panic!("only HTTP here"),
+            _ => panic!("only HTTP here"),
         }
     }
 

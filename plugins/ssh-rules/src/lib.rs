@@ -1,0 +1,38 @@
+//! Allows, blocks or holds requests of SSH. The first rule that fits decides; where none fits, the answer is block.
+//!
+//! A rule says which requests it is about (`session`, `exec`, `direct-tcpip`, ...) and narrows down what it can see of each: a
+//! rule with `commands` fits no command that it does not name, and one with `destinations` fits no other place. What it says
+//! about one kind of request says nothing about the others that it names.
+//!
+//! A command is fitted by its words, which are there for one plain command only. What is more than that (a pipe, a variable, two
+//! commands) can be named as a whole, with `texts`; a policy gets to see it only where its document allows the grade `opaque`.
+
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use gatewright_policy_sdk::{Event, Verdict, policy};
+
+pub use crate::settings::{CommandPattern, Destination, Request, Rule, Settings};
+
+policy! {
+    name: "ssh-rules",
+    kinds: ["ssh.request"],
+    settings: Settings,
+    evaluate: evaluate,
+}
+
+/// Judges one request.
+pub fn evaluate(event: &Event, settings: &Settings) -> Verdict {
+    let Some(ssh) = event.ssh() else {
+        return Verdict::block("ssh-only", "this policy judges SSH only", "");
+    };
+    let principal = event.principal();
+    let fits = |rule: &&Rule| {
+        rule.fits(&ssh) && rule.groups.as_ref().is_none_or(|groups| principal.in_any_group(groups))
+    };
+    match settings.rules.iter().enumerate().find(|(_, rule)| fits(rule)) {
+        Some((index, rule)) => rule.answer.verdict(rule.name.as_ref(), index),
+        None => Verdict::block("no-rule", "no rule allows this request", "ask for a rule that covers it"),
+    }
+}

@@ -1,0 +1,316 @@
+//! The settings. `gatewright policy inspect` prints them as a JSON schema.
+
+use gatewright_policy_sdk::{
+    Ssh,
+    settings::{Answer, AnswerFields, Decision, Pattern, Quorum, RuleName, Sentence, Ttl, refuse_empty},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Which requests are allowed, blocked or held.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The first one that fits decides. A request that none fits is blocked.
+    pub rules: Vec<Rule>,
+}
+
+/// Requests, and what becomes of them.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(try_from = "RuleFields")]
+#[schemars(with = "RuleFields")]
+pub struct Rule {
+    pub(crate) name: Option<RuleName>,
+    requests: Vec<Request>,
+    commands: Option<Vec<CommandPattern>>,
+    texts: Option<Vec<String>>,
+    subsystems: Option<Vec<Pattern>>,
+    variables: Option<Vec<Pattern>>,
+    destinations: Option<Vec<Destination>>,
+    sockets: Option<Vec<Pattern>>,
+    terminal: Option<bool>,
+    pub(crate) groups: Option<Vec<String>>,
+    pub(crate) answer: Answer,
+}
+
+impl Rule {
+    pub(crate) fn fits(&self, ssh: &Ssh) -> bool {
+        let request = ssh.request();
+        if !self.requests.iter().any(|own| own.as_str() == request)
+            || self.terminal.is_some_and(|terminal| terminal != ssh.terminal().is_some())
+        {
+            return false;
+        }
+        let any = |patterns: &Option<Vec<Pattern>>, word: &str| {
+            patterns.as_ref().is_none_or(|patterns| patterns.iter().any(|own| own.matches(word)))
+        };
+        match &*request {
+            "exec" => self.fits_command(ssh),
+            "subsystem" => any(&self.subsystems, &ssh.name()),
+            "env" => any(&self.variables, &ssh.name()),
+            "direct-tcpip" | "tcpip-forward" => {
+                let (host, port) = (ssh.host(), ssh.port());
+                let fits = |own: &Destination| own.matches(&host, port);
+                self.destinations.as_ref().is_none_or(|destinations| destinations.iter().any(fits))
+            }
+            "direct-streamlocal" | "streamlocal-forward" => any(&self.sockets, &ssh.path()),
+            _ => true,
+        }
+    }
+
+    fn fits_command(&self, ssh: &Ssh) -> bool {
+        if self.commands.is_none() && self.texts.is_none() {
+            return true;
+        }
+        let words = ssh.words();
+        let fits = |own: &CommandPattern| ssh.is_plain() && own.matches(&words);
+        self.commands.iter().flatten().any(fits)
+            || self.texts.iter().flatten().any(|text| *text == ssh.command())
+    }
+}
+
+/// A kind of request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// A channel on which something may be run.
+    Session,
+    /// A terminal for it.
+    Pty,
+    /// A variable for it.
+    Env,
+    /// A command.
+    Exec,
+    /// The account's shell, and whatever it is told.
+    Shell,
+    /// A program that the server has a name for, like `sftp`.
+    Subsystem,
+    /// A signal for what runs.
+    Signal,
+    /// A connection from the server to somewhere else.
+    DirectTcpip,
+    /// A connection to a socket in the server's file system.
+    DirectStreamlocal,
+    /// Connections to the server are passed to the client.
+    TcpipForward,
+    /// The same of a socket in the server's file system.
+    StreamlocalForward,
+    /// What runs may use the client's keys.
+    AgentForwarding,
+    /// What runs may use the client's display.
+    X11,
+}
+
+impl Request {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Pty => "pty",
+            Self::Env => "env",
+            Self::Exec => "exec",
+            Self::Shell => "shell",
+            Self::Subsystem => "subsystem",
+            Self::Signal => "signal",
+            Self::DirectTcpip => "direct-tcpip",
+            Self::DirectStreamlocal => "direct-streamlocal",
+            Self::TcpipForward => "tcpip-forward",
+            Self::StreamlocalForward => "streamlocal-forward",
+            Self::AgentForwarding => "agent-forwarding",
+            Self::X11 => "x11",
+        }
+    }
+}
+
+/// The words of a command: `uptime`, `systemctl status *`, `git-upload-pack repos/*`, `ls **`. A word with `*` at its end is the beginning
+/// of a word, and a last word `**` is any number of words, none included. Other programs of the same name are others:
+/// `uptime` is not `/tmp/uptime`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct CommandPattern {
+    words: Vec<Pattern>,
+    /// More words may follow.
+    open: bool,
+}
+
+impl CommandPattern {
+    fn matches(&self, words: &[String]) -> bool {
+        let enough =
+            if self.open { words.len() >= self.words.len() } else { words.len() == self.words.len() };
+        enough && self.words.iter().zip(words).all(|(own, word)| own.matches(word))
+    }
+}
+
+impl TryFrom<String> for CommandPattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let (rest, open) = match text.strip_suffix("**") {
+            Some(rest) if rest.is_empty() || rest.ends_with(' ') => (rest, true),
+            _ => (&*text, false),
+        };
+        let words: Result<Vec<_>, _> =
+            rest.split_ascii_whitespace().map(|word| Pattern::try_from(word.to_owned())).collect();
+        let words = words.map_err(|_| {
+            format!("`{text}` is not a command: write words, with `*` at the end of a word, or `**` at the end of all")
+        })?;
+        if words.is_empty() && !open {
+            return Err("a command has at least one word".to_owned());
+        }
+        Ok(Self { words, open })
+    }
+}
+
+/// A place, as the client writes it: `db.internal:5432`, `10.0.0.7:*`, `*.internal:443`. Names and addresses of one place are two places.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct Destination {
+    /// None: any.
+    host: Option<String>,
+    /// What stands before it: any labels.
+    below: bool,
+    /// None: any.
+    port: Option<u32>,
+}
+
+impl Destination {
+    fn matches(&self, host: &str, port: u32) -> bool {
+        let host = host.to_ascii_lowercase();
+        self.port.is_none_or(|own| own == port)
+            && self.host.as_ref().is_none_or(|own| {
+                if self.below {
+                    host.strip_suffix(&**own).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+                } else {
+                    host == *own
+                }
+            })
+    }
+}
+
+impl TryFrom<String> for Destination {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let refuse = || format!("`{text}` is not a destination: write `HOST:PORT`, each of them or `*`");
+        let (host, port) = text.rsplit_once(':').ok_or_else(refuse)?;
+        let port = match port {
+            "*" => None,
+            port => Some(port.parse::<u16>().map_err(|_| refuse())?.into()),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let (host, below) = match host.strip_prefix("*.") {
+            Some(host) => (host, true),
+            None => (host, false),
+        };
+        let host = (below || host != "*").then(|| host.to_ascii_lowercase());
+        if host.as_ref().is_some_and(|host| host.is_empty() || host.contains('*')) {
+            return Err(refuse());
+        }
+        Ok(Self { host, below, port })
+    }
+}
+
+/// A rule as it is written.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RuleFields {
+    /// Its name in records and for people. Default: `rule-1`, `rule-2`, ... by its place.
+    name: Option<RuleName>,
+    /// What it is about.
+    requests: Vec<Request>,
+    /// Of `exec`: plain commands, by their words: `uptime`, `systemctl status *`, `ls **`. Default: any, plain or not.
+    commands: Option<Vec<CommandPattern>>,
+    /// Of `exec`: commands by their whole text, plain or not. Beside `commands`, one of both has to fit. Default: as `commands`.
+    texts: Option<Vec<String>>,
+    /// Of `subsystem`: its name: `sftp`. Default: any.
+    subsystems: Option<Vec<Pattern>>,
+    /// Of `env`: the name of the variable: `LANG`, `LC_*`. Default: any.
+    variables: Option<Vec<Pattern>>,
+    /// Of `direct-tcpip` and `tcpip-forward`: `db.internal:5432`, `*.internal:443`, `*:*`. Default: any.
+    destinations: Option<Vec<Destination>>,
+    /// Of `direct-streamlocal` and `streamlocal-forward`: the path of the socket. Default: any.
+    sockets: Option<Vec<Pattern>>,
+    /// Only where the channel has a terminal (`true`), or where it has none (`false`). Default: either.
+    terminal: Option<bool>,
+    /// The principal is in any of these. Default: everybody.
+    groups: Option<Vec<String>>,
+    /// What becomes of the request.
+    decision: Decision,
+    /// Of a block or escalation: why, in a sentence that the client reads.
+    reason: Option<Sentence>,
+    /// Of a block: what to do to get access. Default: nothing.
+    remedy: Option<Sentence>,
+    /// Of an escalation: groups whose members may decide. Default: the reviewers that the gateway's configuration
+    /// names.
+    reviewers: Option<Vec<String>>,
+    /// Of an escalation: how many different reviewers must approve, 1 to 16. Default: 1.
+    quorum: Option<Quorum>,
+    /// Of an escalation: how long to wait for them, 1 second to 7 days: `30s`, `10m`, `2h`, `1d`. Default: `10m`.
+    ttl: Option<Ttl>,
+}
+
+impl TryFrom<RuleFields> for Rule {
+    type Error = String;
+
+    fn try_from(fields: RuleFields) -> Result<Self, String> {
+        refuse_empty([
+            ("requests", Some(fields.requests.len())),
+            ("commands", fields.commands.as_ref().map(Vec::len)),
+            ("texts", fields.texts.as_ref().map(Vec::len)),
+            ("subsystems", fields.subsystems.as_ref().map(Vec::len)),
+            ("variables", fields.variables.as_ref().map(Vec::len)),
+            ("destinations", fields.destinations.as_ref().map(Vec::len)),
+            ("sockets", fields.sockets.as_ref().map(Vec::len)),
+            ("groups", fields.groups.as_ref().map(Vec::len)),
+        ])?;
+        let RuleFields {
+            name,
+            requests,
+            commands,
+            texts,
+            subsystems,
+            variables,
+            destinations,
+            sockets,
+            terminal,
+            groups,
+            decision,
+            reason,
+            remedy,
+            reviewers,
+            quorum,
+            ttl,
+        } = fields;
+        // What narrows nothing down was meant for something: somebody believes that it does.
+        let about = |wanted: &[Request]| requests.iter().any(|own| wanted.contains(own));
+        for (key, is_there, wanted) in [
+            ("commands", commands.is_some(), &[Request::Exec][..]),
+            ("texts", texts.is_some(), &[Request::Exec]),
+            ("subsystems", subsystems.is_some(), &[Request::Subsystem]),
+            ("variables", variables.is_some(), &[Request::Env]),
+            ("destinations", destinations.is_some(), &[Request::DirectTcpip, Request::TcpipForward]),
+            ("sockets", sockets.is_some(), &[Request::DirectStreamlocal, Request::StreamlocalForward]),
+        ] {
+            if is_there && !about(wanted) {
+                let words: Vec<_> =
+                    wanted.iter().map(|request| format!("`{}`", request.as_str())).collect();
+                return Err(format!("`{key}` belongs to rules about {}", words.join(" or ")));
+            }
+        }
+        let answer = AnswerFields { decision, reason, remedy, reviewers, quorum, ttl }.read()?;
+        Ok(Self {
+            name,
+            requests,
+            commands,
+            texts,
+            subsystems,
+            variables,
+            destinations,
+            sockets,
+            terminal,
+            groups,
+            answer,
+        })
+    }
+}

@@ -1,0 +1,112 @@
+use gatewright_policy_sdk::testkit::{self, EventBuilder};
+
+use super::*;
+
+const RULES: &str = r#"{"rules": [
+    {"name": "sessions", "requests": ["session", "pty"], "decision": "allow"},
+    {"name": "locale", "requests": ["env"], "variables": ["LANG", "LC_*"], "decision": "allow"},
+    {"name": "reads", "requests": ["exec"], "commands": ["uptime", "systemctl status *", "ls **"],
+     "texts": ["df -h | sort"], "decision": "allow"},
+    {"name": "restarts", "requests": ["exec"], "commands": ["systemctl restart nginx*"], "groups": ["sre"],
+     "decision": "escalate"},
+    {"name": "files", "requests": ["subsystem"], "subsystems": ["sftp"], "decision": "allow"},
+    {"name": "database", "requests": ["direct-tcpip"], "destinations": ["db.internal:5432", "*.web.internal:443"],
+     "decision": "allow"},
+    {"name": "shell", "requests": ["shell"], "terminal": true, "groups": ["sre"], "decision": "allow"}
+]}"#;
+
+fn rule(request: &EventBuilder) -> Option<String> {
+    match evaluate(&request.event(), &testkit::settings(RULES).unwrap()) {
+        Verdict::Allow => None,
+        Verdict::Block(block) => Some(block.rule.into_owned()),
+        Verdict::Escalate(escalation) => Some(format!("held: {}", escalation.rule)),
+        Verdict::Mask(_) => panic!("no rule masks"),
+    }
+}
+
+#[track_caller]
+fn check(request: &EventBuilder, expected: Option<&str>) {
+    assert_eq!(rule(request).as_deref(), expected);
+}
+
+fn exec(command: &str) -> EventBuilder {
+    let words: Vec<&str> = command.split(' ').collect();
+    EventBuilder::ssh_exec(command, Some(&words))
+}
+
+#[test]
+fn the_first_rule_that_fits_decides() {
+    check(&EventBuilder::ssh("session"), None);
+    check(&EventBuilder::ssh("pty").named("xterm", ""), None);
+    check(&EventBuilder::ssh("env").named("LC_ALL", "C"), None);
+    check(&EventBuilder::ssh("env").named("LD_PRELOAD", "/tmp/x"), Some("no-rule"));
+    check(&EventBuilder::ssh("subsystem").named("sftp", ""), None);
+    check(&EventBuilder::ssh("subsystem").named("netconf", ""), Some("no-rule"));
+    check(&EventBuilder::ssh("agent-forwarding"), Some("no-rule"));
+    check(&EventBuilder::ssh("a-new-way"), Some("no-rule"));
+}
+
+#[test]
+fn a_command_is_fitted_by_all_of_its_words() {
+    check(&exec("uptime"), None);
+    check(&exec("uptime -p"), Some("no-rule"));
+    check(&exec("/tmp/uptime"), Some("no-rule"));
+    check(&exec("systemctl status nginx"), None);
+    check(&exec("systemctl status nginx --full"), Some("no-rule"));
+    check(&exec("systemctl stop nginx"), Some("no-rule"));
+    check(&exec("ls"), None);
+    check(&exec("ls -l /var/log"), None);
+    check(&exec("lsof"), Some("no-rule"));
+    check(&exec("systemctl restart nginx.service").groups(["sre"]), Some("held: restarts"));
+    check(&exec("systemctl restart nginx.service"), Some("no-rule"));
+}
+
+#[test]
+fn what_is_more_than_a_plain_command_is_fitted_as_a_whole_only() {
+    check(&EventBuilder::ssh_exec("ls; id", None), Some("no-rule"));
+    check(&EventBuilder::ssh_exec("df -h | sort", None), None);
+    check(&EventBuilder::ssh_exec("df -h | sort ", None), Some("no-rule"));
+}
+
+#[test]
+fn a_destination_is_a_place_and_not_the_end_of_a_name() {
+    let tunnel = |host: &str, port| EventBuilder::ssh("direct-tcpip").destination(host, port);
+    check(&tunnel("db.internal", 5432), None);
+    check(&tunnel("DB.internal", 5432), None);
+    check(&tunnel("db.internal", 22), Some("no-rule"));
+    check(&tunnel("a.b.web.internal", 443), None);
+    check(&tunnel("web.internal", 443), Some("no-rule"));
+    check(&tunnel("evilweb.internal", 443), Some("no-rule"));
+    check(&tunnel(".web.internal", 443), Some("no-rule"));
+    // Nothing is said about the other direction.
+    check(&EventBuilder::ssh("tcpip-forward").destination("db.internal", 5432), Some("no-rule"));
+}
+
+#[test]
+fn a_shell_needs_a_terminal_where_the_rule_says_so() {
+    let shell = || EventBuilder::ssh("shell").groups(["sre"]);
+    check(&shell().terminal("xterm"), None);
+    check(&shell(), Some("no-rule"));
+}
+
+#[test]
+fn what_narrows_nothing_down_is_an_error() {
+    let refused = |rule: &str| {
+        testkit::settings::<Settings>(&format!("{{\"rules\": [{rule}]}}")).map(|_| ()).unwrap_err()
+    };
+    assert_eq!(
+        refused(r#"{"requests": ["shell"], "commands": ["ls"], "decision": "allow"}"#),
+        "`commands` belongs to rules about `exec`"
+    );
+    assert_eq!(
+        refused(r#"{"requests": [], "decision": "allow"}"#),
+        "an empty `requests` fits nothing: leave it out for any"
+    );
+    for (key, value) in
+        [("commands", "l*s"), ("commands", ""), ("destinations", "db"), ("destinations", "d*b:1")]
+    {
+        let request = if key == "commands" { "exec" } else { "direct-tcpip" };
+        let rule = format!(r#"{{"requests": ["{request}"], "{key}": ["{value}"], "decision": "allow"}}"#);
+        assert!(refused(&rule).contains("write") || value.is_empty(), "{rule}");
+    }
+}

@@ -1,0 +1,434 @@
+//! One channel of a client, as a session without I/O.
+//!
+//! ```text
+//! New  --open-->  Proving  --Authenticated-->  Opening  --Permitted-->  Open  --exec, shell, subsystem-->  Open, running  -->  Over
+//!                                                |                       |  (direct-*: when the target has connected)
+//!                                                | refused               | each request: asked about, sent on, answered
+//! ```
+//!
+//! The target's channel is opened for the first request that is permitted, so what is refused costs the target nothing.
+//!
+//! # What the driver owes
+//!
+//! - The client's first message is [`Message::Open`]. Nothing else is sent before [`Message::Accepted`] or [`Message::Refused`].
+//! - Of the client nothing is wanted while a request of it is dealt with: what it sends behind that waits.
+//! - `Closed` of a side: its channel, or its connection, is closed. Everything that it sent before was handed in.
+
+mod asking;
+
+use std::{collections::VecDeque, sync::Arc, time::Instant};
+
+use gatewright_model::{
+    event::{Event, Facet},
+    id::{EventId, EventIds, SessionId},
+    permit::Permit,
+    secret::Secret,
+    session::{
+        ConnectRequest, Credential, Input, Outcome, OutcomeResult, Output, ProtocolError, Rejection,
+        Session, Side,
+    },
+    ssh::{SshEvent, SshRequest},
+};
+
+use self::asking::{Asking, Stage};
+use crate::{
+    digest,
+    message::{Message, Open, STDERR},
+    telling,
+};
+
+/// What the caller knows of a channel before it is opened.
+#[derive(Debug)]
+pub struct Seed {
+    /// The session that it belongs to, unless [`Input::Entered`] names another.
+    pub session: SessionId,
+    /// Where the numbers of its events come from.
+    pub events: Arc<EventIds>,
+    /// What the client proved when it connected.
+    pub token: Secret,
+    /// The account that the client's user name asks for.
+    pub account: Arc<str>,
+    /// Which of the listener's targets its user name leads to. None: the only one.
+    pub target: Option<Arc<str>>,
+}
+
+/// One channel. See the module's documentation.
+#[derive(Debug)]
+pub struct Channel {
+    seed: Seed,
+    phase: Phase,
+    /// The terminal that the target has agreed to.
+    terminal: Option<Arc<str>>,
+    /// The variables that the target has taken.
+    environment: Vec<(Arc<str>, Arc<str>)>,
+    /// The request that is dealt with.
+    asking: Option<Asking>,
+    /// The target's channel is open.
+    connected: bool,
+    /// What runs.
+    running: Option<Running>,
+    outputs: VecDeque<Output<Message>>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    New,
+    Proving(Open),
+    Opening {
+        open: Open,
+        event: EventId,
+    },
+    /// Of `direct-*`: a permit was used up, and the target is to connect.
+    Leading {
+        event: EventId,
+    },
+    Open,
+    Over,
+}
+
+/// Something that the target runs, or is connected to.
+#[derive(Debug)]
+struct Running {
+    event: EventId,
+    /// How it ended, once the target has said so.
+    outcome: Option<Outcome>,
+}
+
+/// Variables of one channel at most.
+const MOST_VARIABLES: usize = 128;
+
+/// Their names and values together at most, in bytes.
+const LARGEST_ENVIRONMENT: usize = 64 << 10;
+
+/// The status of a command that may not run, as shells have it.
+const NOT_PERMITTED: u32 = 126;
+
+/// The status of a command that did not run for another reason, as `ssh` itself has it.
+const NOT_RUN: u32 = 255;
+
+impl Channel {
+    /// A channel that is not opened yet.
+    pub fn new(seed: Seed) -> Self {
+        Self {
+            seed,
+            phase: Phase::New,
+            terminal: None,
+            environment: Vec::new(),
+            asking: None,
+            connected: false,
+            running: None,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    fn step(&mut self, input: Input<Message>) -> Result<(), ProtocolError> {
+        match (std::mem::replace(&mut self.phase, Phase::Over), input) {
+            (Phase::Over, _) => {}
+            (phase, Input::Entered(session)) => {
+                self.seed.session = session;
+                self.phase = phase;
+            }
+            (phase, Input::Closed { side: Side::Downstream }) => {
+                self.withhold(&phase, "net.client_closed");
+                self.end();
+            }
+            (phase, Input::Terminate(rejection)) => self.turn_away(&phase, &rejection),
+            (Phase::New, Input::Data { side: Side::Downstream, unit: Message::Open(open) }) => {
+                let credential = Credential::Bearer(self.seed.token.clone());
+                self.outputs.push_back(Output::Authenticate(credential));
+                self.phase = Phase::Proving(open);
+            }
+            (Phase::Proving(open), Input::Authenticated(_)) => self.ask_to_open(open),
+            (phase @ Phase::Opening { .. }, Input::Permitted(permit)) => self.opened(phase, permit),
+            (Phase::Opening { event, .. }, Input::Denied(denial)) if denial.event == event => {
+                let text = telling::denied(&denial, self.seed.session);
+                self.refuse(&text);
+            }
+            (Phase::Leading { event }, Input::Connected(_)) => {
+                self.connected = true;
+                self.running = Some(Running { event, outcome: None });
+                self.send(Side::Downstream, Message::Accepted);
+                self.phase = Phase::Open;
+            }
+            (Phase::Open, input) => return self.open(input),
+            (phase, Input::Rejected(rejection)) => self.turn_away(&phase, &rejection),
+            (phase, Input::Unreachable) => self.turn_away(&phase, &unreachable()),
+            (_, Input::Data { side, .. }) => {
+                self.end();
+                return Err(out_of_order(side));
+            }
+            (_, Input::Drain) => self.refuse("the gateway is shutting down: connect again"),
+            (phase, _) => self.phase = phase,
+        }
+        Ok(())
+    }
+
+    /// It is known who asks.
+    fn ask_to_open(&mut self, open: Open) {
+        if let Some(target) = &self.seed.target {
+            self.outputs.push_back(Output::Target(Arc::clone(target)));
+        }
+        let request = match &open {
+            Open::Session => SshRequest::Session,
+            Open::DirectTcpip { host, port, .. } => {
+                SshRequest::DirectTcpip { host: Arc::clone(host), port: *port }
+            }
+            Open::DirectStreamlocal { path } => SshRequest::DirectStreamlocal { path: Arc::clone(path) },
+        };
+        let event = self.decide(request);
+        self.phase = Phase::Opening { open, event };
+    }
+
+    /// The channel may be opened.
+    fn opened(&mut self, phase: Phase, permit: Permit) {
+        match phase {
+            Phase::Opening { event, open } if permit.event() == event => {
+                if permit.consume().is_some_and(|masks| !masks.is_empty()) {
+                    self.refused(event, unmaskable().code);
+                    return self.refuse(&telling::rejected(&unmaskable()));
+                }
+                if open == Open::Session {
+                    self.finish(event, Outcome { result: OutcomeResult::Ok, ..Outcome::default() });
+                    self.send(Side::Downstream, Message::Accepted);
+                    self.phase = Phase::Open;
+                } else {
+                    self.connect();
+                    self.phase = Phase::Leading { event };
+                }
+            }
+            phase => self.phase = phase,
+        }
+    }
+
+    fn open(&mut self, input: Input<Message>) -> Result<(), ProtocolError> {
+        self.phase = Phase::Open;
+        match input {
+            Input::Data { side: Side::Downstream, unit } => return self.hear_client(unit),
+            Input::Data { side: Side::Upstream, unit } => return self.hear_target(unit),
+            Input::Closed { side: Side::Upstream } => {
+                if let Some(asking) = self.asking.take() {
+                    self.finish(asking.event, Outcome::default());
+                    self.reply(asking.want_reply, false);
+                }
+                self.end();
+            }
+            Input::Permitted(permit) => self.permitted(permit),
+            Input::Connected(_) => {
+                self.connected = true;
+                self.send_on();
+            }
+            Input::Held { event, approval, reason } => {
+                let text = telling::held(event, self.seed.session, &approval, &reason);
+                self.tell(&text);
+            }
+            Input::Denied(denial) => self.denied(&denial),
+            Input::Unreachable => self.turn_away(&Phase::Open, &unreachable()),
+            Input::Rejected(rejection) => self.turn_away(&Phase::Open, &rejection),
+            Input::Drain if self.running.is_none() && self.asking.is_none() => {
+                self.tell("the gateway is shutting down: connect again");
+                self.end();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn hear_client(&mut self, message: Message) -> Result<(), ProtocolError> {
+        match message {
+            Message::Request { request, want_reply } => self.ask(request, want_reply),
+            message @ (Message::Data(_) | Message::ExtendedData(..) | Message::Eof) => {
+                // Before something runs there is nobody who reads it, as with any server.
+                if self.running.is_some() {
+                    self.send(Side::Upstream, message);
+                }
+            }
+            _ => {
+                self.end();
+                return Err(out_of_order(Side::Downstream));
+            }
+        }
+        Ok(())
+    }
+
+    fn hear_target(&mut self, message: Message) -> Result<(), ProtocolError> {
+        match message {
+            Message::Success => self.answered(true),
+            Message::Failure => self.answered(false),
+            Message::ExitStatus(status) => {
+                let ok = status == 0;
+                self.note(Outcome {
+                    result: if ok { OutcomeResult::Ok } else { OutcomeResult::Error },
+                    code: (!ok).then(|| Arc::from(format!("exit.{status}"))),
+                    ..Outcome::default()
+                });
+                self.send(Side::Downstream, message);
+            }
+            Message::ExitSignal { ref signal, .. } => {
+                let code = Some(Arc::from(format!("signal.{signal}")));
+                self.note(Outcome { result: OutcomeResult::Error, code, ..Outcome::default() });
+                self.send(Side::Downstream, message);
+            }
+            Message::Data(_) | Message::ExtendedData(..) | Message::Eof => {
+                self.send(Side::Downstream, message);
+            }
+            // Whatever else a server says of its own is not the client's.
+            Message::Request { .. } => {}
+            Message::Open(_) | Message::Accepted | Message::Refused(_) => {
+                self.end();
+                return Err(out_of_order(Side::Upstream));
+            }
+        }
+        Ok(())
+    }
+
+    /// The target has said how it ended; the first word counts.
+    fn note(&mut self, outcome: Outcome) {
+        if let Some(running) = &mut self.running {
+            running.outcome.get_or_insert(outcome);
+        }
+    }
+
+    fn decide(&mut self, request: SshRequest) -> EventId {
+        let about = SshEvent {
+            request: Arc::new(request),
+            terminal: self.terminal.clone(),
+            environment: self.environment.clone(),
+        };
+        let id = self.seed.events.draw();
+        let event = Event { id, payload: digest::of(&about), facet: Facet::Ssh(about) };
+        self.outputs.push_back(Output::Decide(event));
+        id
+    }
+
+    fn connect(&mut self) {
+        let (account, attributes) = (Some(Arc::clone(&self.seed.account)), Vec::new());
+        self.outputs.push_back(Output::Connect(ConnectRequest::Session { account, attributes }));
+    }
+
+    /// The channel is not opened.
+    fn refuse(&mut self, text: &str) {
+        self.send(Side::Downstream, Message::Refused(Arc::from(text)));
+        self.end();
+    }
+
+    /// The session can not go on, and this is why.
+    fn turn_away(&mut self, left: &Phase, rejection: &Rejection) {
+        self.withhold(left, rejection.code);
+        let text = telling::rejected(rejection);
+        if !matches!(left, Phase::Open) {
+            return self.refuse(&text);
+        }
+        self.phase = Phase::Open;
+        match self.asking.take() {
+            Some(asking) if asking.stage != Stage::Answering => self.withdraw(&asking, &text, NOT_RUN),
+            asking => {
+                self.tell(&text);
+                self.reply(asking.is_some_and(|asking| asking.want_reply), false);
+            }
+        }
+        if !matches!(self.phase, Phase::Over) {
+            self.end();
+        }
+    }
+
+    /// One line for the person.
+    fn tell(&mut self, text: &str) {
+        self.send(Side::Downstream, Message::ExtendedData(STDERR, telling::line(text)));
+    }
+
+    fn reply(&mut self, want_reply: bool, done: bool) {
+        if want_reply {
+            self.send(Side::Downstream, if done { Message::Success } else { Message::Failure });
+        }
+    }
+
+    /// A phase is left before anything of its event was sent: what was permitted by then has not run.
+    fn withhold(&mut self, left: &Phase, code: &str) {
+        if let Phase::Leading { event } = left {
+            self.refused(*event, code);
+        }
+        if let Some(Asking { event, stage, .. }) = &self.asking {
+            match stage {
+                Stage::Connecting => self.refused(*event, code),
+                Stage::Answering => self.finish(*event, Outcome::default()),
+                Stage::Waiting => {}
+            }
+        }
+    }
+
+    fn refused(&mut self, event: EventId, code: &str) {
+        let result = OutcomeResult::Refused;
+        self.finish(event, Outcome { result, code: Some(Arc::from(code)), ..Outcome::default() });
+    }
+
+    fn finish(&mut self, event: EventId, outcome: Outcome) {
+        self.outputs.push_back(Output::Finished { event, outcome });
+    }
+
+    fn send(&mut self, side: Side, unit: Message) {
+        self.outputs.push_back(Output::Send { side, unit });
+    }
+
+    /// Both sides are closed, and what ran is over.
+    fn end(&mut self) {
+        if let Some(Running { event, outcome }) = self.running.take() {
+            self.finish(event, outcome.unwrap_or_default());
+        }
+        self.phase = Phase::Over;
+        self.asking = None;
+        self.outputs.push_back(Output::Close { side: Side::Upstream });
+        self.outputs.push_back(Output::Close { side: Side::Downstream });
+    }
+}
+
+impl Session for Channel {
+    type Unit = Message;
+
+    fn handle_input(&mut self, _now: Instant, input: Input<Message>) -> Result<(), ProtocolError> {
+        self.step(input)
+    }
+
+    fn poll_output(&mut self) -> Option<Output<Message>> {
+        self.outputs.pop_front()
+    }
+
+    /// What runs may hold anything; nobody outside knows.
+    fn holds_locks(&self) -> bool {
+        false
+    }
+
+    fn wants_input(&self, side: Side) -> bool {
+        match (&self.phase, side) {
+            (Phase::New, Side::Downstream) => true,
+            (Phase::Open, Side::Downstream) => self.asking.is_none(),
+            (Phase::Open, Side::Upstream) => self.connected,
+            _ => false,
+        }
+    }
+}
+
+fn unmaskable() -> Rejection {
+    Rejection {
+        code: "mask.unsupported",
+        message: Arc::from(
+            "a policy wants parts of the output hidden, which can not be done for this request",
+        ),
+        remedy: Arc::from("ask the operator of the gateway for a policy that allows or blocks it"),
+    }
+}
+
+fn unreachable() -> Rejection {
+    Rejection {
+        code: "upstream.unreachable",
+        message: Arc::from("the target can not be reached"),
+        remedy: Arc::from("try again later, or tell the operator of the gateway"),
+    }
+}
+
+fn out_of_order(fault: Side) -> ProtocolError {
+    ProtocolError {
+        fault,
+        code: "ssh.state",
+        detail: Arc::from("a message came where the protocol has none"),
+    }
+}

@@ -1,0 +1,405 @@
+//! Schedules of one channel, played without a socket.
+
+// What goes wrong in a helper fails the test as well.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{fmt::Write as _, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use expect_test::{Expect, expect};
+use gatewright_model::{
+    decision::Block,
+    event::Facet,
+    id::{EventId, EventIds, SessionId},
+    mask::{Detector, DetectorMask, MaskMethod, MaskPlan},
+    permit::{Denial, Permit},
+    principal::{Principal, PrincipalKind},
+    secret::Secret,
+    session::{Account, Input, Output, Rejection, Session, Side},
+    ssh::SshEvent,
+};
+use gatewright_ssh::{
+    channel::{Channel, Seed},
+    message::{Message, Open, Request, Size},
+};
+
+struct Play {
+    channel: Channel,
+    transcript: String,
+    judged: Option<(EventId, SshEvent)>,
+}
+
+impl Play {
+    fn new() -> Self {
+        let seed = Seed {
+            session: SessionId::from_random([7; 16]),
+            events: Arc::new(EventIds::default()),
+            token: Secret::new("tok"),
+            account: Arc::from("deploy"),
+            target: None,
+        };
+        Self { channel: Channel::new(seed), transcript: String::new(), judged: None }
+    }
+
+    /// A session channel that was accepted.
+    fn open() -> Self {
+        let mut play = Self::new();
+        play.client(Message::Open(Open::Session)).tell(Input::Authenticated(principal())).permit();
+        play.transcript.clear();
+        play
+    }
+
+    /// The same, and this runs.
+    fn running(command: &str) -> Self {
+        let mut play = Self::open();
+        play.client(exec(command)).permit().connected().target(Message::Success);
+        play.transcript.clear();
+        play
+    }
+
+    fn tell(&mut self, input: Input<Message>) -> &mut Self {
+        let told = self.channel.handle_input(Instant::now(), input);
+        while let Some(output) = self.channel.poll_output() {
+            let line = match output {
+                Output::Authenticate(_) => "authenticate".to_owned(),
+                Output::Decide(event) => {
+                    let Facet::Ssh(ssh) = event.facet else { panic!("only SSH here") };
+                    let line = format!("decide {}: {}", event.id, ssh.summary());
+                    self.judged = Some((event.id, ssh));
+                    line
+                }
+                Output::Connect(request) => format!("connect {request:?}"),
+                Output::Send { side, unit } => format!("to {}: {}", name(side), shown(&unit)),
+                Output::Finished { event, outcome } => {
+                    let code = outcome.code.map(|code| format!(" {code}")).unwrap_or_default();
+                    format!("finished {event}: {}{code}", outcome.result.as_str())
+                }
+                Output::Close { side } => format!("close {}", name(side)),
+                other => format!("{other:?}"),
+            };
+            writeln!(self.transcript, "{line}").unwrap();
+        }
+        if let Err(error) = told {
+            writeln!(self.transcript, "error: {}", error.code).unwrap();
+        }
+        self
+    }
+
+    fn client(&mut self, unit: Message) -> &mut Self {
+        self.tell(Input::Data { side: Side::Downstream, unit })
+    }
+
+    fn target(&mut self, unit: Message) -> &mut Self {
+        self.tell(Input::Data { side: Side::Upstream, unit })
+    }
+
+    fn permit(&mut self) -> &mut Self {
+        let id = self.judged.as_ref().unwrap().0;
+        self.tell(Input::Permitted(Permit::mint(id, None)))
+    }
+
+    fn deny(&mut self) -> &mut Self {
+        let event = self.judged.as_ref().unwrap().0;
+        let block = Block {
+            code: "ssh.denied".into(),
+            rule: "ssh/no".into(),
+            reason: "not \u{202e}here".into(),
+            remedy: "ask".into(),
+        };
+        self.tell(Input::Denied(Denial { event, block, approval: None }))
+    }
+
+    fn connected(&mut self) -> &mut Self {
+        let account = Account { name: Arc::from("deploy"), password: None, require_tls: false };
+        self.tell(Input::Connected(account))
+    }
+
+    fn wants(&self) -> (bool, bool) {
+        (self.channel.wants_input(Side::Downstream), self.channel.wants_input(Side::Upstream))
+    }
+}
+
+fn principal() -> Arc<Principal> {
+    Arc::new(Principal {
+        subject: "alice".into(),
+        issuer: "test".into(),
+        kind: PrincipalKind::Human,
+        groups: Vec::new(),
+        actors: Vec::new(),
+        claims: Vec::new(),
+        credential: "t1".into(),
+        issued_at: None,
+        expires_at: None,
+    })
+}
+
+fn name(side: Side) -> &'static str {
+    match side {
+        Side::Downstream => "client",
+        Side::Upstream => "target",
+    }
+}
+
+fn shown(message: &Message) -> String {
+    match message {
+        Message::ExtendedData(1, data) => format!("stderr {:?}", String::from_utf8_lossy(data)),
+        other => format!("{other:?}"),
+    }
+}
+
+fn request(request: Request) -> Message {
+    Message::Request { request, want_reply: true }
+}
+
+fn exec(command: &str) -> Message {
+    request(Request::Exec(Bytes::copy_from_slice(command.as_bytes())))
+}
+
+fn pty() -> Message {
+    request(Request::Pty { terminal: "xterm".into(), size: Size::default(), modes: Arc::default() })
+}
+
+fn env(name: &str, value: &str) -> Message {
+    request(Request::Env { name: name.into(), value: value.into() })
+}
+
+fn check(play: &Play, expected: Expect) {
+    expected.assert_eq(&play.transcript);
+}
+
+#[test]
+fn a_command_from_its_channel_to_its_end() {
+    let mut play = Play::new();
+    play.client(Message::Open(Open::Session)).tell(Input::Authenticated(principal())).permit();
+    play.client(exec("uptime -p")).permit().connected().target(Message::Success);
+    play.client(Message::Data(Bytes::from_static(b"in"))).client(Message::Eof);
+    play.target(Message::Data(Bytes::from_static(b"out")))
+        .target(Message::ExitStatus(0))
+        .target(Message::Eof);
+    play.tell(Input::Closed { side: Side::Upstream });
+    check(
+        &play,
+        expect![[r#"
+        authenticate
+        decide 1: session
+        finished 1: ok
+        to client: Accepted
+        decide 2: exec uptime and 1 more words
+        connect Session { account: Some("deploy"), attributes: [] }
+        to target: Request("exec", true)
+        to client: Success
+        to target: Data(2)
+        to target: Eof
+        to client: Data(3)
+        to client: ExitStatus(0)
+        to client: Eof
+        finished 2: ok
+        close target
+        close client
+    "#]],
+    );
+}
+
+#[test]
+fn a_channel_that_is_refused_is_not_opened() {
+    let mut play = Play::new();
+    play.client(Message::Open(Open::Session)).tell(Input::Authenticated(principal())).deny();
+    check(
+        &play,
+        expect![[r#"
+        authenticate
+        decide 1: session
+        to client: Refused
+        close target
+        close client
+    "#]],
+    );
+}
+
+#[test]
+fn a_command_that_is_refused_has_ended_and_a_variable_has_failed() {
+    let mut play = Play::open();
+    play.client(env("LANG", "C")).deny();
+    play.client(exec("rm -rf /")).deny();
+    check(
+        &play,
+        expect![[r#"
+        decide 2: env LANG
+        to client: Failure
+        decide 3: exec rm and 2 more words
+        to client: Success
+        to client: stderr "gatewright: blocked by ssh/no: not \\u{202e}here; ask [ssh.denied 07070707070707070707070707070707/3]\r\n"
+        to client: ExitStatus(126)
+        to client: Eof
+        close target
+        close client
+    "#]],
+    );
+}
+
+/// A43: what runs, runs with what was agreed on before, and a reviewer sees it.
+#[test]
+fn a043_a_command_is_judged_with_its_terminal_and_its_variables() {
+    let mut play = Play::open();
+    play.client(pty()).permit().connected().target(Message::Success);
+    play.client(env("A", "1")).permit().target(Message::Success);
+    // The server did not take this one, so it is none.
+    play.client(env("B", "2")).permit().target(Message::Failure);
+    play.client(exec("id"));
+    let (_, judged) = play.judged.as_ref().unwrap();
+    assert_eq!(judged.full_text(), "exec\nid\nwith a terminal: xterm\nwith A=\"1\"");
+    check(
+        &play,
+        expect![[r#"
+        decide 2: pty xterm
+        connect Session { account: Some("deploy"), attributes: [] }
+        to target: Request("pty-req", true)
+        to client: Success
+        finished 2: ok
+        decide 3: env A
+        to target: Request("env", true)
+        to client: Success
+        finished 3: ok
+        decide 4: env B
+        to target: Request("env", true)
+        to client: Failure
+        finished 4: error ssh.request_failed
+        decide 5: exec id
+    "#]],
+    );
+}
+
+/// A43: a channel runs one thing.
+#[test]
+fn a043_nothing_is_started_twice_on_a_channel() {
+    let mut play = Play::running("sleep 1");
+    let subsystem = request(Request::Subsystem("sftp".into()));
+    for again in [exec("id"), request(Request::Shell), subsystem, pty(), env("A", "1")] {
+        play.client(again);
+    }
+    assert_eq!(play.transcript, "to client: Failure\n".repeat(5));
+}
+
+#[test]
+fn what_is_sent_behind_a_request_waits_until_it_is_decided() {
+    let mut play = Play::open();
+    assert_eq!(play.wants(), (true, false));
+    play.client(exec("id"));
+    assert_eq!(play.wants(), (false, false));
+    play.permit();
+    assert_eq!(play.wants(), (false, false));
+    play.connected();
+    assert_eq!(play.wants(), (false, true));
+    play.target(Message::Success);
+    assert_eq!(play.wants(), (true, true));
+}
+
+/// A permit is for one event, and used up.
+#[test]
+fn a_permit_of_another_event_permits_nothing() {
+    let mut play = Play::open();
+    play.client(exec("id"));
+    let id = play.judged.as_ref().unwrap().0;
+    play.transcript.clear();
+    play.tell(Input::Permitted(Permit::mint(EventId::FIRST, None)));
+    assert_eq!(play.transcript, "");
+    play.tell(Input::Permitted(Permit::mint(id, None)));
+    assert!(play.transcript.starts_with("connect"));
+    play.transcript.clear();
+    play.tell(Input::Permitted(Permit::mint(id, None)));
+    assert_eq!(play.transcript, "");
+}
+
+#[test]
+fn what_can_not_be_masked_is_not_run() {
+    let mut play = Play::open();
+    play.client(exec("id"));
+    let id = play.judged.as_ref().unwrap().0;
+    let mask =
+        DetectorMask { detector: Detector::CardNumber, method: MaskMethod::Redact, rule: "p/r".into() };
+    let masks = MaskPlan { detectors: vec![mask], ..MaskPlan::default() };
+    play.tell(Input::Permitted(Permit::mint(id, Some(Arc::new(masks)))));
+    assert!(play.transcript.contains("finished 2: refused mask.unsupported"), "{}", play.transcript);
+    assert!(play.transcript.contains("ExitStatus(126)") && !play.transcript.contains("to target"));
+}
+
+#[test]
+fn f025_a_client_that_leaves_takes_what_it_asked_for_along() {
+    let mut waiting = Play::open();
+    waiting.client(exec("id")).tell(Input::Closed { side: Side::Downstream });
+    assert!(!waiting.transcript.contains("finished"), "{}", waiting.transcript);
+    let mut permitted = Play::open();
+    permitted.client(exec("id")).permit().tell(Input::Closed { side: Side::Downstream });
+    assert!(permitted.transcript.contains("finished 2: refused net.client_closed"));
+    let mut running = Play::running("id");
+    running.tell(Input::Closed { side: Side::Downstream });
+    assert_eq!(running.transcript, "finished 2: unknown\nclose target\nclose client\n");
+    for mut play in [waiting, permitted] {
+        play.transcript.clear();
+        play.connected().permit().target(Message::Success);
+        assert_eq!(play.transcript, "", "nothing of it runs any more");
+    }
+}
+
+#[test]
+fn f001_a_target_that_dies_leaves_no_good_end() {
+    let mut play = Play::running("id");
+    play.target(Message::Data(Bytes::from_static(b"half"))).tell(Input::Closed { side: Side::Upstream });
+    assert_eq!(play.transcript, "to client: Data(4)\nfinished 2: unknown\nclose target\nclose client\n");
+    let mut asked = Play::open();
+    asked.client(exec("id")).permit().connected().tell(Input::Closed { side: Side::Upstream });
+    assert!(asked.transcript.contains("finished 2: unknown\nto client: Failure\n"), "{}", asked.transcript);
+}
+
+#[test]
+fn a_session_that_is_ended_says_why() {
+    let rejection = Rejection { code: "auth.revoked", message: "it was revoked".into(), remedy: "".into() };
+    let mut play = Play::running("id");
+    play.tell(Input::Terminate(rejection));
+    check(
+        &play,
+        expect![[r#"
+        to client: stderr "gatewright: it was revoked [auth.revoked]\r\n"
+        finished 2: unknown
+        close target
+        close client
+    "#]],
+    );
+}
+
+/// A42: a tunnel is a channel, and its target is connected after the verdict.
+#[test]
+fn a042_a_tunnel_is_asked_about_before_anybody_is_connected() {
+    let open = Open::DirectTcpip { host: "db".into(), port: 5432, originator: ("127.0.0.1".into(), 1) };
+    let mut play = Play::new();
+    play.client(Message::Open(open)).tell(Input::Authenticated(principal()));
+    play.permit().connected();
+    play.client(Message::Data(Bytes::from_static(b"x"))).target(Message::Data(Bytes::from_static(b"yz")));
+    check(
+        &play,
+        expect![[r#"
+        authenticate
+        decide 1: direct-tcpip db:5432
+        connect Session { account: Some("deploy"), attributes: [] }
+        to client: Accepted
+        to target: Data(1)
+        to client: Data(2)
+    "#]],
+    );
+}
+
+#[test]
+fn messages_that_come_where_there_are_none_end_the_channel() {
+    for message in [exec("id"), Message::Data(Bytes::new()), Message::Eof] {
+        let mut play = Play::new();
+        play.client(message);
+        assert!(play.transcript.ends_with("error: ssh.state\n"), "{}", play.transcript);
+    }
+    let mut play = Play::open();
+    play.client(Message::Success);
+    assert!(play.transcript.ends_with("error: ssh.state\n"), "{}", play.transcript);
+    let mut not_utf8 = Play::open();
+    not_utf8.client(request(Request::Exec(Bytes::from_static(b"a \xff"))));
+    assert!(not_utf8.transcript.contains("ssh.command_encoding"), "{}", not_utf8.transcript);
+    assert_eq!(not_utf8.judged.unwrap().0, EventId::FIRST);
+}

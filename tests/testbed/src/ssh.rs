@@ -1,0 +1,118 @@
+//! A real OpenSSH server, and keys for it.
+
+use std::{
+    fs,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::{
+    error::{Error, Result},
+    port::free_port,
+    stage::{Service, Stage},
+};
+
+/// A running sshd that lets one key in, to the account that runs it.
+#[derive(Debug)]
+pub struct Sshd {
+    port: u16,
+    account: String,
+    directory: PathBuf,
+    _service: Service,
+}
+
+/// Debian keeps it where only root's PATH leads, and it wants to be called by its whole path.
+const PROGRAM: &str = "/usr/sbin/sshd";
+
+impl Sshd {
+    /// Starts it on a free port.
+    ///
+    /// # Errors
+    /// Where it is not installed or does not start.
+    pub fn start(stage: &Stage, name: &str) -> Result<Self> {
+        let directory = stage.private_directory(name)?;
+        let port = free_port()?;
+        for key in ["host_key", "account_key"] {
+            make_key(&directory.join(key))?;
+        }
+        // Where it is started by root, it keeps an empty folder to lock itself into.
+        let _ = fs::create_dir_all("/run/sshd");
+        let config = directory.join("sshd_config");
+        write(&config, &configuration(&directory, port))?;
+        let mut command = Command::new(PROGRAM);
+        command.args(["-D", "-e", "-f"]).arg(&config);
+        let mut service = stage.spawn(name, &mut command)?;
+        service.wait_until(Duration::from_secs(20), || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
+        let account = account()?;
+        Ok(Self { port, account, directory, _service: service })
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The account that its key is for.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// Where the account's private key is.
+    pub fn account_key(&self) -> PathBuf {
+        self.directory.join("account_key")
+    }
+
+    /// Its host key, as `ssh-keyscan` prints it behind the name.
+    ///
+    /// # Errors
+    /// Where it can not be read.
+    pub fn host_key(&self) -> Result<String> {
+        public_key(&self.directory.join("host_key"))
+    }
+}
+
+/// Makes a key without a passphrase, and `FILE.pub` beside it.
+///
+/// # Errors
+/// Where there is no `ssh-keygen`.
+pub fn make_key(file: &Path) -> Result<()> {
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]).arg(file);
+    let status = command.status().map_err(|error| Error::new(format!("running ssh-keygen: {error}")))?;
+    if status.success() { Ok(()) } else { Err(Error::new("ssh-keygen failed")) }
+}
+
+/// The public key beside a private one.
+///
+/// # Errors
+/// Where it can not be read.
+pub fn public_key(file: &Path) -> Result<String> {
+    let file = file.with_extension("pub");
+    let text = fs::read_to_string(&file);
+    let text = text.map_err(|error| Error::new(format!("reading {}: {error}", file.display())))?;
+    Ok(text.trim().to_owned())
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    fs::write(file, text).map_err(|error| Error::new(format!("writing {}: {error}", file.display())))
+}
+
+/// Who runs this.
+fn account() -> Result<String> {
+    let output = Command::new("id").arg("-un").output();
+    let output = output.map_err(|error| Error::new(format!("running id: {error}")))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn configuration(directory: &Path, port: u16) -> String {
+    let directory = directory.display();
+    format!(
+        "Port {port}\nListenAddress 127.0.0.1\nHostKey {directory}/host_key\nPidFile none\n\
+         AuthorizedKeysFile {directory}/account_key.pub\nStrictModes no\nUsePAM no\n\
+         PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
+         AcceptEnv LANG LC_* GREETING\nAllowTcpForwarding yes\nAllowStreamLocalForwarding yes\n\
+         PrintMotd no\nPrintLastLog no\nMaxSessions 200\nMaxStartups 200\nSubsystem sftp internal-sftp\nLogLevel VERBOSE\n"
+    )
+}
