@@ -24,7 +24,8 @@ struct Step {
 }
 
 /// Folders of policy documents: each is one set.
-const POLICIES: [&str; 3] = ["policies/", "policies/examples/http/", "policies/examples/kubernetes/"];
+const POLICIES: [&str; 4] =
+    ["policies/", "policies/examples/http/", "policies/examples/kubernetes/", "policies/examples/ssh/"];
 
 /// What is to be said again at the end, where it can be seen.
 #[derive(Debug, Default)]

@@ -32,6 +32,8 @@ pub enum CaseRequest {
     Http(HttpCase),
     /// `kubernetes = ...`: the same, read as the Kubernetes API does.
     Kubernetes(HttpCase),
+    /// `ssh = ...`
+    Ssh(SshCase),
 }
 
 /// A statement.
@@ -62,6 +64,29 @@ pub struct HttpCase {
     pub response: Option<HttpResponse>,
 }
 
+/// A request of SSH. What its kind does not have is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SshCase {
+    /// Its kind: `exec`, `shell`, `direct-tcpip`, ...
+    pub request: String,
+    /// The text of an `exec`.
+    pub command: String,
+    /// The name of an `env`, a `subsystem` or a `signal`; of a `pty` the kind of terminal.
+    pub name: String,
+    /// The value of an `env`.
+    pub value: String,
+    /// Where a `direct-tcpip` leads to, or the address of a `tcpip-forward`.
+    pub host: String,
+    /// The port there.
+    pub port: u16,
+    /// The path of a socket.
+    pub path: String,
+    /// The terminal that the channel has.
+    pub terminal: Option<String>,
+    /// The variables that were set on it.
+    pub variables: Vec<(String, String)>,
+}
+
 impl CaseRequest {
     /// The protocol of the session in which it is asked.
     const fn protocol(&self) -> &'static str {
@@ -69,6 +94,7 @@ impl CaseRequest {
             Self::Sql(_) => "postgres",
             Self::Http(_) => "http",
             Self::Kubernetes(_) => "kubernetes",
+            Self::Ssh(_) => "ssh",
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) const MODULE: &str = "gatewright:policy/module@1.3.0";
 
 /// SHA-256 over the contract's WIT files in the order of their names, each as name, 0, contents, 0. Whoever changes the contract changes
 /// this, and writes into `plugin-sdk/wit/CHANGES.md` what it means for modules that exist.
-pub const CONTRACT_DIGEST: &str = "f1f56a2c1d52de6725b8581b626724e1dc5dc5860988ca1e92ad8da6b4c5e214";
+pub const CONTRACT_DIGEST: &str = "9eb85fd0be01e1bfa89325724bc67921b39adf2ea5ecdf510c5f1b14378f705a";
 
 /// Version of the contract.
 pub const CONTRACT_VERSION: &str = "1.3.0";

@@ -41,7 +41,7 @@ mod swap;
 mod watch;
 
 pub use crate::{
-    cases::{CaseReader, CaseReport, CaseRequest, HttpCase, SqlCase},
+    cases::{CaseReader, CaseReport, CaseRequest, HttpCase, SqlCase, SshCase},
     contract::{CONTRACT_DIGEST, CONTRACT_VERSION},
     document::{Expect, Isolation, MatchList, MatchName},
     host::{Host, HostError},

@@ -6,6 +6,7 @@
 mod http;
 mod kubernetes;
 mod sql;
+mod ssh;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ impl CaseReader for ProtocolCaseReader {
             CaseRequest::Sql(case) => sql::read(&self.analyser, case),
             CaseRequest::Http(case) => Ok(vec![http::read(case)?]),
             CaseRequest::Kubernetes(case) => Ok(vec![kubernetes::read(case)?]),
+            CaseRequest::Ssh(case) => Ok(vec![ssh::read(case)?]),
         }
     }
 }

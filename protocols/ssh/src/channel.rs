@@ -33,7 +33,7 @@ use gatewright_model::{
 use self::asking::{Asking, Stage};
 use crate::{
     digest,
-    message::{Message, Open, STDERR},
+    message::{Message, Open, Request, STDERR},
     telling,
 };
 
@@ -90,6 +90,8 @@ enum Phase {
 #[derive(Debug)]
 struct Running {
     event: EventId,
+    /// A program, and no connection to somewhere else.
+    is_program: bool,
     /// How it ended, once the target has said so.
     outcome: Option<Outcome>,
 }
@@ -130,6 +132,7 @@ impl Channel {
             }
             (phase, Input::Closed { side: Side::Downstream }) => {
                 self.withhold(&phase, "net.client_closed");
+                self.stop("HUP");
                 self.end();
             }
             (phase, Input::Terminate(rejection)) => self.turn_away(&phase, &rejection),
@@ -146,7 +149,7 @@ impl Channel {
             }
             (Phase::Leading { event }, Input::Connected(_)) => {
                 self.connected = true;
-                self.running = Some(Running { event, outcome: None });
+                self.running = Some(Running { event, is_program: false, outcome: None });
                 self.send(Side::Downstream, Message::Accepted);
                 self.phase = Phase::Open;
             }
@@ -327,6 +330,7 @@ impl Channel {
             }
         }
         if !matches!(self.phase, Phase::Over) {
+            self.stop("KILL");
             self.end();
         }
     }
@@ -369,9 +373,19 @@ impl Channel {
         self.outputs.push_back(Output::Send { side, unit });
     }
 
+    /// Ends the program that runs, if one does: servers let one go on whose channel is closed, until it writes something.
+    ///
+    /// With `HUP` where the client has left, as a terminal would: what is to outlive that can say so (`nohup`).
+    fn stop(&mut self, signal: &str) {
+        if self.running.as_ref().is_some_and(|running| running.is_program && running.outcome.is_none()) {
+            let request = Request::Signal(Arc::from(signal));
+            self.send(Side::Upstream, Message::Request { request, want_reply: false });
+        }
+    }
+
     /// Both sides are closed, and what ran is over.
     fn end(&mut self) {
-        if let Some(Running { event, outcome }) = self.running.take() {
+        if let Some(Running { event, outcome, .. }) = self.running.take() {
             self.finish(event, outcome.unwrap_or_default());
         }
         self.phase = Phase::Over;

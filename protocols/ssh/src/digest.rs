@@ -7,7 +7,7 @@ use gatewright_model::{digest::Digest, ssh::SshEvent};
 use sha2::{Digest as _, Sha256};
 
 /// The digest of a request.
-pub(crate) fn of(event: &SshEvent) -> Digest {
+pub fn of(event: &SshEvent) -> Digest {
     let mut hash = Sha256::new();
     for field in ["gatewright ssh.request 1", event.request.as_str(), &event.full_text()] {
         hash.update((field.len() as u64).to_be_bytes());

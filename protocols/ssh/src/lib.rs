@@ -18,6 +18,6 @@
 
 pub mod channel;
 pub mod command;
-mod digest;
+pub mod digest;
 pub mod message;
 mod telling;

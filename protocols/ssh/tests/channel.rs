@@ -333,7 +333,10 @@ fn f025_a_client_that_leaves_takes_what_it_asked_for_along() {
     assert!(permitted.transcript.contains("finished 2: refused net.client_closed"));
     let mut running = Play::running("id");
     running.tell(Input::Closed { side: Side::Downstream });
-    assert_eq!(running.transcript, "finished 2: unknown\nclose target\nclose client\n");
+    assert_eq!(
+        running.transcript,
+        "to target: Request(\"signal\", false)\nfinished 2: unknown\nclose target\nclose client\n"
+    );
     for mut play in [waiting, permitted] {
         play.transcript.clear();
         play.connected().permit().target(Message::Success);
@@ -359,11 +362,12 @@ fn a_session_that_is_ended_says_why() {
     check(
         &play,
         expect![[r#"
-        to client: stderr "gatewright: it was revoked [auth.revoked]\r\n"
-        finished 2: unknown
-        close target
-        close client
-    "#]],
+            to client: stderr "gatewright: it was revoked [auth.revoked]\r\n"
+            to target: Request("signal", false)
+            finished 2: unknown
+            close target
+            close client
+        "#]],
     );
 }
 

@@ -7,6 +7,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
     process::{Output, Stdio},
     thread,
 };
@@ -99,7 +100,7 @@ fn a_command_that_is_allowed_runs_with_its_input_its_output_and_its_status() {
 #[test]
 fn a_command_that_is_blocked_says_why_and_reaches_nobody() {
     let jump = Jump::new(RULES).unwrap();
-    let left = jump.stage.directory().join("left-behind");
+    let left = jump.sshd.home().join("left-behind");
     let (status, out, err) = said(&jump.run(&format!("touch {}", left.display())).unwrap());
     assert_eq!((status, &*out), (126, ""));
     assert!(
@@ -185,8 +186,9 @@ fn a043_a_variable_a_terminal_and_a_subsystem_are_asked_about_each() {
     );
     assert!(!decided.iter().any(|own| own.contains("hello")));
     // sftp works, and another subsystem does not.
-    let file = jump.stage.directory().join("file");
+    let file = jump.sshd.home().join("file");
     fs::write(&file, "through sftp").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let token = jump.gateway.token(&Mint::person("alice", &[])).unwrap();
     let mut sftp = jump.client_with("sftp", &token).unwrap();
     let copy = jump.stage.directory().join("copy");

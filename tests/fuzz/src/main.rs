@@ -16,6 +16,7 @@ mod masks;
 mod mutate;
 mod postgres;
 mod sql;
+mod ssh;
 mod streams;
 
 use std::{
@@ -45,6 +46,7 @@ const TARGETS: &[Target] = &[
     codings::TARGET,
     http::TARGET,
     kubernetes::TARGET,
+    ssh::TARGET,
     masks::TARGET,
     postgres::TARGET,
     sql::TARGET,

@@ -1,25 +1,28 @@
 //! A real OpenSSH server, and keys for it.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     net::TcpStream,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, about},
     port::free_port,
     stage::{Service, Stage},
+    user::User,
 };
 
-/// A running sshd that lets one key in, to the account that runs it.
+/// A running sshd that lets one key in, to an account that is not root's: there, sshd does less than elsewhere.
 #[derive(Debug)]
 pub struct Sshd {
     port: u16,
     account: String,
     directory: PathBuf,
+    home: PathBuf,
     _service: Service,
 }
 
@@ -32,7 +35,11 @@ impl Sshd {
     /// # Errors
     /// Where it is not installed or does not start.
     pub fn start(stage: &Stage, name: &str) -> Result<Self> {
-        let directory = stage.private_directory(name)?;
+        let (directory, home) = (stage.private_directory(name)?, stage.private_directory("home")?);
+        let (account, user) = account()?;
+        user.own(&home)?;
+        // The account reads the key that is let in.
+        about(fs::set_permissions(&directory, Permissions::from_mode(0o711)), "opening", &directory)?;
         let port = free_port()?;
         for key in ["host_key", "account_key"] {
             make_key(&directory.join(key))?;
@@ -40,13 +47,14 @@ impl Sshd {
         // Where it is started by root, it keeps an empty folder to lock itself into.
         let _ = fs::create_dir_all("/run/sshd");
         let config = directory.join("sshd_config");
-        write(&config, &configuration(&directory, port))?;
+        // Without PAM, an account whose password is locked is. Only root has PAM.
+        let pam = if matches!(user, User::Other { .. }) { "yes" } else { "no" };
+        write(&config, &configuration(&directory, port, pam))?;
         let mut command = Command::new(PROGRAM);
         command.args(["-D", "-e", "-f"]).arg(&config);
         let mut service = stage.spawn(name, &mut command)?;
         service.wait_until(Duration::from_secs(20), || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
-        let account = account()?;
-        Ok(Self { port, account, directory, _service: service })
+        Ok(Self { port, account, directory, home, _service: service })
     }
 
     /// Its port on 127.0.0.1.
@@ -57,6 +65,11 @@ impl Sshd {
     /// The account that its key is for.
     pub fn account(&self) -> &str {
         &self.account
+    }
+
+    /// A folder of the account's.
+    pub fn home(&self) -> &Path {
+        &self.home
     }
 
     /// Where the account's private key is.
@@ -99,19 +112,23 @@ fn write(file: &Path, text: &str) -> Result<()> {
     fs::write(file, text).map_err(|error| Error::new(format!("writing {}: {error}", file.display())))
 }
 
-/// Who runs this.
-fn account() -> Result<String> {
+/// Who is let in: whoever runs this, or, where that is root, the user that PostgreSQL runs as.
+fn account() -> Result<(String, User)> {
+    let user = User::unprivileged()?;
+    if let User::Other { .. } = user {
+        return Ok(("postgres".to_owned(), user));
+    }
     let output = Command::new("id").arg("-un").output();
     let output = output.map_err(|error| Error::new(format!("running id: {error}")))?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    Ok((String::from_utf8_lossy(&output.stdout).trim().to_owned(), user))
 }
 
-fn configuration(directory: &Path, port: u16) -> String {
+fn configuration(directory: &Path, port: u16, pam: &str) -> String {
     let directory = directory.display();
     format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {directory}/host_key\nPidFile none\n\
-         AuthorizedKeysFile {directory}/account_key.pub\nStrictModes no\nUsePAM no\n\
-         PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
+         AuthorizedKeysFile {directory}/account_key.pub\nStrictModes no\nUsePAM {pam}\n\
+         PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin no\n\
          AcceptEnv LANG LC_* GREETING\nAllowTcpForwarding yes\nAllowStreamLocalForwarding yes\n\
          PrintMotd no\nPrintLastLog no\nMaxSessions 200\nMaxStartups 200\nSubsystem sftp internal-sftp\nLogLevel VERBOSE\n"
     )

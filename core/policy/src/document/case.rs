@@ -14,7 +14,7 @@ use super::{
     fields::{Fields, Found, Source},
     parse::KINDS,
 };
-use crate::cases::{CaseRequest, HttpCase, SqlCase};
+use crate::cases::{CaseRequest, HttpCase, SqlCase, SshCase};
 
 pub(super) fn cases(source: &mut Source, fields: &mut Fields) -> Vec<Case> {
     let Some(found) = fields.any(source, "case") else { return Vec::new() };
@@ -75,10 +75,11 @@ fn request(source: &mut Source, fields: &mut Fields) -> Option<CaseRequest> {
     let line = fields.line;
     let sql = fields.text(source, "sql");
     let parameters = fields.texts(source, "parameters");
-    let asked = [("http", "http: "), ("kubernetes", "kubernetes: ")]
+    let asked = [("http", "http: "), ("kubernetes", "kubernetes: "), ("ssh", "ssh: ")]
         .map(|(key, place)| (fields.any(source, key).is_some(), fields.table(source, key, place)));
-    let [(has_http, http), (has_kubernetes, kubernetes)] = asked;
-    let keys = [(sql.is_some(), "sql"), (has_http, "http"), (has_kubernetes, "kubernetes")];
+    let [(has_http, http), (has_kubernetes, kubernetes), (has_ssh, ssh)] = asked;
+    let keys =
+        [(sql.is_some(), "sql"), (has_http, "http"), (has_kubernetes, "kubernetes"), (has_ssh, "ssh")];
     let given: Vec<_> =
         keys.iter().filter(|(given, _)| *given).map(|(_, key)| format!("`{key}`")).collect();
     if given.len() > 1 {
@@ -95,14 +96,39 @@ fn request(source: &mut Source, fields: &mut Fields) -> Option<CaseRequest> {
     }
     // What is there and of the wrong type was reported as that.
     if given.is_empty() && !fields.has("sql") {
-        let remedy = "add `sql = \"...\"`, or `http = { method = \"GET\", url = \"https://...\" }`, or `kubernetes = ...`";
+        let remedy = "add `sql = \"...\"`, or `http = { method = \"GET\", url = \"https://...\" }`, or `kubernetes = ...`, or `ssh = { request = \"exec\", command = \"uptime\" }`";
         source.report(line, "[[case]]: the request is missing", remedy);
     }
-    match (http, kubernetes) {
-        (Some(fields), _) => self::http(source, fields).map(CaseRequest::Http),
-        (_, Some(fields)) => self::http(source, fields).map(CaseRequest::Kubernetes),
-        (None, None) => None,
+    match (http, kubernetes, ssh) {
+        (Some(fields), ..) => self::http(source, fields).map(CaseRequest::Http),
+        (_, Some(fields), _) => self::http(source, fields).map(CaseRequest::Kubernetes),
+        (.., Some(fields)) => self::ssh(source, fields).map(CaseRequest::Ssh),
+        (None, None, None) => None,
     }
+}
+
+fn ssh(source: &mut Source, mut fields: Fields) -> Option<SshCase> {
+    let request = fields.required_text(source, "request");
+    let [command, name, value, host, path] = ["command", "name", "value", "host", "path"]
+        .map(|key| fields.text(source, key).map(|found| found.value).unwrap_or_default());
+    let port = match fields.any(source, "port") {
+        None => Some(0),
+        Some(found) => {
+            let port = match found.value {
+                DeValue::Integer(number) => u16::from_str_radix(number.as_str(), number.radix()).ok(),
+                _ => None,
+            };
+            if port.is_none() {
+                source.report(found.line, "`port` is not a port", "write a number from 0 to 65535");
+            }
+            port
+        }
+    };
+    let terminal = fields.text(source, "terminal").map(|found| found.value);
+    let variables = fields.pairs(source, "variables").unwrap_or_default();
+    fields.finish(source);
+    let (request, port) = (request?.value, port?);
+    Some(SshCase { request, command, name, value, host, port, path, terminal, variables })
 }
 
 fn http(source: &mut Source, mut fields: Fields) -> Option<HttpCase> {
@@ -246,6 +272,29 @@ mod tests {
     }
 
     #[test]
+    fn a_request_of_ssh_says_what_its_kind_has() {
+        check(
+            r#"ssh = { request = "exec", command = "uptime", terminal = "xterm", variables = { A = "1" } }"#,
+            expect![[r#"
+                Ssh(SshCase { request: "exec", command: "uptime", name: "", value: "", host: "", port: 0, path: "", terminal: Some("xterm"), variables: [("A", "1")] })
+            "#]],
+        );
+        check(
+            r#"ssh = { request = "direct-tcpip", host = "db", port = 70000 }"#,
+            expect![[r#"
+            p.toml:6: `port` is not a port; write a number from 0 to 65535
+        "#]],
+        );
+        check(
+            r#"ssh = { command = "uptime", comand = "x" }"#,
+            expect![[r#"
+            p.toml:6: ssh: `request` is missing; add `request = "..."`
+            p.toml:6: ssh: `comand` is not a known key; use one of `request`, `command`, `name`, `value`, `host`, `path`, `port`, `terminal`, `variables`
+        "#]],
+        );
+    }
+
+    #[test]
     fn a_length_is_a_number_or_unknown() {
         check(
             r#"http = { method = "PUT", url = "u", body_length = "unknown" }"#,
@@ -278,8 +327,8 @@ mod tests {
         check(
             "",
             expect![[r#"
-            p.toml:3: [[case]]: the request is missing; add `sql = "..."`, or `http = { method = "GET", url = "https://..." }`, or `kubernetes = ...`
-        "#]],
+                p.toml:3: [[case]]: the request is missing; add `sql = "..."`, or `http = { method = "GET", url = "https://..." }`, or `kubernetes = ...`, or `ssh = { request = "exec", command = "uptime" }`
+            "#]],
         );
         check(
             "sql = 7",

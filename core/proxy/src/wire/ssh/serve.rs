@@ -167,9 +167,18 @@ pub async fn serve(config: Arc<Config>, client: Client, guard: DrainGuard) {
 
 /// Waits until the channels that are open have ended, and then ends the connection.
 async fn say_farewell(shared: Arc<Shared>, handle: russh::server::Handle) {
+    let busy = shared.open.load(Ordering::Relaxed) > 0;
     while shared.open.load(Ordering::Relaxed) > 0 {
         tokio::select! {
             () = sleep(LOOK) => {}
+            () = shared.over.cancelled() => return,
+        }
+    }
+    if busy {
+        // Most clients end the connection themselves when they have heard the last of it. What russh still has to send is
+        // lost with a word of the gateway's.
+        tokio::select! {
+            () = sleep(LAST_WORDS) => {}
             () = shared.over.cancelled() => return,
         }
     }
@@ -179,6 +188,9 @@ async fn say_farewell(shared: Arc<Shared>, handle: russh::server::Handle) {
     sleep(FAREWELL).await;
     shared.over.cancel();
 }
+
+/// How long a client may take to hear the last of its channels, and to end the connection, before the gateway does.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether channels have ended.
 const LOOK: Duration = Duration::from_millis(100);

@@ -1,0 +1,67 @@
+//! SSH: one request on a channel, as a session would ask about it.
+
+use std::sync::Arc;
+
+use gatewright_model::{
+    event::{Event, Facet},
+    id::EventId,
+    ssh::{SshEvent, SshRequest},
+};
+use gatewright_policy::SshCase;
+use gatewright_ssh::{command, digest};
+
+/// The event of an SSH case.
+pub(super) fn read(case: &SshCase) -> Result<Event, String> {
+    let text = |text: &str| Arc::<str>::from(text);
+    let request = match &*case.request {
+        "session" => SshRequest::Session,
+        "pty" => SshRequest::Pty { terminal: text(&case.name) },
+        "env" => SshRequest::Env { name: text(&case.name), value: text(&case.value) },
+        "exec" => {
+            let command = command::read(case.command.as_bytes());
+            SshRequest::Exec(command.ok_or("`command` would be refused: it is not UTF-8")?)
+        }
+        "shell" => SshRequest::Shell,
+        "subsystem" => SshRequest::Subsystem { name: text(&case.name) },
+        "signal" => SshRequest::Signal { name: text(&case.name) },
+        "direct-tcpip" => SshRequest::DirectTcpip { host: text(&case.host), port: case.port.into() },
+        "direct-streamlocal" => SshRequest::DirectStreamlocal { path: text(&case.path) },
+        // The others are refused before a policy is asked: no case can be about them.
+        other => {
+            return Err(format!(
+                "a client can not send `{other}`: use one of session, pty, env, exec, shell, subsystem, signal, direct-tcpip, \
+                 direct-streamlocal"
+            ));
+        }
+    };
+    let about = SshEvent {
+        request: Arc::new(request),
+        terminal: case.terminal.as_deref().map(text),
+        environment: case.variables.iter().map(|(name, value)| (text(name), text(value))).collect(),
+    };
+    let payload = digest::of(&about);
+    Ok(Event { id: EventId::FIRST, payload, facet: Facet::Ssh(about) })
+}
+
+#[cfg(test)]
+mod tests {
+    use gatewright_model::sql::Grade;
+
+    use super::*;
+
+    #[test]
+    fn a_case_means_what_a_live_request_means() {
+        let case = |request: &str, command: &str| SshCase {
+            request: request.to_owned(),
+            command: command.to_owned(),
+            variables: vec![("A".to_owned(), "1".to_owned())],
+            ..SshCase::default()
+        };
+        let plain = read(&case("exec", "ls -l")).unwrap();
+        assert_eq!((plain.grade(), &*plain.summary()), (Grade::Verified, "exec ls and 1 more words"));
+        assert_eq!(plain.full_text(), "exec\nls -l\nwith A=\"1\"");
+        assert_eq!(read(&case("exec", "ls; id")).unwrap().grade(), Grade::Opaque);
+        assert_eq!(read(&case("shell", "")).unwrap().grade(), Grade::Opaque);
+        assert!(read(&case("tcpip-forward", "")).unwrap_err().contains("can not send `tcpip-forward`"));
+    }
+}
