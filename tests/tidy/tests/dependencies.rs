@@ -23,6 +23,7 @@ const INSIDE: &[(&str, &[&str])] = &[
     ("gatewright-postgres", &["gatewright-model", "gatewright-masking", "gatewright-sql"]),
     ("gatewright-http", &["gatewright-model", "gatewright-masking"]),
     ("gatewright-kubernetes", &["gatewright-model", "gatewright-http", "gatewright-masking"]),
+    ("gatewright-ssh", &["gatewright-model"]),
     (
         "gatewright",
         &[
@@ -36,6 +37,7 @@ const INSIDE: &[(&str, &[&str])] = &[
             "gatewright-postgres",
             "gatewright-http",
             "gatewright-kubernetes",
+            "gatewright-ssh",
         ],
     ),
     ("gatewright-testbed", &[]),
@@ -63,8 +65,9 @@ const OUTSIDE: &[(&[&str], &[&str], &str)] = &[
             "gatewright-postgres",
             "gatewright-http",
             "gatewright-kubernetes",
+            "gatewright-ssh",
         ],
-        &["tokio", "wasmtime", "hyper", "rustls", "tokio-rustls", "socket2", "mio"],
+        &["tokio", "wasmtime", "hyper", "russh", "rustls", "tokio-rustls", "socket2", "mio"],
         "a protocol is a value that takes bytes and gives bytes: sockets, tasks and policies live elsewhere",
     ),
     (

@@ -134,7 +134,7 @@ pub async fn serve(config: Arc<Config>, client: Client, guard: DrainGuard) {
         let handle = running.handle();
         tokio::pin!(running);
         let (mut drained, mut ended) = (Box::pin(guard.clone().drained()), Box::pin(guard.ended()));
-        let mut draining = false;
+        let (mut draining, mut ending) = (false, false);
         loop {
             tokio::select! {
                 result = &mut running => return result,
@@ -142,7 +142,15 @@ pub async fn serve(config: Arc<Config>, client: Client, guard: DrainGuard) {
                     draining = true;
                     tokio::spawn(say_farewell(Arc::clone(&shared), handle.clone()));
                 }
-                () = &mut ended => over.cancel(),
+                () = &mut ended, if !ending => {
+                    ending = true;
+                    // The drivers are told as well, and say so to their clients.
+                    let over = over.clone();
+                    tokio::spawn(async move {
+                        sleep(FAREWELL).await;
+                        over.cancel();
+                    });
+                }
             }
         }
     };
