@@ -7,6 +7,7 @@ use super::*;
 use crate::dev_certificates::{CertificateRequest, write_certificates};
 
 mod routes;
+mod ssh;
 
 /// A folder with everything that [`GOOD`] names.
 fn folder() -> TempDir {
@@ -230,7 +231,7 @@ tls = { certificate = "server.pem", key = "target.key" }
             21 | protocol = "mysql"
                |            ^^^^^^^
                |
-               = help: it can be: postgres, http, kubernetes
+               = help: it can be: postgres, http, kubernetes, ssh
 
             error: `127.0.0.1` is not an address
               --> gatewright.toml:22:11

@@ -1,0 +1,88 @@
+//! Keys of SSH.
+
+use expect_test::expect;
+
+use super::check_errors;
+
+const EVIDENCE: &str = "[evidence]\norigin = \"gatewright.example/test\"\n";
+
+#[test]
+fn f037_what_ssh_needs_and_what_it_has_no_use_for() {
+    let source = format!(
+        "{EVIDENCE}[[target]]\nname = \"host\"\nprotocol = \"ssh\"\naddress = \"127.0.0.1:22\"\naccount = \"deploy\"\n\
+         tls = {{ mode = \"off\" }}\n\
+         [[listener]]\nname = \"ssh\"\nprotocol = \"ssh\"\nlisten = \"127.0.0.1:2222\"\ntarget = \"host\"\n"
+    );
+    check_errors(&source, expect![[r#"
+        error: an SSH target needs `host_keys`: anybody could be it otherwise
+         --> gatewright.toml:3:1
+          |
+        3 | [[target]]
+          | ^^^^^^^^^^
+          |
+          = help: add what `ssh-keyscan -t ed25519 HOST` prints behind the name: `host_keys = ["ssh-ed25519 AAAA…"]`, once you have made sure that it is the host's
+
+        error: SSH protects its connections itself
+         --> gatewright.toml:8:7
+          |
+        8 | tls = { mode = "off" }
+          |       ^^^^^^^^^^^^^^^^
+          |
+          = help: remove `tls`
+
+        error: an SSH listener needs `host_key`: clients know the gateway by it
+         --> gatewright.toml:9:1
+          |
+        9 | [[listener]]
+          | ^^^^^^^^^^^^
+          |
+          = help: make one with `ssh-keygen -t ed25519 -N '' -f ssh_host_key`, and add `host_key = { file = "ssh_host_key" }`
+
+    "#]]);
+}
+
+#[test]
+fn f037_keys_that_are_none() {
+    let source = format!(
+        "{EVIDENCE}[[target]]\nname = \"host\"\nprotocol = \"ssh\"\naddress = \"127.0.0.1:22\"\naccount = \"deploy\"\n\
+         private_key = {{ env = \"APP_PASSWORD\" }}\nhost_keys = [\"ssh-ed25519 x\"]\n\
+         [[target]]\nname = \"db\"\nprotocol = \"postgres\"\naddress = \"127.0.0.1:5432\"\naccount = \"app\"\n\
+         host_keys = [\"ssh-ed25519 x\"]\ntls = {{ mode = \"off\" }}\n\
+         [[listener]]\nname = \"ssh\"\nprotocol = \"ssh\"\nlisten = \"0.0.0.0:2222\"\ntarget = \"host\"\n\
+         host_key = {{ env = \"APP_PASSWORD\" }}\n"
+    );
+    check_errors(&source, expect![[r#"
+        error: `private_key` is no private key in OpenSSH's format
+         --> gatewright.toml:8:15
+          |
+        8 | private_key = { env = "APP_PASSWORD" }
+          |               ^^^^^^^^^^^^^^^^^^^^^^^^
+          |
+          = help: make one with `ssh-keygen -t ed25519 -N '' -f FILE`
+
+        error: one of `host_keys` is no public key
+         --> gatewright.toml:9:13
+          |
+        9 | host_keys = ["ssh-ed25519 x"]
+          |             ^^^^^^^^^^^^^^^^^
+          |
+          = help: write keys as `ssh-keyscan` prints them, without the name before them: `ssh-ed25519 AAAA…`
+
+        error: `host_keys` is for SSH targets only
+          --> gatewright.toml:15:13
+           |
+        15 | host_keys = ["ssh-ed25519 x"]
+           |             ^^^^^^^^^^^^^^^^^
+           |
+           = help: remove it
+
+        error: `host_key` is no private key in OpenSSH's format
+          --> gatewright.toml:22:12
+           |
+        22 | host_key = { env = "APP_PASSWORD" }
+           |            ^^^^^^^^^^^^^^^^^^^^^^^^
+           |
+           = help: make one with `ssh-keygen -t ed25519 -N '' -f FILE`
+
+    "#]]);
+}
