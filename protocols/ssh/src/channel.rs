@@ -171,6 +171,11 @@ impl Channel {
         if let Some(target) = &self.seed.target {
             self.outputs.push_back(Output::Target(Arc::clone(target)));
         }
+        if let Open::DirectTcpip { host, port, .. } = &open
+            && !is_a_place(host, *port)
+        {
+            return self.refuse("the destination is no host and port [ssh.destination]");
+        }
         let request = match &open {
             Open::Session => SshRequest::Session,
             Open::DirectTcpip { host, port, .. } => {
@@ -326,11 +331,13 @@ impl Channel {
             Some(asking) if asking.stage != Stage::Answering => self.withdraw(&asking, &text, NOT_RUN),
             asking => {
                 self.tell(&text);
-                self.reply(asking.is_some_and(|asking| asking.want_reply), false);
+                let want_reply = asking.as_ref().is_some_and(|asking| asking.want_reply);
+                self.asking = asking;
+                self.stop("KILL");
+                self.reply(want_reply, false);
             }
         }
         if !matches!(self.phase, Phase::Over) {
-            self.stop("KILL");
             self.end();
         }
     }
@@ -377,7 +384,15 @@ impl Channel {
     ///
     /// With `HUP` where the client has left, as a terminal would: what is to outlive that can say so (`nohup`).
     fn stop(&mut self, signal: &str) {
-        if self.running.as_ref().is_some_and(|running| running.is_program && running.outcome.is_none()) {
+        let runs =
+            self.running.as_ref().is_some_and(|running| running.is_program && running.outcome.is_none());
+        // Sent and not answered: it runs, or is about to.
+        let is_begun = self.asking.as_ref().is_some_and(|asking| {
+            let starts =
+                matches!(asking.request, Request::Exec(_) | Request::Shell | Request::Subsystem(_));
+            starts && asking.stage == Stage::Answering
+        });
+        if runs || is_begun {
             let request = Request::Signal(Arc::from(signal));
             self.send(Side::Upstream, Message::Request { request, want_reply: false });
         }
@@ -419,6 +434,12 @@ impl Session for Channel {
             _ => false,
         }
     }
+}
+
+/// What every resolver reads alike: with a blank or a NUL in it, some read the beginning only.
+fn is_a_place(host: &str, port: u32) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
+    !host.is_empty() && host.len() <= 253 && host.bytes().all(plain) && (1..=65535).contains(&port)
 }
 
 fn unmaskable() -> Rejection {

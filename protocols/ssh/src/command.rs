@@ -7,9 +7,9 @@
 //! | text | is left, because |
 //! | --- | --- |
 //! | `$ \` * ? [ ] { } ~ ! ^ # & ; | < > ( ) \` outside of quotes | some shell expands, joins, redirects or comments |
-//! | `$`, `` ` ``, `\`, `!` inside of double quotes; `\` inside of single ones | some shell expands them there, too |
-//! | a first word with `=`, `%` or `@`, any word that begins with `=` | assignments, jobs, arithmetic, zsh's paths |
-//! | a first word that is not quoted and is a word of some shell's grammar (`if`, `time`, `not`, ...) | it is no program |
+//! | `$`, `` ` ``, `\`, `!` inside of double quotes; `\` and `!` inside of single ones | some shell expands them there, too |
+//! | a first word with `=`, or that begins with `@` or ends with `:`; any word that begins with `=` or `%` | assignments, arithmetic, labels; zsh's paths, fish's jobs |
+//! | a first word that is a word of some shell's grammar (`if`, `time`, `not`, ...), quoted or not | it is no program |
 //! | what is not ASCII outside of quotes, control and invisible characters anywhere | blanks of some locales; not what a reviewer sees |
 
 use std::sync::Arc;
@@ -34,7 +34,7 @@ fn words(text: &str) -> Option<Vec<Arc<str>>> {
     let mut rest = text.trim_matches(BLANKS);
     while !rest.is_empty() {
         let (word, after) = Word::read(rest)?;
-        if word.begins_with('=') || (words.is_empty() && !word.is_a_program()) {
+        if word.begins_with('=') || word.begins_with('%') || (words.is_empty() && !word.is_a_program()) {
             return None;
         }
         words.push(Arc::from(word.text));
@@ -50,8 +50,6 @@ const BLANKS: [char; 2] = [' ', '\t'];
 struct Word {
     /// Without quotes.
     text: String,
-    /// Some of it stands between quotes.
-    is_quoted: bool,
     /// What it begins with, where that is not quoted.
     first: Option<char>,
 }
@@ -66,12 +64,11 @@ impl Word {
             let after = rest.get(next.len_utf8()..)?;
             if is_quote(next) {
                 let (quoted, after) = after.split_once(next)?;
-                let special = if next == '"' { &['$', '`', '\\', '!'][..] } else { &['\\'] };
+                let special = if next == '"' { &['$', '`', '\\', '!'][..] } else { &['\\', '!'] };
                 if quoted.contains(special) {
                     return None;
                 }
                 word.text.push_str(quoted);
-                word.is_quoted = true;
                 rest = after;
             } else {
                 if !is_ordinary(next) {
@@ -92,9 +89,9 @@ impl Word {
     fn is_a_program(&self) -> bool {
         !self.text.is_empty()
             && !self.text.contains('=')
-            && !self.begins_with('%')
+            && !self.text.ends_with(':')
             && !self.begins_with('@')
-            && (self.is_quoted || !GRAMMAR.contains(&&*self.text))
+            && !GRAMMAR.contains(&&*self.text)
     }
 }
 
@@ -109,7 +106,7 @@ const fn is_ordinary(character: char) -> bool {
 }
 
 /// Words that some shell takes for a part of its grammar where a command is expected.
-const GRAMMAR: [&str; 33] = [
+const GRAMMAR: [&str; 40] = [
     "and",
     "begin",
     "builtin",
@@ -143,6 +140,13 @@ const GRAMMAR: [&str; 33] = [
     "while",
     "local",
     "declare",
+    "goto",
+    "default",
+    "breaksw",
+    "endif",
+    "endsw",
+    "onintr",
+    "break",
 ];
 
 #[cfg(test)]
@@ -166,7 +170,7 @@ mod tests {
             ("grep \"it's\" 'a\"b' x\"y\"'z'", &["grep", "it's", "a\"b", "xyz"]),
             ("date +%F", &["date", "+%F"]),
             ("make CC=gcc", &["make", "CC=gcc"]),
-            ("'if' x ''", &["if", "x", ""]),
+            ("'iff' x ''", &["iff", "x", ""]),
             ("echo '$HOME `id` ; | & ä'", &["echo", "$HOME `id` ; | & ä"]),
         ] {
             assert_eq!(plain(text).unwrap(), expected, "{text}");
@@ -224,6 +228,14 @@ mod tests {
             "a '\u{202e}x'",
             "\"\"",
             "'' a",
+            "a '!x'",
+            "'not' id",
+            "'time' id",
+            "x: id",
+            "systemctl: id",
+            "default: id",
+            "goto x",
+            "a %self",
         ] {
             assert_eq!(plain(text), None, "{text:?}");
         }

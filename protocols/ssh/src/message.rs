@@ -118,6 +118,18 @@ pub struct Size {
 }
 
 impl Message {
+    /// How many bytes of it are no data: of requests, that a peer may send without asking.
+    pub fn said(&self) -> usize {
+        let Self::Request { request, .. } = self else { return 0 };
+        match request {
+            Request::Pty { terminal, modes, .. } => terminal.len() + 8 * modes.len(),
+            Request::Env { name, value } => name.len() + value.len(),
+            Request::Exec(text) => text.len(),
+            Request::Subsystem(name) | Request::Signal(name) | Request::Other(name) => name.len(),
+            Request::Shell | Request::WindowChange(_) | Request::AgentForwarding | Request::X11 => 0,
+        }
+    }
+
     /// How many bytes of a channel's window it takes (section 5.2).
     pub fn window(&self) -> usize {
         match self {

@@ -344,6 +344,33 @@ fn f025_a_client_that_leaves_takes_what_it_asked_for_along() {
     }
 }
 
+/// What was sent to the target runs, or is about to, though it has not answered yet.
+#[test]
+fn f003_a_program_whose_start_is_not_confirmed_is_ended_too() {
+    let mut play = Play::open();
+    play.client(exec("sleep 9")).permit().connected().tell(Input::Closed { side: Side::Downstream });
+    assert!(
+        play.transcript.ends_with(
+            "to target: Request(\"exec\", true)\nfinished 2: unknown\nto target: Request(\"signal\", false)\n\
+             close target\nclose client\n"
+        ),
+        "{}",
+        play.transcript
+    );
+}
+
+#[test]
+fn a044_a_destination_that_two_resolvers_read_in_two_ways_is_none() {
+    for (host, port) in
+        [("127.0.0.1 .web", 443), ("127.0.0.1\0.web", 443), ("", 1), ("h", 0), ("h", 443 + 65536)]
+    {
+        let open = Open::DirectTcpip { host: host.into(), port, originator: ("127.0.0.1".into(), 1) };
+        let mut play = Play::new();
+        play.client(Message::Open(open)).tell(Input::Authenticated(principal()));
+        assert!(play.judged.is_none() && play.transcript.contains("to client: Refused"), "{host:?}");
+    }
+}
+
 #[test]
 fn f001_a_target_that_dies_leaves_no_good_end() {
     let mut play = Play::running("id");

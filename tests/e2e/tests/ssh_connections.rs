@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use gatewright_e2e::{Mint, eventually, ssh::Jump};
+use gatewright_e2e::{Mint, approvals, eventually, ssh::Jump};
 
 const RULES: &str = r#"
 [[settings.rules]]
@@ -132,15 +132,67 @@ fn a041_new_keys_in_the_middle_of_a_transfer_lose_nothing() {
     assert!(client.wait().unwrap().success());
 }
 
+/// Both directions full at once, again and again: opening a window must not wait behind what waits for one.
+#[test]
+fn f020_transfers_in_both_directions_do_not_wait_for_each_other() {
+    let jump = Jump::new(RULES).unwrap();
+    let master = Master::open(&jump);
+    let sent: Vec<u8> = (0..12_000_000_u32).map(|number| (number % 241) as u8).collect();
+    for round in 0..12 {
+        let mut client = master.channel("cat");
+        let mut client = client.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut input = client.stdin.take().unwrap();
+        let writer = thread::spawn({
+            let sent = sent.clone();
+            move || input.write_all(&sent).unwrap()
+        });
+        let mut back = Vec::new();
+        client.stdout.take().unwrap().read_to_end(&mut back).unwrap();
+        writer.join().unwrap();
+        assert!(back == sent, "round {round}: {} bytes came back", back.len());
+        assert!(client.wait().unwrap().success());
+    }
+}
+
+/// Fault F25: a channel that is closed while its request waits takes it along, whatever was sent behind it.
+#[test]
+fn f025_a_channel_that_is_closed_while_it_waits_runs_nothing_later() {
+    let held = "[[settings.rules]]\nrequests = [\"exec\"]\ndecision = \"escalate\"\nreason = \"look\"\n\
+                reviewers = [\"reviewers\"]\n[[settings.rules]]\nrequests = [\"session\"]\ndecision = \"allow\"\n";
+    let jump = Jump::new(held).unwrap();
+    let master = Master::open(&jump);
+    let left = jump.sshd.home().join("left-behind");
+    let mut client = master.channel(&format!("touch {}", left.display()));
+    let mut client = client.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    client.stdin.take().unwrap().write_all(b"sent behind it").unwrap();
+    let id = approvals::wait(&jump.gateway).unwrap();
+    client.kill().unwrap();
+    client.wait().unwrap();
+    eventually("it is withdrawn", || {
+        let evidence = jump.evidence().unwrap();
+        evidence.of("approval_settled").iter().any(|record| record["state"] == "withdrawn")
+    });
+    let bob = Mint::person("bob", &["reviewers"]);
+    let approved = jump.gateway.approvals(&bob, &["approve", &id, "--comment", "late"]).unwrap();
+    assert!(!approved.status.success(), "{approved:?}");
+    assert!(!left.exists());
+}
+
 /// Fault F3: a client that is gone leaves nothing behind at the target, and its record is closed.
 #[test]
 fn f003_a_client_that_is_killed_takes_what_runs_along() {
     let jump = Jump::new(RULES).unwrap();
     let mark = format!("3{}", jump.port());
     let mut client = jump.client("alice", &[]).unwrap();
-    let mut client = client.args(["127.0.0.1", &format!("exec sleep {mark}")]).spawn().unwrap();
+    client.args(["127.0.0.1", &format!("exec sleep {mark}")]).stdin(Stdio::piped());
+    let mut client = client.spawn().unwrap();
     eventually("it runs", || runs(&mark));
+    // More than anybody takes: what ends it must not wait behind that.
+    let mut input = client.stdin.take().unwrap();
+    let stuffing = thread::spawn(move || while input.write_all(&[7; 65536]).is_ok() {});
+    thread::sleep(Duration::from_secs(2));
     client.kill().unwrap();
+    stuffing.join().unwrap();
     client.wait().unwrap();
     eventually("it does not run any more", || !runs(&mark));
     eventually("its session is closed", || {

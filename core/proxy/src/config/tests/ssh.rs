@@ -13,7 +13,9 @@ fn f037_what_ssh_needs_and_what_it_has_no_use_for() {
          tls = {{ mode = \"off\" }}\n\
          [[listener]]\nname = \"ssh\"\nprotocol = \"ssh\"\nlisten = \"127.0.0.1:2222\"\ntarget = \"host\"\n"
     );
-    check_errors(&source, expect![[r#"
+    check_errors(
+        &source,
+        expect![[r#"
         error: an SSH target needs `host_keys`: anybody could be it otherwise
          --> gatewright.toml:3:1
           |
@@ -38,7 +40,8 @@ fn f037_what_ssh_needs_and_what_it_has_no_use_for() {
           |
           = help: make one with `ssh-keygen -t ed25519 -N '' -f ssh_host_key`, and add `host_key = { file = "ssh_host_key" }`
 
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -51,7 +54,9 @@ fn f037_keys_that_are_none() {
          [[listener]]\nname = \"ssh\"\nprotocol = \"ssh\"\nlisten = \"0.0.0.0:2222\"\ntarget = \"host\"\n\
          host_key = {{ env = \"APP_PASSWORD\" }}\n"
     );
-    check_errors(&source, expect![[r#"
+    check_errors(
+        &source,
+        expect![[r#"
         error: `private_key` is no private key in OpenSSH's format
          --> gatewright.toml:8:15
           |
@@ -84,5 +89,6 @@ fn f037_keys_that_are_none() {
            |
            = help: make one with `ssh-keygen -t ed25519 -N '' -f FILE`
 
-    "#]]);
+    "#]],
+    );
 }

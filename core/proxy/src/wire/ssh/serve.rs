@@ -94,7 +94,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub fn server(host_key: Option<&PrivateKey>) -> Config {
     Config {
         server_id: SshId::Standard("SSH-2.0-Gatewright".into()),
-        methods: MethodSet::from(&[MethodKind::KeyboardInteractive, MethodKind::Password][..]),
+        methods: methods(),
         auth_rejection_time: REJECTION,
         // The first question of every client is which methods there are.
         auth_rejection_time_initial: Some(Duration::ZERO),
@@ -217,7 +217,7 @@ impl Shared {
                 let rejection = error.rejection();
                 tracing::info!(code = rejection.code, client = %self.sessions.client(), "a client was turned away");
                 *self.refused.lock() = rejection.code;
-                Auth::reject()
+                refused()
             }
         }
     }
@@ -280,6 +280,15 @@ impl Shared {
     }
 }
 
+/// A client may try again, in the same way too, until it has tried too often.
+fn refused() -> Auth {
+    Auth::Reject { proceed_with_methods: Some(methods()), partial_success: false }
+}
+
+fn methods() -> MethodSet {
+    MethodSet::from(&[MethodKind::KeyboardInteractive, MethodKind::Password][..])
+}
+
 /// A channel that is open, or being opened.
 struct ChannelPlace(Arc<Shared>);
 
@@ -333,7 +342,7 @@ impl Handler for Served {
         let token = response.next();
         Ok(match token.as_deref().map(std::str::from_utf8) {
             Some(Ok(token)) => self.0.admit(user, token.trim()),
-            _ => Auth::reject(),
+            _ => refused(),
         })
     }
 

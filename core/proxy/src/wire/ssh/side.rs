@@ -2,7 +2,8 @@
 //!
 //! russh hands on what it reads within the loop of its connection: whoever does not take it stops all channels. So a task takes it
 //! from there, and what it holds is bounded by the window that the peer has; that opens when the driver has taken it on. Another task
-//! writes, because a write waits for the peer's window, and one that is given up half done loses what it had begun.
+//! writes, because a write waits for the peer's window, and one that is given up half done loses what it had begun. A third one
+//! does what must not wait behind that: opening the peer's window, on which the other direction waits, and signals.
 
 use std::{
     io,
@@ -22,8 +23,11 @@ use tokio_util::sync::CancellationToken;
 use super::words;
 use crate::wire::Pipe;
 
-/// Requests of a peer that wait for the driver. A client sends a handful before it waits for replies.
+/// Messages of a peer that wait for the driver and are no data. A client sends a handful before it waits for replies.
 const MOST_WAITING: usize = 1024;
+
+/// What they say, in bytes at most: commands, variables and their values.
+const MOST_WAITING_BYTES: usize = 512 << 10;
 
 /// One side of a channel.
 pub(in crate::wire) struct Side {
@@ -32,6 +36,9 @@ pub(in crate::wire) struct Side {
     heard: mpsc::UnboundedReceiver<Message>,
     /// What waits to be written.
     to_write: mpsc::UnboundedSender<Written>,
+    at_once: mpsc::UnboundedSender<AtOnce>,
+    /// The client's. One that closes its channel has given up what it said before.
+    is_client: bool,
     state: Arc<State>,
     writer: Option<JoinHandle<()>>,
     /// Cancelled with this.
@@ -50,21 +57,30 @@ struct Known {
     gone: bool,
     /// Messages that were read and not taken on.
     waiting: usize,
+    /// Bytes of those of them that are no data.
+    said: usize,
     waker: Option<Waker>,
 }
 
-/// What the writer does.
+/// What the writer does, in this order.
 enum Written {
     Message(Message),
-    /// So much of what the peer has sent was taken on.
-    Credit(u32),
     Close,
 }
 
+/// What waits for nothing that is to be written.
+enum AtOnce {
+    /// So much of what the peer has sent was taken on.
+    Credit(u32),
+    /// A signal for what runs.
+    Signal(Arc<str>),
+}
+
 /// Where the writer writes.
+#[derive(Clone)]
 enum Pen {
-    Client { write: ChannelWriteHalf<server::Msg>, handle: Handle, opening: Option<ChannelOpenHandle> },
-    Target { write: ChannelWriteHalf<client::Msg> },
+    Client { write: Arc<ChannelWriteHalf<server::Msg>>, handle: Handle },
+    Target { write: Arc<ChannelWriteHalf<client::Msg>> },
 }
 
 impl Side {
@@ -76,22 +92,30 @@ impl Side {
         handle: Handle,
         opening: ChannelOpenHandle,
     ) -> Self {
-        let pen = Pen::Client { write, handle, opening: Some(opening) };
-        Self::new(Some(Message::Open(open)), read, pen)
+        let pen = Pen::Client { write: Arc::new(write), handle };
+        Self::new(Some(Message::Open(open)), read, pen, Some(opening))
     }
 
     /// The target's side of a channel that is open.
     pub(super) fn of_target(read: ChannelReadHalf, write: ChannelWriteHalf<client::Msg>) -> Self {
-        Self::new(None, read, Pen::Target { write })
+        Self::new(None, read, Pen::Target { write: Arc::new(write) }, None)
     }
 
-    fn new(first: Option<Message>, read: ChannelReadHalf, pen: Pen) -> Self {
+    fn new(
+        first: Option<Message>,
+        read: ChannelReadHalf,
+        pen: Pen,
+        opening: Option<ChannelOpenHandle>,
+    ) -> Self {
         let (hear, heard) = mpsc::unbounded_channel();
         let (to_write, written) = mpsc::unbounded_channel();
+        let (at_once, urgent) = mpsc::unbounded_channel();
+        let is_client = matches!(pen, Pen::Client { .. });
         let (state, over) = (Arc::<State>::default(), CancellationToken::new());
         tokio::spawn(listen(read, hear, Arc::clone(&state), over.clone()));
-        let writer = tokio::spawn(write_all(pen, written, Arc::clone(&state), over.clone()));
-        Self { first, heard, to_write, state, writer: Some(writer), over }
+        tokio::spawn(do_at_once(pen.clone(), urgent));
+        let writer = tokio::spawn(write_all(pen, opening, written, Arc::clone(&state), over.clone()));
+        Self { first, heard, to_write, at_once, is_client, state, writer: Some(writer), over }
     }
 }
 
@@ -110,9 +134,12 @@ impl Pipe for Side {
         }
         self.heard.poll_recv(context).map(|heard| {
             if let Some(message) = &heard {
-                self.state.0.lock().waiting -= 1;
+                let mut known = self.state.0.lock();
+                known.waiting -= 1;
+                known.said -= message.said();
+                drop(known);
                 if let Some(bytes) = u32::try_from(message.window()).ok().filter(|bytes| *bytes > 0) {
-                    let _ = self.to_write.send(Written::Credit(bytes));
+                    let _ = self.at_once.send(AtOnce::Credit(bytes));
                 }
             }
             Ok(heard)
@@ -120,6 +147,10 @@ impl Pipe for Side {
     }
 
     fn queue(&mut self, unit: Message) {
+        if let Message::Request { request: Request::Signal(name), .. } = &unit {
+            let _ = self.at_once.send(AtOnce::Signal(Arc::clone(name)));
+            return;
+        }
         self.state.0.lock().queued += unit.window();
         let _ = self.to_write.send(Written::Message(unit));
     }
@@ -130,8 +161,8 @@ impl Pipe for Side {
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut known = self.state.0.lock();
-        // What it has said before it left is heard first.
-        if known.gone && known.waiting == 0 {
+        // What a target has said before it left is heard first, and what a client has said, where somebody wants to hear it.
+        if known.gone && (self.is_client || known.waiting == 0) {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         known.waker = Some(context.waker().clone());
@@ -171,13 +202,14 @@ async fn listen(
         };
         let Some(said) = said.filter(|said| !matches!(said, russh::ChannelMsg::Close)) else { break };
         let Some(message) = words::heard(said) else { continue };
-        let mut waiting = 0;
+        let mut is_flood = false;
         state.change(|known| {
             known.waiting += 1;
-            waiting = known.waiting;
+            known.said += message.said();
+            // Data is bounded by the window; requests are not.
+            is_flood =
+                message.window() == 0 && (known.waiting > MOST_WAITING || known.said > MOST_WAITING_BYTES);
         });
-        // Data is bounded by the window; many small pieces and many requests are not.
-        let is_flood = waiting > MOST_WAITING && message.window() == 0;
         if is_flood || hear.send(message).is_err() {
             break;
         }
@@ -186,8 +218,25 @@ async fn listen(
     state.change(|known| known.gone = true);
 }
 
+/// Ends when the side is dropped.
+async fn do_at_once(pen: Pen, mut urgent: mpsc::UnboundedReceiver<AtOnce>) {
+    while let Some(next) = urgent.recv().await {
+        let done = match (&pen, next) {
+            (Pen::Client { write, .. }, AtOnce::Credit(bytes)) => write.credit(bytes).await,
+            (Pen::Target { write }, AtOnce::Credit(bytes)) => write.credit(bytes).await,
+            (Pen::Target { write }, AtOnce::Signal(name)) => write.signal(Sig::from_name(&name)).await,
+            // Nobody sends one to a client.
+            (Pen::Client { .. }, AtOnce::Signal(_)) => Ok(()),
+        };
+        if done.is_err() {
+            return;
+        }
+    }
+}
+
 async fn write_all(
-    mut pen: Pen,
+    pen: Pen,
+    mut opening: Option<ChannelOpenHandle>,
     mut written: mpsc::UnboundedReceiver<Written>,
     state: Arc<State>,
     over: CancellationToken,
@@ -200,7 +249,7 @@ async fn write_all(
         let closes = matches!(next, Written::Close);
         // Whoever reads no more and does not leave is left with the channel: a write to a full window has no end of its own.
         let done = tokio::select! {
-            done = pen.write(next) => done,
+            done = pen.write(&mut opening, next) => done,
             () = over.cancelled() => false,
         };
         state.change(|known| {
@@ -216,12 +265,10 @@ async fn write_all(
 
 impl Pen {
     /// Writes it. `false`: the peer takes nothing any more.
-    async fn write(&mut self, written: Written) -> bool {
+    async fn write(&self, opening: &mut Option<ChannelOpenHandle>, written: Written) -> bool {
         match (self, written) {
             (_, Written::Close) => true,
-            (Self::Client { write, .. }, Written::Credit(bytes)) => write.credit(bytes).await.is_ok(),
-            (Self::Target { write }, Written::Credit(bytes)) => write.credit(bytes).await.is_ok(),
-            (Self::Client { write, handle, opening }, Written::Message(message)) => {
+            (Self::Client { write, handle }, Written::Message(message)) => {
                 to_client(write, handle, opening, message).await
             }
             (Self::Target { write }, Written::Message(message)) => to_target(write, message).await,
@@ -303,11 +350,11 @@ async fn to_target(write: &ChannelWriteHalf<client::Msg>, message: Message) -> b
         Request::Exec(text) => write.exec(want_reply, text).await,
         Request::Shell => write.request_shell(want_reply).await,
         Request::Subsystem(name) => write.request_subsystem(want_reply, &*name).await,
-        Request::Signal(name) => write.signal(Sig::from_name(&name)).await,
         Request::WindowChange(size) => {
             write.window_change(size.columns, size.rows, size.width, size.height).await
         }
-        Request::AgentForwarding | Request::X11 | Request::Other(_) => Ok(()),
+        // The first is not written here, and nobody sends the others.
+        Request::Signal(_) | Request::AgentForwarding | Request::X11 | Request::Other(_) => Ok(()),
     };
     sent.is_ok()
 }
