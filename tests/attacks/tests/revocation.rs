@@ -234,7 +234,10 @@ fn a009_a_session_ends_when_its_token_expires() {
     // Each answer comes at once: a session that does not end makes this loop end by its count.
     for _ in 0..1_000 {
         last = busy.query("select 1").unwrap();
-        if wire::tags(&last) != "TDCZ" {
+        // A statement of the very moment gets no permit, and the session ends behind it.
+        let is_late =
+            wire::tags(&last) == "EZ" && last[0].error().is_some_and(|text| text.contains("has expired"));
+        if wire::tags(&last) != "TDCZ" && !is_late {
             break;
         }
         thread::sleep(Duration::from_millis(200));
