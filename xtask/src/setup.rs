@@ -79,7 +79,7 @@ const NEEDS: &[Need] = &[
     Need {
         what: "OpenSSH's client",
         package: "openssh-client",
-        purposes: &[Purpose::Demo, Purpose::Test],
+        purposes: &[Purpose::Test],
         present: || run::exists("ssh"),
     },
     Need {

@@ -33,8 +33,8 @@ pub struct ClientSessions {
     /// Those that were used last come first.
     proved: Mutex<Vec<Proved>>,
     open: Mutex<Open>,
-    /// What it was last refused for, on record, and when.
-    refused: Mutex<Option<(&'static str, Instant)>>,
+    /// What it was refused for, on record, and when that was last. There are only so many reasons.
+    refused: Mutex<Vec<(&'static str, Instant)>>,
 }
 
 #[derive(Default)]
@@ -137,13 +137,26 @@ impl ClientSessions {
         !self.proved.lock().is_empty()
     }
 
-    /// Is a refusal for this reason to be recorded? Not for each request: who is nobody fills no log.
-    pub fn records_refusal(&self, code: &'static str, now: Instant) -> bool {
-        let mut refused = self.refused.lock();
-        if refused.is_some_and(|(last, at)| last == code && now.saturating_duration_since(at) < REFUSED) {
-            return false;
+    /// Counts that the client was turned away before it had a session, and records it: not each time, who is nobody fills no log.
+    pub fn refuse(&self, code: &'static str) {
+        self.door.metrics.refuse(code);
+        if !self.records_refusal(code, Instant::now()) {
+            return;
         }
-        *refused = Some((code, now));
+        let (session, client) = (self.id, self.client);
+        let record = Record::Refused { session, listener: &self.door.listener.name, client, code };
+        if let Err(error) = self.door.enforcement.log.append_lazily(SystemTime::now(), &record) {
+            tracing::error!(%error, %session, "that a client was turned away could not be recorded");
+        }
+    }
+
+    fn records_refusal(&self, code: &'static str, now: Instant) -> bool {
+        let mut refused = self.refused.lock();
+        match refused.iter_mut().find(|(own, _)| *own == code) {
+            Some((_, at)) if now.saturating_duration_since(*at) < REFUSED => return false,
+            Some((_, at)) => *at = now,
+            None => refused.push((code, now)),
+        }
         true
     }
 

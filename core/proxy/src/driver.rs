@@ -16,7 +16,6 @@ use std::{
 
 use gatewright_approval::Settled;
 use gatewright_model::{
-    audit::Record,
     principal::Principal,
     session::{ConnectRequest, Credential, Input, Output, ProtocolError, Rejection, Session, Side},
 };
@@ -720,15 +719,7 @@ impl<W: Wire> Driver<W> {
         if let Some(enforcer) = &self.enforcer {
             return enforcer.note_end(code);
         }
-        self.door.metrics.refuse(code);
-        if !self.sessions.records_refusal(code, Instant::now()) {
-            return;
-        }
-        let (session, client) = (self.sessions.id(), self.sessions.client());
-        let record = Record::Refused { session, listener: &self.door.listener.name, client, code };
-        if let Err(error) = self.door.enforcement.log.append_lazily(SystemTime::now(), &record) {
-            tracing::error!(%error, %session, "that a client was turned away could not be recorded");
-        }
+        self.sessions.refuse(code);
     }
 }
 

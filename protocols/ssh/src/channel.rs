@@ -160,7 +160,10 @@ impl Channel {
                 self.end();
                 return Err(out_of_order(side));
             }
-            (_, Input::Drain) => self.refuse("the gateway is shutting down: connect again"),
+            (phase, Input::Drain) => {
+                self.withhold(&phase, "drained");
+                self.refuse("the gateway is shutting down: connect again");
+            }
             (phase, _) => self.phase = phase,
         }
         Ok(())

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A connection of a client has one connection to its target, opened with the first request that is permitted; its
-//! channels are channels of that one. russh is patched in two places (`third-party/README.md`): a reply may be given late, and a
+//! channels are channels of that one. russh is patched (`third-party/README.md`): above all, a reply may be given late, and a
 //! peer's window opens when what it sent was taken on.
 
 mod serve;

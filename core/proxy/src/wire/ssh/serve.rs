@@ -10,10 +10,10 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use gatewright_model::{audit::Record, secret::Secret, session::Credential};
+use gatewright_model::{secret::Secret, session::Credential};
 use gatewright_ssh::{
     channel::{self, Seed},
     message::Open,
@@ -266,16 +266,9 @@ impl Shared {
 
     /// Of a client that was never let in, nobody else makes a record.
     fn close_record(&self) {
-        if self.proved.get().is_some() {
-            return;
-        }
-        let door = self.sessions.door();
-        let code = *self.refused.lock();
-        door.metrics.refuse(code);
-        let (session, client) = (self.sessions.id(), self.sessions.client());
-        let record = Record::Refused { session, listener: &door.listener.name, client, code };
-        if let Err(error) = door.enforcement.log.append_lazily(SystemTime::now(), &record) {
-            tracing::error!(%error, %session, "that a client was turned away could not be recorded");
+        if self.proved.get().is_none() {
+            let code = *self.refused.lock();
+            self.sessions.refuse(code);
         }
     }
 }
