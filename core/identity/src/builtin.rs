@@ -197,7 +197,7 @@ impl std::fmt::Debug for BuiltinIssuer {
 }
 
 /// The chain as nested `act` claims, the first actor outermost.
-fn nested(actors: &[Arc<str>]) -> Option<Value> {
+pub(crate) fn nested(actors: &[Arc<str>]) -> Option<Value> {
     actors.iter().rev().fold(None, |inner, actor| {
         Some(match inner {
             None => json!({ "sub": **actor }),

@@ -131,4 +131,10 @@ pub enum SetupError {
     /// Which of them verifies a token must not depend on their order.
     #[error("the issuer `{0}` is configured twice")]
     Twice(Arc<str>),
+    /// Whose it is must not depend on an order either.
+    #[error("the SSH key {0} is configured twice")]
+    SshKeyTwice(Arc<str>),
+    /// Not a name of a subject, an actor or a group.
+    #[error("the name `{0}` {1}")]
+    Name(Arc<str>, &'static str),
 }

@@ -42,6 +42,7 @@ mod json;
 mod keys;
 mod name;
 mod revocation;
+pub mod ssh;
 mod token;
 mod url;
 mod verifier;

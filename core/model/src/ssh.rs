@@ -76,6 +76,39 @@ pub enum SshRequest {
     X11,
 }
 
+/// What a client may ask for at all, as far as its own proof limits it: an SSH certificate does. More is refused before a policy is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChannelRights {
+    /// A terminal.
+    pub pty: bool,
+    /// Connections through the server, in either direction.
+    pub port_forwarding: bool,
+    /// The client's keys for what runs.
+    pub agent_forwarding: bool,
+    /// The client's display for what runs.
+    pub x11_forwarding: bool,
+}
+
+impl ChannelRights {
+    /// No limits: policies alone decide.
+    pub const ALL: Self =
+        Self { pty: true, port_forwarding: true, agent_forwarding: true, x11_forwarding: true };
+
+    /// May this be asked for?
+    pub const fn include(self, request: &SshRequest) -> bool {
+        match request {
+            SshRequest::Pty { .. } => self.pty,
+            SshRequest::DirectTcpip { .. }
+            | SshRequest::DirectStreamlocal { .. }
+            | SshRequest::TcpipForward { .. }
+            | SshRequest::StreamlocalForward { .. } => self.port_forwarding,
+            SshRequest::AgentForwarding => self.agent_forwarding,
+            SshRequest::X11 => self.x11_forwarding,
+            _ => true,
+        }
+    }
+}
+
 /// What is to be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
