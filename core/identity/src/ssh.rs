@@ -19,6 +19,7 @@ mod authority;
 mod certificate;
 mod chain;
 mod error;
+mod host;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ use ssh_key::{Algorithm, Certificate, HashAlg, public::KeyData};
 pub use self::{
     authority::{AuthorityError, SshAuthority, TargetLogin, UserLogin},
     error::SshError,
+    host::{BadLine, HostError, HostTrust},
 };
 use crate::{SetupError, name};
 
@@ -96,6 +98,15 @@ pub struct Proved {
     pub principal: Principal,
     /// What they may ask for.
     pub rights: ChannelRights,
+    /// The accounts at targets that it is good for. None: all.
+    pub accounts: Option<Vec<Arc<str>>>,
+}
+
+impl Proved {
+    /// Is it good for this account?
+    pub fn is_for(&self, account: &str) -> bool {
+        self.accounts.as_ref().is_none_or(|accounts| accounts.iter().any(|own| **own == *account))
+    }
 }
 
 /// Who vouches for keys of the configuration.
@@ -133,10 +144,10 @@ impl SshTrust {
     /// # Errors
     ///
     /// It is nobody's.
-    pub fn judge_key(&self, key: &KeyData) -> Result<Principal, SshError> {
+    pub fn judge_key(&self, key: &KeyData) -> Result<Proved, SshError> {
         check_strength(key)?;
         let bound = self.keys.iter().find(|bound| bound.key == *key).ok_or(SshError::KeyUnknown)?;
-        Ok(Principal {
+        let principal = Principal {
             subject: Arc::clone(&bound.subject),
             issuer: Arc::from(KEYS_ISSUER),
             kind: bound.kind,
@@ -146,11 +157,13 @@ impl SshTrust {
             credential: key.fingerprint(HashAlg::Sha256).to_string().into(),
             issued_at: None,
             expires_at: None,
-        })
+        };
+        Ok(Proved { principal, rights: ChannelRights::ALL, accounts: None })
     }
 
-    /// Who holds this certificate, once its holder has proved that they hold its key; `account` is what they ask for, `client` where
-    /// they come from.
+    /// Who holds this certificate, once its holder has proved that they hold its key; `client` is where they come from.
+    ///
+    /// Whether it is good for the account that they want is to be asked when they say which ([`Proved::is_for`]).
     ///
     /// # Errors
     ///
@@ -158,11 +171,10 @@ impl SshTrust {
     pub fn judge_certificate(
         &self,
         certificate: &Certificate,
-        account: &str,
         client: IpAddr,
         now: SystemTime,
     ) -> Result<Proved, SshError> {
-        certificate::judge(&self.authorities, certificate, account, client, now)
+        certificate::judge(&self.authorities, certificate, client, now)
     }
 }
 

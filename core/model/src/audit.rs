@@ -55,6 +55,27 @@ pub enum Record<'a> {
         /// Events that were judged.
         events: u64,
     },
+    /// A certificate was made for a client. Written before the client has it.
+    CertificateIssued {
+        /// The connection on which it was asked for.
+        session: SessionId,
+        /// Name of the listener.
+        listener: &'a str,
+        /// Address of the client.
+        client: std::net::SocketAddr,
+        /// Whose it is.
+        subject: &'a str,
+        /// Who vouches for them.
+        issuer: &'a str,
+        /// By which credential they proved it: the certificate goes by the same name.
+        credential: &'a str,
+        /// The fingerprint of the key that it is about.
+        key: &'a str,
+        /// The number of the certificate.
+        serial: u64,
+        /// Until when it is good, in seconds since 1970.
+        expires: u64,
+    },
     /// An event was judged. Written before anything of it is forwarded.
     Decision(DecisionRecord<'a>),
     /// An event that was forwarded is over. An event with no such record has the outcome `unknown`.
@@ -187,12 +208,13 @@ pub enum Record<'a> {
 
 impl Record<'_> {
     /// The words that records say as their `kind`, in the order of the variants.
-    pub const KINDS: [&'static str; 19] = [
+    pub const KINDS: [&'static str; 20] = [
         "gateway_started",
         "gateway_stopped",
         "refused",
         "session_opened",
         "session_closed",
+        "certificate_issued",
         "decision",
         "outcome",
         "approval_requested",

@@ -186,10 +186,12 @@ pub enum Output<U> {
 }
 
 /// What a client presented. Verified by `core/identity`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Credential {
     /// A bearer token (JWT), from whatever field the protocol has for it.
     Bearer(Secret),
+    /// What was proved for the whole connection before the session began, like the possession of a key.
+    Connection,
 }
 
 /// What a session wants from the upstream side.

@@ -7,7 +7,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -30,6 +30,8 @@ pub struct ClientSessions {
     id: SessionId,
     client: SocketAddr,
     events: Arc<EventIds>,
+    /// What the connection itself proved, where its protocol can do that.
+    connection: OnceLock<Arc<Principal>>,
     /// Those that were used last come first.
     proved: Mutex<Vec<Proved>>,
     open: Mutex<Open>,
@@ -79,6 +81,7 @@ impl ClientSessions {
             id,
             client,
             events: Arc::default(),
+            connection: OnceLock::new(),
             proved: Mutex::default(),
             open: Mutex::default(),
             refused: Mutex::default(),
@@ -111,8 +114,11 @@ impl ClientSessions {
     ///
     /// It proves nothing.
     pub fn authenticate(&self, credential: &Credential) -> Result<Arc<Principal>, IdentityError> {
-        let Credential::Bearer(token) = credential;
         let (now, clock) = (Instant::now(), SystemTime::now());
+        let token = match credential {
+            Credential::Bearer(token) => token,
+            Credential::Connection => return self.of_connection(clock),
+        };
         let mut former = None;
         // Held while it is verified: of many streams that begin at once, the first one proves it for all.
         let mut proved = self.proved.lock();
@@ -132,9 +138,29 @@ impl ClientSessions {
         Ok(principal)
     }
 
+    /// Remembers what the connection itself proved. The first proof stays.
+    ///
+    /// # Errors
+    ///
+    /// It was taken back.
+    pub fn prove(&self, principal: Principal) -> Result<Arc<Principal>, IdentityError> {
+        self.door.verifier.check_revocations(&principal)?;
+        Ok(Arc::clone(self.connection.get_or_init(|| Arc::new(principal))))
+    }
+
+    fn of_connection(&self, clock: SystemTime) -> Result<Arc<Principal>, IdentityError> {
+        let principal = self.connection.get().ok_or(IdentityError::Malformed("there is none"))?;
+        match principal.expires_at {
+            Some(end) if end <= clock => {
+                Err(IdentityError::Expired { ago: clock.duration_since(end).unwrap_or_default() })
+            }
+            _ => Ok(Arc::clone(principal)),
+        }
+    }
+
     /// Has somebody proved on this connection who they are?
     pub fn has_proved(&self) -> bool {
-        !self.proved.lock().is_empty()
+        self.connection.get().is_some() || !self.proved.lock().is_empty()
     }
 
     /// Counts that the client was turned away before it had a session, and records it: not each time, who is nobody fills no log.

@@ -5,6 +5,8 @@
 //! | `issuer.pem` | signs tokens of `gatewright token mint`; `issuer.jwks.json` is its public half |
 //! | `evidence.key` | signs checkpoints of the evidence log |
 //! | `mask.key` | keys the hashes that stand for masked values |
+//! | `ssh_login_authority` | signs SSH certificates of `gatewright login`, which only the gateway itself trusts |
+//! | `ssh_target_authority` | signs SSH certificates that the gateway shows to targets, which trust it if they are told so |
 
 use std::{
     fs, io,
@@ -13,7 +15,10 @@ use std::{
 };
 
 use gatewright_evidence::SigningKey;
-use gatewright_identity::{BuiltinError, BuiltinIssuer};
+use gatewright_identity::{
+    BuiltinError, BuiltinIssuer,
+    ssh::{AuthorityError, SshAuthority},
+};
 use gatewright_masking::MaskKey;
 
 use crate::config::{PrivateFileError, read_private};
@@ -27,6 +32,10 @@ pub struct Keys {
     pub evidence: SigningKey,
     /// Keys the hashes of masked values.
     pub mask: MaskKey,
+    /// Signs SSH certificates that clients show to the gateway.
+    pub ssh_login: SshAuthority,
+    /// Signs SSH certificates that the gateway shows to targets.
+    pub ssh_targets: SshAuthority,
 }
 
 impl Keys {
@@ -42,6 +51,8 @@ impl Keys {
             issuer: issuer(state)?,
             evidence: SigningKey::load_or_create(&evidence_path(state))?,
             mask: mask(&state.join(MASK))?,
+            ssh_login: SshAuthority::load_or_create(&state.join(SSH_LOGIN))?,
+            ssh_targets: ssh_targets(state)?,
         })
     }
 
@@ -61,7 +72,13 @@ impl Keys {
         if present(&MASK) {
             mask(&state.join(MASK))?;
         }
-        Ok([ISSUER, EVIDENCE, MASK].into_iter().filter(|name| !present(name)).collect())
+        for name in [SSH_LOGIN, SSH_TARGETS].iter().filter(|name| present(name)) {
+            SshAuthority::load(&state.join(name))?;
+        }
+        Ok([ISSUER, EVIDENCE, MASK, SSH_LOGIN, SSH_TARGETS]
+            .into_iter()
+            .filter(|name| !present(name))
+            .collect())
     }
 }
 
@@ -77,6 +94,16 @@ pub fn issuer(state: &Path) -> Result<BuiltinIssuer, KeysError> {
     } else {
         Ok(BuiltinIssuer::create(state)?)
     }
+}
+
+/// The authority that signs for targets alone: they are to trust it before the gateway runs.
+///
+/// # Errors
+///
+/// As [`Keys::load_or_create`].
+pub fn ssh_targets(state: &Path) -> Result<SshAuthority, KeysError> {
+    make_private_folder(state).map_err(|source| KeysError::Folder { path: state.to_owned(), source })?;
+    Ok(SshAuthority::load_or_create(&state.join(SSH_TARGETS))?)
 }
 
 /// The file of the key that signs checkpoints.
@@ -108,6 +135,8 @@ fn make_private_folder(path: &Path) -> io::Result<()> {
 const ISSUER: &str = "issuer.pem";
 const EVIDENCE: &str = "evidence.key";
 const MASK: &str = "mask.key";
+const SSH_LOGIN: &str = "ssh_login_authority";
+const SSH_TARGETS: &str = "ssh_target_authority";
 
 /// A key can not be used.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +155,9 @@ pub enum KeysError {
     /// The key of the evidence log.
     #[error(transparent)]
     Evidence(#[from] gatewright_evidence::KeyError),
+    /// A key of SSH.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// The key of masked values can not be read.
     #[error(transparent)]
     Private(#[from] PrivateFileError),
@@ -150,7 +182,7 @@ mod tests {
     fn keys_are_made_once_and_for_the_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
-        assert_eq!(Keys::check(&state).unwrap(), [ISSUER, EVIDENCE, MASK]);
+        assert_eq!(Keys::check(&state).unwrap(), [ISSUER, EVIDENCE, MASK, SSH_LOGIN, SSH_TARGETS]);
         let first = Keys::load_or_create(&state).unwrap();
         let second = Keys::load_or_create(&state).unwrap();
         assert_eq!(first.issuer.jwks(), second.issuer.jwks());
@@ -159,10 +191,13 @@ mod tests {
             second.evidence.verifying_key("a").to_string()
         );
         assert_eq!(first.mask.to_hex(), second.mask.to_hex());
+        assert_eq!(first.ssh_login.public().key_data(), second.ssh_login.public().key_data());
+        // What clients are given is good for nothing at a target.
+        assert_ne!(first.ssh_login.public().key_data(), first.ssh_targets.public().key_data());
         assert_eq!(Keys::check(&state).unwrap(), [""; 0]);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&state), 0o700);
-        for name in [ISSUER, EVIDENCE, MASK] {
+        for name in [ISSUER, EVIDENCE, MASK, SSH_LOGIN, SSH_TARGETS] {
             assert_eq!(mode(&state.join(name)), 0o600, "{name}");
         }
     }

@@ -59,7 +59,7 @@ enum Protocol {
     Postgres(Arc<Shared>),
     /// Each worker has connections of its own to targets.
     Http(Arc<exchange::Shared>, Vec<Arc<Pool>>),
-    Ssh(Arc<russh::server::Config>),
+    Ssh(Arc<ssh::Entrance>),
 }
 
 /// What every protocol is given to make its sessions with.
@@ -68,6 +68,8 @@ pub struct Parts {
     pub analyser: Arc<Analyser>,
     /// Key of keyed hashes in masks.
     pub mask_key: MaskKey,
+    /// Keys of SSH.
+    pub ssh: Arc<ssh::Access>,
 }
 
 impl Door {
@@ -87,7 +89,7 @@ impl Door {
             None => DownstreamTls::Off,
         };
         let protocol = match listener.protocol {
-            "ssh" => Protocol::Ssh(Arc::new(ssh::server(listener.host_key.as_deref()))),
+            "ssh" => Protocol::Ssh(Arc::new(ssh::Entrance::new(&listener, Arc::clone(&parts.ssh)))),
             "http" => Protocol::Http(
                 Arc::new(exchanges(&listener, Box::new(dialect::Http::new(parts.mask_key.clone())))),
                 pools,
@@ -197,14 +199,14 @@ async fn serve(door: Arc<Door>, client: Client, guard: DrainGuard) {
     let Some(key) = key.first_chunk::<8>() else { return };
     let id = SessionId::from_random(id);
     // Some clients wait for the server's first word.
-    if let Protocol::Ssh(config) = &door.protocol {
+    if let Protocol::Ssh(entrance) = &door.protocol {
         let connection = match Connection::new(socket) {
             Ok(connection) => connection,
             Err(error) => return tracing::debug!(%error, %client, "a client left before it was served"),
         };
         let sessions = Arc::new(ClientSessions::new(Arc::clone(&door), id, client));
         let client = ssh::Client { connection, sessions, counted, place };
-        return ssh::serve(Arc::clone(config), client, guard).await;
+        return ssh::serve(Arc::clone(entrance), client, guard).await;
     }
     match open(&door, socket).await {
         Ok((connection, first)) => match &door.protocol {

@@ -33,6 +33,7 @@ use crate::{
     sessions::Sessions,
     shutdown::{Drain, Signals},
     tls,
+    wire::ssh,
     workers::Workers,
 };
 
@@ -72,7 +73,9 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     let refused = Arc::new(RefusedPolicies::default());
     let watch = watch_policies(&config, &enforcement, &refused, host, cases)?;
     let drain = Arc::new(Drain::default());
-    let parts = Parts { analyser, mask_key: keys.mask.clone() };
+    let ssh_trust = config.identity.ssh_trust(&keys.ssh_login)?;
+    let ssh = Arc::new(ssh::Access { trust: ssh_trust, login: keys.ssh_login, targets: keys.ssh_targets });
+    let parts = Parts { analyser, mask_key: keys.mask.clone(), ssh };
 
     let workers = Arc::new(Workers::start(config.workers, STACK_BYTES).map_err(ServeError::Workers)?);
     let mut doors = Vec::new();

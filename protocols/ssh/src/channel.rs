@@ -16,18 +16,22 @@
 
 mod asking;
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+    time::Instant,
+};
 
 use gatewright_model::{
     event::{Event, Facet},
     id::{EventId, EventIds, SessionId},
     permit::Permit,
-    secret::Secret,
     session::{
         ConnectRequest, Credential, Input, Outcome, OutcomeResult, Output, ProtocolError, Rejection,
         Session, Side,
     },
-    ssh::{SshEvent, SshRequest},
+    ssh::{ChannelRights, SshEvent, SshRequest},
 };
 
 use self::asking::{Asking, Stage};
@@ -45,7 +49,9 @@ pub struct Seed {
     /// Where the numbers of its events come from.
     pub events: Arc<EventIds>,
     /// What the client proved when it connected.
-    pub token: Secret,
+    pub credential: Credential,
+    /// What that lets it ask for at all.
+    pub rights: ChannelRights,
     /// The account that the client's user name asks for.
     pub account: Arc<str>,
     /// Which of the listener's targets its user name leads to. None: the only one.
@@ -102,6 +108,9 @@ const MOST_VARIABLES: usize = 128;
 /// Their names and values together at most, in bytes.
 const LARGEST_ENVIRONMENT: usize = 64 << 10;
 
+/// A certificate does not permit it.
+const NOT_CERTIFIED: &str = "the client's certificate does not permit this [auth.cert_rights]";
+
 /// The status of a command that may not run, as shells have it.
 const NOT_PERMITTED: u32 = 126;
 
@@ -137,8 +146,7 @@ impl Channel {
             }
             (phase, Input::Terminate(rejection)) => self.turn_away(&phase, &rejection),
             (Phase::New, Input::Data { side: Side::Downstream, unit: Message::Open(open) }) => {
-                let credential = Credential::Bearer(self.seed.token.clone());
-                self.outputs.push_back(Output::Authenticate(credential));
+                self.outputs.push_back(Output::Authenticate(self.seed.credential.clone()));
                 self.phase = Phase::Proving(open);
             }
             (Phase::Proving(open), Input::Authenticated(_)) => self.ask_to_open(open),
@@ -177,7 +185,9 @@ impl Channel {
         if let Open::DirectTcpip { host, port, .. } = &open
             && !is_a_place(host, *port)
         {
-            return self.refuse("the destination is no host and port [ssh.destination]");
+            return self.refuse(
+                "the destination is no host and port, or an address that is not written as it usually is [ssh.destination]",
+            );
         }
         let request = match &open {
             Open::Session => SshRequest::Session,
@@ -186,6 +196,9 @@ impl Channel {
             }
             Open::DirectStreamlocal { path } => SshRequest::DirectStreamlocal { path: Arc::clone(path) },
         };
+        if !self.seed.rights.include(&request) {
+            return self.refuse(NOT_CERTIFIED);
+        }
         let event = self.decide(request);
         self.phase = Phase::Opening { open, event };
     }
@@ -439,10 +452,31 @@ impl Session for Channel {
     }
 }
 
-/// What every resolver reads alike: with a blank or a NUL in it, some read the beginning only.
+/// What every resolver reads alike: with a blank or a NUL in it, some read the beginning only. And of addresses, the one usual way to write
+/// them: what a rule refuses in one spelling must not be reached in another (threats A44).
 fn is_a_place(host: &str, port: u32) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
-    !host.is_empty() && host.len() <= 253 && host.bytes().all(plain) && (1..=65535).contains(&port)
+    !host.is_empty()
+        && host.len() <= 253
+        && host.bytes().all(plain)
+        && (1..=65535).contains(&port)
+        && is_usual(host)
+}
+
+fn is_usual(host: &str) -> bool {
+    if host.contains(':') {
+        let Ok(address) = host.parse::<Ipv6Addr>() else { return false };
+        // Addresses of IPv4 within those of IPv6: mapped, compatible, and those of NAT64 (RFC 6052 section 2.1).
+        let hides_another = address.to_ipv4_mapped().is_some()
+            || matches!(address.segments(), [0, 0, 0, 0, 0, 0, high, low] if (high, low) > (0, 1))
+            || matches!(address.segments(), [0x64, 0xff9b, ..]);
+        return !hides_another && address.to_string() == host;
+    }
+    // Resolvers take a name whose last part is a number for an address: `2130706433`, `127.1`, `0x7f.1` are 127.0.0.1.
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
+        || last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"));
+    if is_number { host.parse::<Ipv4Addr>().is_ok() } else { !host.split('.').any(str::is_empty) }
 }
 
 fn unmaskable() -> Rejection {
@@ -468,5 +502,47 @@ fn out_of_order(fault: Side) -> ProtocolError {
         fault,
         code: "ssh.state",
         detail: Arc::from("a message came where the protocol has none"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a044_a_place_has_one_spelling() {
+        for host in ["db.internal", "127.0.0.1", "::1", "2001:db8::7", "host-1", "a_b.c", "10.example"] {
+            assert!(is_a_place(host, 22), "{host}");
+        }
+        for host in [
+            "",
+            ".",
+            "db.internal.",
+            "a..b",
+            ".a",
+            "2130706433",
+            "127.1",
+            "127.0.0.01",
+            "0x7f.1",
+            "0X7F000001",
+            "017700000001",
+            "256.0.0.1",
+            "1.2.3.4.5",
+            "::ffff:127.0.0.1",
+            "::ffff:7f00:1",
+            "::127.0.0.1",
+            "64:ff9b::a9fe:a9fe",
+            "0:0:0:0:0:0:0:1",
+            "2001:DB8::7",
+            "fe80::1%eth0",
+            "[::1]",
+            "a b",
+            "a\0b",
+            "a/b",
+            "é",
+        ] {
+            assert!(!is_a_place(host, 22), "{host}");
+        }
+        assert!(!is_a_place("h", 0) && !is_a_place("h", 65_536));
     }
 }

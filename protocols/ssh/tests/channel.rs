@@ -15,8 +15,8 @@ use gatewright_model::{
     permit::{Denial, Permit},
     principal::{Principal, PrincipalKind},
     secret::Secret,
-    session::{Account, Input, Output, Rejection, Session, Side},
-    ssh::SshEvent,
+    session::{Account, Credential, Input, Output, Rejection, Session, Side},
+    ssh::{ChannelRights, SshEvent},
 };
 use gatewright_ssh::{
     channel::{Channel, Seed},
@@ -34,7 +34,8 @@ impl Play {
         let seed = Seed {
             session: SessionId::from_random([7; 16]),
             events: Arc::new(EventIds::default()),
-            token: Secret::new("tok"),
+            credential: Credential::Bearer(Secret::new("tok")),
+            rights: ChannelRights::ALL,
             account: Arc::from("deploy"),
             target: None,
         };

@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
@@ -26,20 +26,35 @@ pub struct Jump {
     port: u16,
 }
 
+/// Parts of a configuration, as TOML.
+#[derive(Debug)]
+pub struct Lines {
+    /// Before the targets.
+    pub identity: String,
+    /// What says who the target is.
+    pub host: String,
+    /// What proves the account.
+    pub login: String,
+    /// Of the listener, which target it leads to.
+    pub listener: String,
+    /// Further targets.
+    pub more: String,
+}
+
 impl Jump {
     /// With these rules of `ssh-rules`, as TOML.
     ///
     /// # Errors
     /// Where it does not start.
     pub fn new(rules: &str) -> Result<Self> {
-        Self::with_host_key(rules, None)
+        Self::with(rules, |_, _| Ok(()))
     }
 
-    /// The same, which takes the target for one with another host key.
+    /// The same, with other lines of configuration.
     ///
     /// # Errors
-    /// As [`Jump::new`].
-    pub fn with_host_key(rules: &str, expected: Option<&str>) -> Result<Self> {
+    /// As [`Jump::new`], and where `change` fails.
+    pub fn with(rules: &str, change: impl FnOnce(&Sshd, &mut Lines) -> Result<()>) -> Result<Self> {
         let stage = Stage::new("ssh")?;
         let sshd = Sshd::start(&stage, "sshd")?;
         let port = free_port()?;
@@ -50,15 +65,26 @@ impl Jump {
         ]);
         let host_key = setup.directory().join("host_key");
         make_key(&host_key)?;
-        let expected = expected.map_or_else(|| sshd.host_key(), |key| Ok(key.to_owned()))?;
+        let mut lines = Lines {
+            identity: String::new(),
+            host: format!("host_keys = [\"{}\"]", sshd.host_key()?),
+            login: format!("private_key = {{ file = \"{}\" }}", sshd.account_key().display()),
+            listener: "target = \"host\"".to_owned(),
+            more: String::new(),
+        };
+        change(&sshd, &mut lines)?;
         let text = format!(
-            "[[target]]\nname = \"host\"\nprotocol = \"ssh\"\naddress = \"127.0.0.1:{target}\"\naccount = \"{account}\"\n\
-             private_key = {{ file = \"{key}\" }}\nhost_keys = [\"{expected}\"]\n\
-             [[listener]]\nname = \"ssh\"\nprotocol = \"ssh\"\nlisten = \"127.0.0.1:{port}\"\ntarget = \"host\"\n\
+            "{identity}\n[[target]]\nname = \"host\"\nprotocol = \"ssh\"\naddress = \"127.0.0.1:{target}\"\naccount = \"{account}\"\n\
+             {login}\n{host}\n{more}\n\
+             [[listener]]\nname = \"ssh\"\nprotocol = \"ssh\"\nlisten = \"127.0.0.1:{port}\"\n{listener}\n\
              host_key = {{ file = \"{own}\" }}\n",
+            identity = lines.identity,
             target = sshd.port(),
             account = sshd.account(),
-            key = sshd.account_key().display(),
+            login = lines.login,
+            host = lines.host,
+            more = lines.more,
+            listener = lines.listener,
             own = host_key.display(),
         );
         let modules = modules_directory(&["ssh_rules.wasm"])?;
@@ -66,7 +92,8 @@ impl Jump {
             "name = \"ssh\"\nmodule = \"{}/ssh_rules.wasm\"\nallow_grades = [\"opaque\"]\n[match]\nprotocols = [\"ssh\"]\n{rules}",
             modules.display()
         );
-        let known = format!("[127.0.0.1]:{port} {}\n", public_key(&host_key)?);
+        // Within a connection that goes on from the gateway, the names of targets are the gateway's.
+        let known = format!("[127.0.0.1]:{port},host,other {}\n", public_key(&host_key)?);
         write(&stage.directory().join("known_hosts"), &known, 0o600)?;
         let gateway = setup.more(&text).policy("ssh", &document)?.start()?;
         Ok(Self { gateway, sshd, stage, port })
@@ -97,19 +124,28 @@ impl Jump {
         let (answer, ask): (PathBuf, PathBuf) = (directory.join("token"), directory.join("askpass"));
         write(&answer, token, 0o600)?;
         write(&ask, &format!("#!/bin/sh\ncat '{}'\n", answer.display()), 0o700)?;
-        let mut command = Command::new(program);
+        let mut command = self.bare_client(program);
         command
             .env("SSH_ASKPASS", &ask)
             .env("SSH_ASKPASS_REQUIRE", "force")
+            .args(["-o", "PreferredAuthentications=keyboard-interactive"])
+            .args(["-o", "NumberOfPasswordPrompts=1"]);
+        Ok(command)
+    }
+
+    /// A program of OpenSSH's that shows this key, and the certificate beside it where there is one.
+    pub fn client_with_key(&self, key: &Path) -> Command {
+        let mut command = self.bare_client("ssh");
+        command.args(["-o", "PreferredAuthentications=publickey", "-i"]).arg(key);
+        command
+    }
+
+    fn bare_client(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
             .args(["-F", "none", "-o", "IdentityAgent=none", "-o", "IdentitiesOnly=yes"])
-            .args([
-                "-o",
-                "PreferredAuthentications=keyboard-interactive",
-                "-o",
-                "NumberOfPasswordPrompts=1",
-            ])
             .arg("-o")
-            .arg(format!("UserKnownHostsFile={}", directory.join("known_hosts").display()))
+            .arg(format!("UserKnownHostsFile={}", self.known_hosts().display()))
             .args(["-o", "StrictHostKeyChecking=yes", "-o", "LogLevel=ERROR"]);
         if program == "ssh" {
             command.args(["-p", &self.port.to_string()]);
@@ -117,7 +153,12 @@ impl Jump {
             command.args(["-P", &self.port.to_string()]);
         }
         command.stdin(Stdio::null());
-        Ok(command)
+        command
+    }
+
+    /// Who the gateway is, for clients.
+    pub fn known_hosts(&self) -> PathBuf {
+        self.stage.directory().join("known_hosts")
     }
 
     /// Runs a command through the gateway as alice.
@@ -139,7 +180,7 @@ impl Jump {
     }
 }
 
-fn write(file: &std::path::Path, text: &str, mode: u32) -> Result<()> {
+fn write(file: &Path, text: &str, mode: u32) -> Result<()> {
     let written = fs::write(file, text);
     let written = written.and_then(|()| fs::set_permissions(file, fs::Permissions::from_mode(mode)));
     written.map_err(|error| Error::new(format!("writing {}: {error}", file.display())))

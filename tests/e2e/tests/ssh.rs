@@ -271,7 +271,12 @@ fn a047_a_target_with_another_host_key_is_no_target() {
     let stage = Stage::new("keys").unwrap();
     let other = stage.directory().join("other");
     make_key(&other).unwrap();
-    let jump = Jump::with_host_key(RULES, Some(&public_key(&other).unwrap())).unwrap();
+    let other = public_key(&other).unwrap();
+    let jump = Jump::with(RULES, |_, lines| {
+        lines.host = format!("host_keys = [\"{other}\"]");
+        Ok(())
+    })
+    .unwrap();
     let (status, out, err) = said(&jump.run("echo in").unwrap());
     assert!(status != 0 && out.is_empty() && err.contains("can not be reached"), "{status} {out} {err}");
     assert!(jump.gateway.log().contains("upstream.hostkey"), "{}", jump.gateway.log());

@@ -33,6 +33,6 @@ pub use port::free_port;
 pub use postgres::{Clients, Postgres};
 pub use psql::{Conversation, Psql};
 pub use sample::SAMPLE;
-pub use ssh::{Sshd, make_key, public_key};
+pub use ssh::{Sshd, make_key, public_key, sign};
 pub use stage::{Service, Stage};
 pub use user::User;

@@ -23,6 +23,7 @@ pub struct Sshd {
     account: String,
     directory: PathBuf,
     home: PathBuf,
+    log: PathBuf,
     _service: Service,
 }
 
@@ -41,9 +42,13 @@ impl Sshd {
         // The account reads the key that is let in.
         about(fs::set_permissions(&directory, Permissions::from_mode(0o711)), "opening", &directory)?;
         let port = free_port()?;
-        for key in ["host_key", "account_key"] {
+        for key in ["host_key", "host_authority", "account_key"] {
             make_key(&directory.join(key))?;
         }
+        let about_host = ["-h", "-n", "127.0.0.1", "-V", "-1h:+1h"];
+        sign(&directory.join("host_authority"), "host", &about_host, &directory.join("host_key"))?;
+        // Read at each login: a test writes whom it trusts.
+        write(&directory.join("user_authorities"), "")?;
         // Where it is started by root, it keeps an empty folder to lock itself into.
         let _ = fs::create_dir_all("/run/sshd");
         let config = directory.join("sshd_config");
@@ -54,7 +59,8 @@ impl Sshd {
         command.args(["-D", "-e", "-f"]).arg(&config);
         let mut service = stage.spawn(name, &mut command)?;
         service.wait_until(Duration::from_secs(20), || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
-        Ok(Self { port, account, directory, home, _service: service })
+        let log = stage.directory().join(format!("{name}.log"));
+        Ok(Self { port, account, directory, home, log, _service: service })
     }
 
     /// Its port on 127.0.0.1.
@@ -77,6 +83,32 @@ impl Sshd {
         self.directory.join("account_key")
     }
 
+    /// The public key of the authority that has signed its host key, for 127.0.0.1.
+    ///
+    /// # Errors
+    /// Where it can not be read.
+    pub fn host_authority(&self) -> Result<String> {
+        public_key(&self.directory.join("host_authority"))
+    }
+
+    /// Trusts this authority's certificates for users, and no key any more.
+    ///
+    /// # Errors
+    /// Where the file can not be written.
+    pub fn trust_only(&self, authority: &str) -> Result<()> {
+        write(&self.directory.join("user_authorities"), &format!("{authority}\n"))?;
+        write(&self.directory.join("account_key.pub"), "")
+    }
+
+    /// What it has logged so far.
+    ///
+    /// # Errors
+    /// Where it can not be read.
+    pub fn log(&self) -> Result<String> {
+        let text = fs::read_to_string(&self.log);
+        text.map_err(|error| Error::new(format!("reading {}: {error}", self.log.display())))
+    }
+
     /// Its host key, as `ssh-keyscan` prints it behind the name.
     ///
     /// # Errors
@@ -95,6 +127,17 @@ pub fn make_key(file: &Path) -> Result<()> {
     command.args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]).arg(file);
     let status = command.status().map_err(|error| Error::new(format!("running ssh-keygen: {error}")))?;
     if status.success() { Ok(()) } else { Err(Error::new("ssh-keygen failed")) }
+}
+
+/// Has an authority sign a public key, with options of `ssh-keygen`; the certificate is `FILE-cert.pub`.
+///
+/// # Errors
+/// Where there is no `ssh-keygen`, or it refuses.
+pub fn sign(authority: &Path, id: &str, options: &[&str], file: &Path) -> Result<()> {
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-q", "-I", id]).args(options).arg("-s").arg(authority).arg(file.with_extension("pub"));
+    let status = command.status().map_err(|error| Error::new(format!("running ssh-keygen: {error}")))?;
+    if status.success() { Ok(()) } else { Err(Error::new("ssh-keygen signed nothing")) }
 }
 
 /// The public key beside a private one.
@@ -127,6 +170,7 @@ fn configuration(directory: &Path, port: u16, pam: &str) -> String {
     let directory = directory.display();
     format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {directory}/host_key\nPidFile none\n\
+         HostCertificate {directory}/host_key-cert.pub\nTrustedUserCAKeys {directory}/user_authorities\n\
          AuthorizedKeysFile {directory}/account_key.pub\nStrictModes no\nUsePAM {pam}\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin no\n\
          AcceptEnv LANG LC_* GREETING\nAllowTcpForwarding yes\nAllowStreamLocalForwarding yes\n\

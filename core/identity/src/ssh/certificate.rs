@@ -19,7 +19,6 @@ use crate::name;
 pub(super) fn judge(
     authorities: &[TrustedAuthority],
     certificate: &Certificate,
-    account: &str,
     client: IpAddr,
     now: SystemTime,
 ) -> Result<Proved, SshError> {
@@ -35,9 +34,9 @@ pub(super) fn judge(
     let expires_at = check_time(certificate, authority, now)?;
     check_signature(certificate, now)?;
     check_options(certificate.critical_options(), client)?;
-    let subject = check_principals(certificate, authority, account)?;
+    let (subject, accounts) = check_principals(certificate, authority)?;
     let principal = principal(certificate, authority, subject, expires_at)?;
-    Ok(Proved { principal, rights: rights(certificate.extensions()) })
+    Ok(Proved { principal, rights: rights(certificate.extensions()), accounts })
 }
 
 fn find<'a>(
@@ -88,22 +87,25 @@ fn check_options(options: &OptionsMap, client: IpAddr) -> Result<(), SshError> {
     Ok(())
 }
 
-/// Whose it is, if it is good for this account.
+/// Whose it is, and the accounts that it is good for.
 fn check_principals(
     certificate: &Certificate,
     authority: &TrustedAuthority,
-    account: &str,
-) -> Result<Arc<str>, SshError> {
+) -> Result<(Arc<str>, Option<Vec<Arc<str>>>), SshError> {
     let principals = certificate.valid_principals();
     if principals.is_empty() {
         return Err(SshError::NoPrincipals);
     }
     let subject = name::parse(certificate.key_id()).map_err(|_| SshError::KeyId)?;
-    let names = |wanted: &str| principals.iter().any(|own| own == wanted);
     match authority.principals {
-        Principals::Accounts if !names(account) => Err(SshError::Account),
-        Principals::Subject | Principals::Own if !names(&subject) => Err(SshError::KeyId),
-        _ => Ok(subject),
+        Principals::Accounts => {
+            let accounts = principals.iter().map(|own| Arc::from(&**own)).collect();
+            Ok((subject, Some(accounts)))
+        }
+        Principals::Subject | Principals::Own => {
+            let names = principals.iter().any(|own| **own == *subject);
+            if names { Ok((subject, None)) } else { Err(SshError::KeyId) }
+        }
     }
 }
 

@@ -31,6 +31,13 @@ pub(super) struct Access {
     /// Certificate authorities (PEM) to verify an https listener against, instead of the system's
     #[arg(long, value_name = "FILE", env = "GATEWRIGHT_ADMIN_CA")]
     ca: Option<PathBuf>,
+    #[command(flatten)]
+    token: TokenArgument,
+}
+
+/// `--token-file`
+#[derive(Debug, clap::Args)]
+pub(super) struct TokenArgument {
     /// File with your token; without it, the environment variable `GATEWRIGHT_TOKEN` is used
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -40,12 +47,14 @@ impl Access {
     /// Asks, and gives the JSON of the answer.
     pub(super) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
         let client = Client::new(&self.admin, self.ca.as_deref())?;
-        let token = self.token()?;
+        let token = self.token.read()?;
         block_on(client.call(method, path, &token, body))?
     }
+}
 
+impl TokenArgument {
     /// A token is never an argument: every user of a machine can see the arguments of every process.
-    fn token(&self) -> Result<Secret, Failure> {
+    pub(super) fn read(&self) -> Result<Secret, Failure> {
         let remedy = "name a file with `--token-file`, or set GATEWRIGHT_TOKEN, to your token";
         let text = match &self.token_file {
             Some(path) => {

@@ -8,6 +8,7 @@ mod config;
 mod dev;
 mod evidence;
 mod kubeconfig;
+mod login;
 mod moment;
 mod outline;
 mod policy;
@@ -15,6 +16,7 @@ mod private_file;
 mod revocations;
 mod serve;
 mod sessions;
+mod ssh_config;
 mod terminal;
 mod token;
 
@@ -62,6 +64,12 @@ enum Command {
     /// Tokens of the built-in issuer
     #[command(subcommand)]
     Token(token::Command),
+    /// Turn a token into a certificate for OpenSSH
+    Login(login::Arguments),
+    /// Write the configuration with which OpenSSH speaks to a listener
+    SshConfig(ssh_config::Arguments),
+    /// Print the authority that SSH targets are to trust
+    SshAuthority(ssh_config::AuthorityArguments),
     /// Write a kubeconfig with which kubectl speaks to a listener
     Kubeconfig(kubeconfig::Arguments),
     /// Write, build, test and inspect policies
@@ -99,6 +107,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termina
         Command::Check(arguments) => check::run(&arguments, terminal),
         Command::Config(command) => config::run(&command, terminal),
         Command::Token(command) => token::run(&command, terminal),
+        Command::Login(arguments) => login::run(&arguments, terminal),
+        Command::SshConfig(arguments) => ssh_config::run(&arguments, terminal),
+        Command::SshAuthority(arguments) => ssh_config::authority(&arguments, terminal),
         Command::Kubeconfig(arguments) => kubeconfig::run(&arguments, terminal),
         Command::Policy(command) => policy::run(&command, terminal),
         Command::Approvals(command) => approvals::run(&command, terminal),

@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     fs,
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -23,6 +23,20 @@ pub(super) fn write(path: &Path, contents: &[u8], force: bool) -> Result<(), Fai
             format_args!("can not write `{}`: {error}", path.display()),
             "name a file in a folder that you may write to",
         ),
+    })
+}
+
+/// Makes a folder that is not there yet, for its owner only.
+pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {
+    // The folder of a bare name is where one is.
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
+        Failure::new(
+            format_args!("can not make `{}`: {error}", path.display()),
+            "name one in a folder that you may write to",
+        )
     })
 }
 

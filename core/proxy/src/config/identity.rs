@@ -2,11 +2,15 @@
 
 use std::{fs, ops::Range, path::PathBuf, sync::Arc};
 
-use gatewright_identity::{Algorithm, BuiltinIssuer, Issuer, IssuerSettings, SetupError, Verifier};
+use gatewright_identity::{
+    Algorithm, BuiltinIssuer, Issuer, IssuerSettings, SetupError, Verifier,
+    ssh::{BoundKey, SshAuthority, SshTrust, TrustedAuthority},
+};
 use gatewright_model::principal::PrincipalKind;
 
 use super::{
     reader::{Context, Located, Reader},
+    ssh,
     target::read_ca,
 };
 use crate::{
@@ -21,6 +25,10 @@ pub struct Identity {
     pub audience: Arc<str>,
     /// External issuers.
     pub issuers: Vec<OidcIssuer>,
+    /// SSH: external authorities.
+    pub ssh_authorities: Vec<TrustedAuthority>,
+    /// SSH: keys that are somebody's.
+    pub ssh_keys: Vec<BoundKey>,
 }
 
 /// An external OpenID Connect issuer.
@@ -58,6 +66,16 @@ impl Identity {
         Verifier::new([own].into_iter().chain(external).collect())
     }
 
+    /// Whose SSH keys and certificates are accepted: the gateway's own authority's, and those of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// Never after [`super::Config::load`], unless the gateway's own key is one of them.
+    pub fn ssh_trust(&self, own: &SshAuthority) -> Result<SshTrust, SetupError> {
+        let authorities = [own.trusted()].into_iter().chain(self.ssh_authorities.iter().cloned());
+        SshTrust::new(authorities.collect(), self.ssh_keys.clone())
+    }
+
     /// How the issuers with discovery are reached.
     pub fn clients(&self) -> IssuerClients {
         let clients = self.issuers.iter().filter_map(|issuer| match &issuer.keys {
@@ -93,9 +111,39 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<Ide
         }
         seen.push(name);
     }
-    let issuers =
-        issuers.into_iter().map(|issuer| issuer.map(|(issuer, _)| issuer)).collect::<Option<_>>()?;
-    Some(Identity { audience: audience?.value, issuers })
+    let issuers = issuers.into_iter().map(|issuer| issuer.map(|(issuer, _)| issuer)).collect::<Option<_>>();
+    let ssh = read_ssh(reader, context);
+    let (ssh_authorities, ssh_keys) = ssh?;
+    Some(Identity { audience: audience?.value, issuers: issuers?, ssh_authorities, ssh_keys })
+}
+
+fn read_ssh(
+    reader: &Reader<'_>,
+    context: &mut Context<'_>,
+) -> Option<(Vec<TrustedAuthority>, Vec<BoundKey>)> {
+    let read: Vec<_> = reader
+        .tables("ssh_authority", context)
+        .iter()
+        .map(|authority| ssh::read_authority(authority, context))
+        .collect();
+    let authorities: Option<Vec<_>> = read.into_iter().collect();
+    let tables = reader.tables("ssh_key", context);
+    let read: Vec<_> = tables.iter().map(|key| ssh::read_bound_key(key, context)).collect();
+    let keys: Option<Vec<_>> = read.into_iter().collect();
+    let (authorities, keys) = (authorities?, keys?);
+    let mut names: Vec<_> = authorities.iter().map(|authority| &authority.issuer).collect();
+    names.sort_unstable();
+    let twice = names.windows(2).any(|pair| pair.first() == pair.last());
+    let wrong = SshTrust::new(authorities.clone(), keys.clone()).err().map(|error| error.to_string());
+    if let Some(problem) = wrong.or_else(|| twice.then(|| "two authorities have one name".to_owned())) {
+        context.problems.error(
+            reader.span.clone(),
+            problem,
+            "write each name, and each key, once: whose it is must not depend on their order",
+        );
+        return None;
+    }
+    Some((authorities, keys))
 }
 
 fn read_issuer(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<(OidcIssuer, Range<usize>)> {

@@ -88,6 +88,8 @@ pub(super) struct ReadListener {
     /// The inner one is None where there is none.
     #[expect(clippy::option_option, reason = "the outer one is 'already reported', as in all fields")]
     target: Option<Option<Located<Arc<str>>>>,
+    /// SSH: several of them.
+    targets: Vec<Located<Arc<str>>>,
     routes: Vec<ReadRoute>,
     host_header: Option<HostHeader>,
     token_header: Option<TokenHeader>,
@@ -112,6 +114,7 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
     let protocol = reader.choice("protocol", context);
     let listen = reader.listen("listen", context);
     let target = if reader.has("target") { reader.name("target", context).map(Some) } else { Some(None) };
+    let targets = read_targets(reader, context);
     let routes = reader.tables("route", context);
     let routes = routes.iter().map(|route| route::read(route, context)).collect();
     let host_header = route::read_host_header(reader, context);
@@ -159,6 +162,7 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
         span: reader.span.clone(),
         protocol,
         target,
+        targets,
         routes,
         host_header,
         token_header,
@@ -173,6 +177,22 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
         login_timeout: login_timeout.map(|timeout| timeout.value),
         tls,
     }
+}
+
+fn read_targets(reader: &Reader<'_>, context: &mut Context<'_>) -> Vec<Located<Arc<str>>> {
+    if !reader.has("targets") {
+        return Vec::new();
+    }
+    let Some(names) = reader.texts("targets", context) else { return Vec::new() };
+    let mut targets: Vec<Located<Arc<str>>> = Vec::new();
+    for name in names.value {
+        if targets.iter().any(|own| own.value == name) {
+            let problem = format!("`{name}` is there twice");
+            context.problems.error(names.span.clone(), problem, "write each target once");
+        }
+        targets.push(Located { value: name, span: names.span.clone() });
+    }
+    targets
 }
 
 /// What the gateway speaks to clients of this protocol, inside of TLS.
@@ -230,6 +250,9 @@ fn check_http_only(
     if protocol.value != "kubernetes" {
         refuse(&["act_as"], "Kubernetes");
     }
+    if protocol.value != "ssh" {
+        refuse(&["targets"], "SSH");
+    }
 }
 
 fn read_tls(
@@ -281,6 +304,9 @@ impl ReadListener {
         targets: &[ReadTarget],
         context: &mut Context<'_>,
     ) -> Option<(Vec<Arc<Target>>, Routes)> {
+        if !self.targets.is_empty() {
+            return self.reach_several(targets, context);
+        }
         match (self.target.as_ref()?, &self.routes[..]) {
             (Some(target), []) => {
                 let target = find_target(target, targets, context)?;
@@ -323,6 +349,31 @@ impl ReadListener {
                 route::table(connected?)
             }
         }
+    }
+
+    fn reach_several(
+        &self,
+        targets: &[ReadTarget],
+        context: &mut Context<'_>,
+    ) -> Option<(Vec<Arc<Target>>, Routes)> {
+        if let Some(Some(only)) = &self.target {
+            context.problems.error(
+                only.span.clone(),
+                "`target` has no effect beside `targets`",
+                "remove one of them",
+            );
+        }
+        // Collected in two steps, so that every wrong one is reported.
+        let found: Vec<_> = self
+            .targets
+            .iter()
+            .map(|name| {
+                let target = find_target(name, targets, context)?;
+                self.check_protocol(&target, name.span.clone(), context)?;
+                Some(target)
+            })
+            .collect();
+        Some((found.into_iter().collect::<Option<_>>()?, Routes::default()))
     }
 
     fn check_protocol(&self, target: &Target, at: Range<usize>, context: &mut Context<'_>) -> Option<()> {

@@ -45,7 +45,7 @@ pub use self::{
     problem::{ConfigErrors, Found, Problem, Problems as ConfigProblems, Severity},
     reference::reference,
     secret::{PrivateFileError, read_private},
-    ssh::SshTarget,
+    ssh::{SshLogin, SshTarget},
     target::{Target, TargetAddress, TargetTls},
 };
 pub(crate) use self::{nearest::nearest, schema::PROTOCOLS};

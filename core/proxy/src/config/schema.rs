@@ -176,7 +176,78 @@ const IDENTITY: &[Setting] = &[
         need: Need::Optional("only tokens of `gatewright token mint` are accepted"),
         about: "An external OpenID Connect issuer whose tokens are accepted",
     },
+    Setting {
+        key: "ssh_authority",
+        kind: Kind::Tables(SSH_AUTHORITY),
+        need: Need::Optional("only certificates of `gatewright login` are accepted"),
+        about: "SSH: an authority whose user certificates are accepted",
+    },
+    Setting {
+        key: "ssh_key",
+        kind: Kind::Tables(SSH_KEY),
+        need: Need::Optional("clients show certificates or tokens"),
+        about: "SSH: somebody's key",
+    },
 ];
+
+const SSH_AUTHORITY: &[Setting] = &[
+    Setting {
+        key: "name",
+        kind: Kind::Name,
+        need: Need::Required,
+        about: "Its name; `ssh:NAME` is the issuer of its principals in policies and records",
+    },
+    Setting {
+        key: "keys",
+        kind: Kind::Texts,
+        need: Need::Required,
+        about: "Its public keys (`ssh-ed25519 AAAA…`)",
+    },
+    Setting {
+        key: "principals",
+        kind: Kind::Choice(&["accounts", "subject"]),
+        need: Need::Default("\"accounts\""),
+        about: "What the principals of its certificates are: accounts at targets, of which one must be the account that a client asks for; or names of the holder, of which one must be the key id. The key id is the subject",
+    },
+    Setting {
+        key: "default_kind",
+        kind: Kind::Choice(KINDS),
+        need: Need::Default("\"service\""),
+        about: "What its holders are, where a certificate does not say it: only a `human` can approve",
+    },
+    Setting {
+        key: "max_lifetime",
+        kind: Kind::Duration,
+        need: Need::Default("\"24h\""),
+        about: "Certificates that are valid for longer are refused: nobody can take them back in time",
+    },
+];
+
+const SSH_KEY: &[Setting] = &[
+    Setting {
+        key: "key",
+        kind: Kind::Text,
+        need: Need::Required,
+        about: "The public key (`ssh-ed25519 AAAA…`)",
+    },
+    Setting { key: "subject", kind: Kind::Text, need: Need::Required, about: "Whose it is" },
+    Setting {
+        key: "kind",
+        kind: Kind::Choice(KINDS),
+        need: Need::Required,
+        about: "What kind of subject it is",
+    },
+    Setting { key: "groups", kind: Kind::Texts, need: Need::Default("[]"), about: "Groups of the subject" },
+    Setting {
+        key: "actors",
+        kind: Kind::Texts,
+        need: Need::Default("[]"),
+        about: "Who acts for the subject with it, the current actor first",
+    },
+];
+
+/// Kinds of subjects.
+const KINDS: &[&str] = &["human", "agent", "service"];
 
 /// Signature algorithms that an issuer may be pinned to: asymmetric ones only, so that a public key can
 /// never be mistaken for a shared secret.
@@ -363,6 +434,24 @@ const TARGET: &[Setting] = &[
         about: "SSH: the target's public host keys, as `ssh-keyscan` prints them behind the name (`ssh-ed25519 AAAA…`); any other one is refused",
     },
     Setting {
+        key: "host_authorities",
+        kind: Kind::Texts,
+        need: Need::Default("[]"),
+        about: "SSH: public keys of authorities whose host certificates are believed, where they name the host of `address`",
+    },
+    Setting {
+        key: "known_hosts",
+        kind: Kind::Path,
+        need: Need::Optional("`host_keys` or `host_authorities` say who the target is"),
+        about: "SSH: a file in the format of OpenSSH's `known_hosts`; what it says of `address` counts beside the two others",
+    },
+    Setting {
+        key: "certificate",
+        kind: Kind::Flag,
+        need: Need::Default("false"),
+        about: "SSH: the gateway proves the account with a certificate of its own authority, made for each connection; the target trusts what `gatewright ssh-authority` prints",
+    },
+    Setting {
         key: "connect_timeout",
         kind: Kind::Duration,
         need: Need::Default("\"10s\""),
@@ -434,6 +523,12 @@ const LISTENER: &[Setting] = &[
         kind: Kind::Name,
         need: Need::Optional("HTTP: its routes say where requests go; otherwise an error"),
         about: "Name of the `[[target]]` that its clients reach",
+    },
+    Setting {
+        key: "targets",
+        kind: Kind::Texts,
+        need: Need::Optional("`target` is the only one"),
+        about: "SSH: names of several targets, in place of `target`; a client chooses one by its user name (`ACCOUNT%TARGET`)",
     },
     Setting {
         key: "route",

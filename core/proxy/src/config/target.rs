@@ -96,7 +96,7 @@ fn read_value(name: Option<Arc<str>>, reader: &Reader<'_>, context: &mut Context
     let credential = credential
         .and_then(|credential| read_credential(reader, credential.as_ref(), protocol.as_ref(), context));
     let is_ssh = protocol.as_ref().is_some_and(|protocol| protocol.value == "ssh");
-    let ssh = ssh::read_target(reader, is_ssh, context);
+    let ssh = ssh::read_target(reader, is_ssh, address.as_ref(), context);
     let connect_timeout = reader.duration("connect_timeout", context);
     let tls = if is_ssh {
         ssh::no_tls(reader, context)

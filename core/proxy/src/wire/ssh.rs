@@ -9,6 +9,9 @@
 //! channels are channels of that one. russh is patched (`third-party/README.md`): above all, a reply may be given late, and a
 //! peer's window opens when what it sent was taken on.
 
+mod admission;
+mod mortal;
+mod own;
 mod serve;
 mod side;
 mod target;
@@ -21,8 +24,10 @@ use gatewright_ssh::message::{Message, Open};
 use russh::{Preferred, cipher, compression, kex, keys::Algorithm, keys::EcdsaCurve, keys::HashAlg, mac};
 
 pub use self::{
-    serve::{Client, serve, server},
-    target::HostKeyMismatch,
+    admission::Access,
+    own::CERTIFICATE,
+    serve::{Client, Entrance, serve},
+    target::{HostKeyMismatch, preferred},
 };
 use self::{side::Side, target::Link};
 use super::{Unit, Wire};

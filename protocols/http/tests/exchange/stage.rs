@@ -317,7 +317,9 @@ impl Play {
             }
             Output::Withdraw(_) => "  withdraw".to_owned(),
             Output::Park(_) => "  park".to_owned(),
-            Output::StartTls { .. } => panic!("nothing asks for this"),
+            Output::StartTls { .. } | Output::Authenticate(Credential::Connection) => {
+                panic!("nothing asks for this")
+            }
         };
         self.note(&line);
     }

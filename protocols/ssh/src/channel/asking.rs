@@ -76,7 +76,7 @@ impl Channel {
             // The first two need channels that the target opens: there are none yet.
             Request::AgentForwarding | Request::X11 | Request::Other(_) => None,
         };
-        match about {
+        match about.filter(|about| self.seed.rights.include(about)) {
             Some(about) => {
                 let event = self.decide(about);
                 self.asking = Some(Asking { request, want_reply, event, stage: Stage::Waiting });

@@ -2,45 +2,70 @@
 //!
 //! russh calls the handler within the loop of the connection: whatever it waits for, all channels wait for. So it waits for nothing
 //! but the proof of an identity, before there is any channel; everything else is the business of the channels' own tasks.
+//!
+//! A user name that leads to no target leads to the gateway itself (`own`). From there a client can go on: a `direct-tcpip` to the name of
+//! a target, as `ssh -J` asks for one, is a connection of its own within this one, and the client need not prove itself again.
 
 use std::{
-    pin::Pin,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
-use gatewright_model::{secret::Secret, session::Credential};
+use gatewright_model::{id::SessionId, secret::Secret, session::Credential};
 use gatewright_ssh::{
     channel::{self, Seed},
-    message::Open,
+    message::{Message, Open},
 };
 use parking_lot::Mutex;
 use russh::{
     Channel, ChannelOpenFailure, Disconnect, MethodKind, MethodSet, SshId,
-    keys::PrivateKey,
+    keys::{Algorithm, Certificate, PrivateKey},
     server::{
-        Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Response, Session, run_stream,
+        Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Response, Session,
+        VerifiedPublicKey, run_stream,
     },
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     time::{sleep, timeout},
 };
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 
-use super::{Channels, MESSAGES, PACKET, WINDOW, algorithms, side::Side, target::Link};
+use super::{
+    Channels, MESSAGES, PACKET, WINDOW,
+    admission::{self, Access, Admitted, Destination, Shown},
+    algorithms,
+    mortal::{Mortal, Within},
+    own,
+    side::Side,
+    target::Link,
+};
 use crate::{
     client_sessions::ClientSessions,
+    config::{Listener, Target},
     driver::Driver,
     metrics::ConnectionGuard,
     shutdown::DrainGuard,
-    transport::{Connection, Stream},
+    transport::Connection,
+    wire::Pipe as _,
     workers::Place,
 };
+
+/// Where clients of one listener come in.
+pub struct Entrance {
+    access: Arc<Access>,
+    config: Arc<Config>,
+}
+
+impl Entrance {
+    /// For this listener.
+    pub fn new(listener: &Listener, access: Arc<Access>) -> Self {
+        Self { access, config: Arc::new(server(listener.host_key.as_deref())) }
+    }
+}
 
 /// A client that was accepted.
 pub struct Client {
@@ -56,21 +81,18 @@ pub struct Client {
 
 /// What all channels of one connection share.
 struct Shared {
+    entrance: Arc<Entrance>,
     sessions: Arc<ClientSessions>,
-    link: Arc<Link>,
-    /// What the client proved, and the account that it wants to be.
-    proved: OnceLock<Proved>,
-    /// Why it was not let in, the last time that it tried.
-    refused: Mutex<&'static str>,
+    /// The client that was let in, and its connection to the target.
+    admitted: OnceLock<(Arc<Admitted>, Arc<Link>)>,
+    /// Of a connection within another one: who came in there.
+    outer: Option<Admitted>,
+    /// Why it was not let in, each time that it tried: a client shows one key after the other.
+    refused: Mutex<Vec<&'static str>>,
     open: AtomicUsize,
     guard: DrainGuard,
     /// Ends the connection, whatever russh waits for.
     over: CancellationToken,
-}
-
-struct Proved {
-    token: Secret,
-    account: Arc<str>,
 }
 
 /// Channels of one connection at one time.
@@ -91,7 +113,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// How a listener speaks SSH, with this host key.
 ///
 /// Without one, nobody can connect: the configuration sees to it that there is one.
-pub fn server(host_key: Option<&PrivateKey>) -> Config {
+fn server(host_key: Option<&PrivateKey>) -> Config {
     Config {
         server_id: SshId::Standard("SSH-2.0-Gatewright".into()),
         methods: methods(),
@@ -112,65 +134,10 @@ pub fn server(host_key: Option<&PrivateKey>) -> Config {
 }
 
 /// Serves a connection.
-pub async fn serve(config: Arc<Config>, client: Client, guard: DrainGuard) {
+pub async fn serve(entrance: Arc<Entrance>, client: Client, guard: DrainGuard) {
     let Client { connection, sessions, counted: _counted, place: _place } = client;
-    let limit = sessions.door().listener.login_timeout;
-    let shared = Arc::new(Shared {
-        sessions,
-        link: Arc::default(),
-        proved: OnceLock::new(),
-        refused: Mutex::new("client_closed"),
-        open: AtomicUsize::new(0),
-        guard: guard.clone(),
-        over: CancellationToken::new(),
-    });
-    let over = shared.over.clone();
-    let stream =
-        Mortal { stream: connection.into_stream(), over: Box::pin(over.clone().cancelled_owned()) };
-    let admitted = Arc::clone(&shared);
-    let work = async {
-        // Exchanging names waits for the client; the rest goes on by itself.
-        let running = run_stream(config, stream, Served(Arc::clone(&shared))).await?;
-        let handle = running.handle();
-        tokio::pin!(running);
-        let (mut drained, mut ended) = (Box::pin(guard.clone().drained()), Box::pin(guard.ended()));
-        let (mut draining, mut ending) = (false, false);
-        loop {
-            tokio::select! {
-                result = &mut running => return result,
-                () = &mut drained, if !draining => {
-                    draining = true;
-                    tokio::spawn(say_farewell(Arc::clone(&shared), handle.clone()));
-                }
-                () = &mut ended, if !ending => {
-                    ending = true;
-                    // The drivers are told as well, and say so to their clients.
-                    let over = over.clone();
-                    tokio::spawn(async move {
-                        sleep(FAREWELL).await;
-                        over.cancel();
-                    });
-                }
-            }
-        }
-    };
-    let late = async {
-        sleep(limit).await;
-        if admitted.proved.get().is_some() {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        result = work => {
-            if let Err(Failed(error)) = result {
-                tracing::debug!(%error, client = %admitted.sessions.client(), "an SSH connection ended early");
-            }
-        }
-        () = late => *admitted.refused.lock() = "auth.timeout",
-    }
-    // Whatever still waits for this client is told.
-    admitted.over.cancel();
-    admitted.close_record();
+    let shared = Arc::new(Shared::new(entrance, sessions, None, guard));
+    shared.run(connection.into_stream()).await;
 }
 
 /// Waits until the channels that are open have ended, and then ends the connection.
@@ -204,22 +171,114 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(100);
 
 impl Shared {
-    /// Lets a client in whose token is good.
-    fn admit(&self, user: &str, token: &str) -> Auth {
-        let credential = Credential::Bearer(Secret::new(token));
-        match self.sessions.authenticate(&credential) {
-            Ok(_) => {
-                let Credential::Bearer(token) = credential;
-                let _ = self.proved.set(Proved { token, account: Arc::from(user) });
+    fn new(
+        entrance: Arc<Entrance>,
+        sessions: Arc<ClientSessions>,
+        outer: Option<Admitted>,
+        guard: DrainGuard,
+    ) -> Self {
+        Self {
+            entrance,
+            sessions,
+            admitted: OnceLock::new(),
+            outer,
+            refused: Mutex::default(),
+            open: AtomicUsize::new(0),
+            guard,
+            over: CancellationToken::new(),
+        }
+    }
+
+    /// Serves the connection to its end.
+    async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self: Arc<Self>, stream: S) {
+        let limit = self.sessions.door().listener.login_timeout;
+        let stream = Mortal::new(stream, self.over.clone());
+        let work = async {
+            // Exchanging names waits for the client; the rest goes on by itself.
+            let config = Arc::clone(&self.entrance.config);
+            let running = run_stream(config, stream, Served(Arc::clone(&self))).await?;
+            let handle = running.handle();
+            tokio::pin!(running);
+            let (mut drained, mut ended) =
+                (Box::pin(self.guard.clone().drained()), Box::pin(self.guard.clone().ended()));
+            let (mut draining, mut ending) = (false, false);
+            loop {
+                tokio::select! {
+                    result = &mut running => return result,
+                    () = &mut drained, if !draining => {
+                        draining = true;
+                        tokio::spawn(say_farewell(Arc::clone(&self), handle.clone()));
+                    }
+                    () = &mut ended, if !ending => {
+                        ending = true;
+                        // The drivers are told as well, and say so to their clients.
+                        let over = self.over.clone();
+                        tokio::spawn(async move {
+                            sleep(FAREWELL).await;
+                            over.cancel();
+                        });
+                    }
+                }
+            }
+        };
+        let late = async {
+            sleep(limit).await;
+            if self.admitted.get().is_some() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            result = work => {
+                if let Err(Failed(error)) = result {
+                    tracing::debug!(%error, client = %self.sessions.client(), "an SSH connection ended early");
+                }
+            }
+            () = late => self.note_refusal("auth.timeout"),
+        }
+        // Whatever still waits for this client is told.
+        self.over.cancel();
+        self.close_record();
+    }
+
+    /// Lets a client in, or says for the record why not.
+    fn admit(&self, admitted: Result<Admitted, &'static str>) -> Auth {
+        match admitted {
+            Ok(admitted) => {
+                let link =
+                    Link::new(Arc::clone(&self.entrance.access), &admitted.principal, self.sessions.id());
+                let _ = self.admitted.set((Arc::new(admitted), Arc::new(link)));
                 Auth::Accept
             }
-            Err(error) => {
-                let rejection = error.rejection();
-                tracing::info!(code = rejection.code, client = %self.sessions.client(), "a client was turned away");
-                *self.refused.lock() = rejection.code;
+            Err(code) => {
+                tracing::info!(code, client = %self.sessions.client(), "a client was turned away");
+                self.note_refusal(code);
                 refused()
             }
         }
+    }
+
+    fn admit_token(&self, user: &str, token: &str) -> Auth {
+        let credential = Credential::Bearer(Secret::new(token));
+        self.admit(admission::admit_token(&self.sessions, user, credential))
+    }
+
+    fn admit_key(&self, user: &str, shown: Shown<'_>) -> Auth {
+        self.admit(admission::admit_key(&self.entrance.access, &self.sessions, user, shown))
+    }
+
+    /// Within another connection, a client has proved who it is.
+    fn admit_outer(&self, user: &str) -> Option<Auth> {
+        let outer = self.outer.as_ref()?;
+        let Destination::Target(target) = &outer.destination else { return None };
+        if *target.account != *user || !outer.may_use(user) {
+            return None;
+        }
+        if matches!(outer.credential, Credential::Connection)
+            && let Err(error) = self.sessions.prove((*outer.principal).clone())
+        {
+            return Some(self.admit(Err(error.code())));
+        }
+        Some(self.admit(Ok(outer.at(target))))
     }
 
     /// A place for one more channel. None: there are too many.
@@ -236,21 +295,27 @@ impl Shared {
         reply: ChannelOpenHandle,
         session: &Session,
     ) {
-        let Some(proved) = self.proved.get() else { return };
+        let Some((admitted, link)) = self.admitted.get() else { return };
         let Some(place) = self.take_place() else {
             tokio::spawn(reply.reject(ChannelOpenFailure::ResourceShortage));
             return;
         };
+        let (read, write) = channel.split();
+        let side = |first| Side::of_client(first, read, write, session.handle(), reply);
+        let target = match &admitted.destination {
+            Destination::Target(target) => target,
+            Destination::Gateway => return self.go_on(open, admitted, side(None), place),
+        };
         let seed = Seed {
             session: self.sessions.id(),
             events: Arc::clone(self.sessions.events()),
-            token: proved.token.clone(),
-            account: Arc::clone(&proved.account),
-            target: None,
+            credential: admitted.credential.clone(),
+            rights: admitted.rights,
+            account: Arc::clone(&target.account),
+            target: Some(Arc::clone(&target.name)),
         };
-        let (read, write) = channel.split();
-        let side = Side::of_client(open.clone(), read, write, session.handle(), reply);
-        let wire = Channels { open, link: Arc::clone(&self.link) };
+        let side = side(Some(Message::Open(open.clone())));
+        let wire = Channels { open, link: Arc::clone(link) };
         let session = Box::new(channel::Channel::new(seed));
         let driver = Driver::new(wire, Arc::clone(&self.sessions), session, side);
         let (guard, over) = (self.guard.clone(), self.over.clone());
@@ -264,10 +329,76 @@ impl Shared {
         });
     }
 
+    /// A channel of a client that has come to the gateway itself.
+    fn go_on(self: &Arc<Self>, open: Open, admitted: &Arc<Admitted>, mut side: Side, place: ChannelPlace) {
+        let (shared, admitted) = (Arc::clone(self), Arc::clone(admitted));
+        let way_on = match &open {
+            Open::DirectTcpip { host, .. } => shared.sessions.door().listener.target(host).cloned(),
+            _ => None,
+        };
+        let over = self.over.clone();
+        let work = async move {
+            let _place = place;
+            match (open, way_on) {
+                (Open::Session, _) => {
+                    own::serve(&shared.entrance.access, &shared.sessions, &admitted, side).await;
+                }
+                (_, Some(target)) if shared.outer.is_none() => {
+                    side.queue(Message::Accepted);
+                    shared.serve_within(&admitted, &target, side).await;
+                }
+                _ => {
+                    shared.sessions.refuse("auth.account_denied");
+                    let reason = own::nowhere(&shared.sessions, &admitted.user);
+                    side.queue(Message::Refused(Arc::from(reason)));
+                    let _ = timeout(FAREWELL, side.close()).await;
+                }
+            }
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = work => {}
+                () = async { over.cancelled().await; sleep(FAREWELL).await } => {}
+            }
+        });
+    }
+
+    /// Serves a connection within this one, which leads to a target.
+    async fn serve_within(&self, admitted: &Admitted, target: &Arc<Target>, side: Side) {
+        let mut random = [0; 16];
+        if getrandom::fill(&mut random).is_err() {
+            return tracing::error!("the operating system gives no random bytes: a client was turned away");
+        }
+        let door = Arc::clone(self.sessions.door());
+        let sessions = ClientSessions::new(door, SessionId::from_random(random), self.sessions.client());
+        let inner = Self::new(
+            Arc::clone(&self.entrance),
+            Arc::new(sessions),
+            Some(admitted.at(target)),
+            self.guard.clone(),
+        );
+        let over = inner.over.clone();
+        let work = Box::pin(Arc::new(inner).run(Within::new(side)));
+        tokio::select! {
+            () = work => {}
+            () = self.over.cancelled() => over.cancel(),
+        }
+    }
+
+    fn note_refusal(&self, code: &'static str) {
+        let mut refused = self.refused.lock();
+        if !refused.contains(&code) {
+            refused.push(code);
+        }
+    }
+
     /// Of a client that was never let in, nobody else makes a record.
     fn close_record(&self) {
-        if self.proved.get().is_none() {
-            let code = *self.refused.lock();
+        if self.admitted.get().is_some() {
+            return;
+        }
+        let refused = std::mem::take(&mut *self.refused.lock());
+        for code in if refused.is_empty() { vec!["client_closed"] } else { refused } {
             self.sessions.refuse(code);
         }
     }
@@ -279,7 +410,7 @@ fn refused() -> Auth {
 }
 
 fn methods() -> MethodSet {
-    MethodSet::from(&[MethodKind::KeyboardInteractive, MethodKind::Password][..])
+    MethodSet::from(&[MethodKind::PublicKey, MethodKind::KeyboardInteractive, MethodKind::Password][..])
 }
 
 /// A channel that is open, or being opened.
@@ -308,13 +439,46 @@ impl From<russh::Error> for Failed {
 impl Handler for Served {
     type Error = Failed;
 
-    /// Keys prove nothing here yet, and russh's own answer is that they may.
-    async fn auth_publickey_offered(&mut self, _: &str, _: PublicKeyOffer<'_>) -> Result<Auth, Failed> {
-        Ok(Auth::reject())
+    async fn auth_none(&mut self, user: &str) -> Result<Auth, Failed> {
+        Ok(self.0.admit_outer(user).unwrap_or_else(refused))
+    }
+
+    /// It proves nothing yet; but a key that would not do need not sign anything.
+    async fn auth_publickey_offered(
+        &mut self,
+        user: &str,
+        offer: PublicKeyOffer<'_>,
+    ) -> Result<Auth, Failed> {
+        // RSA's own name is that of SHA-1.
+        if *offer.algorithm == (Algorithm::Rsa { hash: None }) {
+            return Ok(refused());
+        }
+        let shown = offer.certificate.map_or(Shown::Key(offer.public_key), Shown::Certificate);
+        let judged = admission::judge(&self.0.entrance.access, &self.0.sessions, user, shown);
+        Ok(match judged {
+            Ok(_) => Auth::Accept,
+            Err(error) => {
+                tracing::info!(%error, client = %self.0.sessions.client(), "a client's key was refused");
+                self.0.note_refusal(error.code());
+                refused()
+            }
+        })
+    }
+
+    async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Failed> {
+        Ok(self.0.admit_key(user, Shown::Key(key.public_key)))
+    }
+
+    async fn auth_openssh_certificate(
+        &mut self,
+        user: &str,
+        certificate: &Certificate,
+    ) -> Result<Auth, Failed> {
+        Ok(self.0.admit_key(user, Shown::Certificate(certificate)))
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Failed> {
-        Ok(self.0.admit(user, password))
+        Ok(self.0.admit_token(user, password))
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -334,7 +498,7 @@ impl Handler for Served {
         };
         let token = response.next();
         Ok(match token.as_deref().map(std::str::from_utf8) {
-            Some(Ok(token)) => self.0.admit(user, token.trim()),
+            Some(Ok(token)) => self.0.admit_token(user, token.trim()),
             _ => refused(),
         })
     }
@@ -374,51 +538,5 @@ impl Handler for Served {
     ) -> Result<(), Failed> {
         self.0.open(Open::DirectStreamlocal { path: Arc::from(path) }, channel, reply, session);
         Ok(())
-    }
-}
-
-/// A stream that can be ended from outside: russh has nothing that ends a connection at once.
-struct Mortal {
-    stream: Stream,
-    over: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl Mortal {
-    fn poll_over(&mut self, context: &mut Context<'_>) -> std::io::Result<()> {
-        match self.over.as_mut().poll(context) {
-            Poll::Ready(()) => Err(std::io::ErrorKind::ConnectionAborted.into()),
-            Poll::Pending => Ok(()),
-        }
-    }
-}
-
-impl AsyncRead for Mortal {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        self.poll_over(context)?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Mortal {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        self.poll_over(context)?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        self.poll_over(context)?;
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

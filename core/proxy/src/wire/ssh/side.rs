@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use gatewright_ssh::message::{Message, Open, Request};
+use gatewright_ssh::message::{Message, Request};
 use parking_lot::Mutex;
 use russh::{
     ChannelId, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf, Sig, client,
@@ -84,16 +84,16 @@ enum Pen {
 }
 
 impl Side {
-    /// The client's side of a channel that it wants to open.
+    /// The client's side of a channel that it wants to open. `first` is handed in before anything that it says.
     pub(super) fn of_client(
-        open: Open,
+        first: Option<Message>,
         read: ChannelReadHalf,
         write: ChannelWriteHalf<server::Msg>,
         handle: Handle,
         opening: ChannelOpenHandle,
     ) -> Self {
         let pen = Pen::Client { write: Arc::new(write), handle };
-        Self::new(Some(Message::Open(open)), read, pen, Some(opening))
+        Self::new(first, read, pen, Some(opening))
     }
 
     /// The target's side of a channel that is open.

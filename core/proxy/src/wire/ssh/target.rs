@@ -1,47 +1,55 @@
 //! The connection to a target: opened with the first channel that needs it, and proved to be the target before any credential.
 
-use std::{fmt, io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
 
+use gatewright_identity::ssh::{HostError, HostTrust, TargetLogin};
+use gatewright_model::{id::SessionId, principal::Principal};
 use gatewright_ssh::message::Open;
 use russh::{
+    Preferred,
     client::{self, AuthResult, Handle},
-    keys::{
-        Algorithm, HashAlg, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate,
-        ssh_key::public::KeyData,
-    },
+    keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate},
 };
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{MESSAGES, PACKET, Side, WINDOW, algorithms};
+use super::{Access, MESSAGES, PACKET, Side, WINDOW, algorithms};
 use crate::{
-    config::{SshTarget, Target},
+    config::{SshLogin, Target},
     upstream,
 };
 
-/// One connection of a client has one of these.
-#[derive(Default)]
-pub(super) struct Link(Mutex<Option<Handle<Peer>>>);
-
-/// A target showed another host key than the configuration names.
-#[derive(Debug)]
-pub struct HostKeyMismatch;
-
-impl fmt::Display for HostKeyMismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the target's host key is none of `host_keys`")
-    }
+/// The connection of one client's connection.
+pub(super) struct Link {
+    access: Arc<Access>,
+    /// For whom it is, as the target's log shows it.
+    key_id: String,
+    handle: Mutex<Option<Handle<Peer>>>,
 }
 
-impl std::error::Error for HostKeyMismatch {}
+/// A target did not prove to be the target.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct HostKeyMismatch(HostError);
 
 impl Link {
+    /// None yet. `session` is what records call the client's connection.
+    pub(super) fn new(access: Arc<Access>, principal: &Principal, session: SessionId) -> Self {
+        let chain: String = principal.actors.iter().rev().flat_map(|actor| [" > ", actor]).collect();
+        let key_id = format!("{}{chain} (gatewright {session})", principal.subject);
+        Self { access, key_id, handle: Mutex::default() }
+    }
+
     /// Opens a channel, and the connection where there is none.
     pub(super) async fn open(&self, target: &Arc<Target>, open: &Open) -> io::Result<Side> {
         let work = async {
-            let mut link = self.0.lock().await;
+            let mut link = self.handle.lock().await;
             // Closed, by a target that was started again for instance.
             if link.as_ref().is_none_or(Handle::is_closed) {
-                *link = Some(connect(target).await?);
+                *link = Some(self.connect(target).await?);
             }
             let Some(handle) = link.as_ref() else { return Err(io::ErrorKind::NotConnected.into()) };
             let opened = match open {
@@ -58,56 +66,81 @@ impl Link {
         let (read, write) = channel.split();
         Ok(Side::of_target(read, write))
     }
-}
 
-async fn connect(target: &Target) -> io::Result<Handle<Peer>> {
-    let Some(ssh) = &target.ssh else { return Err(io::ErrorKind::Unsupported.into()) };
-    let stream = upstream::connect(target).await?.into_stream();
-    let config = client::Config {
-        window_size: WINDOW,
-        maximum_packet_size: PACKET,
-        channel_buffer_size: MESSAGES,
-        preferred: algorithms(),
-        // Whether it is still there is asked by nobody else.
-        keepalive_interval: Some(KEEPALIVE),
-        ..client::Config::default()
-    };
-    let peer = Peer { host_keys: ssh.host_keys.clone() };
-    let mut handle = match client::connect_stream(Arc::new(config), stream, peer).await {
-        Ok(handle) => handle,
-        Err(PeerError(russh::Error::UnknownKey)) => return Err(io::Error::other(HostKeyMismatch)),
-        Err(PeerError(error)) => return Err(io::Error::other(error)),
-    };
-    if !prove(&mut handle, target, ssh).await.map_err(io::Error::other)? {
-        return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "the target does not accept the gateway's own credential",
-        ));
+    async fn connect(&self, target: &Target) -> io::Result<Handle<Peer>> {
+        let Some(ssh) = &target.ssh else { return Err(io::ErrorKind::Unsupported.into()) };
+        let stream = upstream::connect(target).await?.into_stream();
+        let config = client::Config {
+            window_size: WINDOW,
+            maximum_packet_size: PACKET,
+            channel_buffer_size: MESSAGES,
+            preferred: preferred(&ssh.host),
+            // Whether it is still there is asked by nobody else.
+            keepalive_interval: Some(KEEPALIVE),
+            ..client::Config::default()
+        };
+        let refusal = Arc::new(OnceLock::new());
+        let peer = Peer { host: ssh.host.clone(), refusal: Arc::clone(&refusal) };
+        let connected = client::connect_stream(Arc::new(config), stream, peer).await;
+        let mut handle = match (connected, refusal.get()) {
+            (Ok(handle), None) => handle,
+            (_, Some(refusal)) => return Err(io::Error::other(HostKeyMismatch(*refusal))),
+            (Err(PeerError(error)), None) => return Err(io::Error::other(error)),
+        };
+        if !self.prove(&mut handle, target, &ssh.login).await? {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the target does not accept the gateway's own credential",
+            ));
+        }
+        Ok(handle)
     }
-    Ok(handle)
+
+    /// Proves the gateway's account. `false`: the target does not believe it.
+    async fn prove(
+        &self,
+        handle: &mut Handle<Peer>,
+        target: &Target,
+        login: &SshLogin,
+    ) -> io::Result<bool> {
+        let account = target.account.to_string();
+        let result = match login {
+            SshLogin::Key(key) => {
+                // RSA's own name is that of SHA-1, which nobody takes any more.
+                let hash = matches!(key.algorithm(), Algorithm::Rsa { .. }).then_some(HashAlg::Sha512);
+                let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
+                handle.authenticate_publickey(account, key).await
+            }
+            SshLogin::Certificate => {
+                let login = TargetLogin { account: &target.account, key_id: self.key_id.clone() };
+                let made = self.access.targets.certify_for_target(login, SystemTime::now());
+                let (key, certificate) = made.map_err(io::Error::other)?;
+                handle.authenticate_openssh_cert(account, Arc::new(key), certificate).await
+            }
+            SshLogin::Password => match &target.password {
+                Some(password) => handle.authenticate_password(account, password.expose()).await,
+                None => handle.authenticate_none(account).await,
+            },
+        };
+        Ok(matches!(result.map_err(io::Error::other)?, AuthResult::Success))
+    }
 }
 
-/// Proves the gateway's account. `false`: the target does not believe it.
-async fn prove(handle: &mut Handle<Peer>, target: &Target, ssh: &SshTarget) -> Result<bool, russh::Error> {
-    let account = target.account.to_string();
-    let result = if let Some(key) = &ssh.private_key {
-        // RSA's own name is that of SHA-1, which nobody takes any more.
-        let hash = matches!(key.algorithm(), Algorithm::Rsa { .. }).then_some(HashAlg::Sha512);
-        handle.authenticate_publickey(account, PrivateKeyWithHashAlg::new(Arc::clone(key), hash)).await?
-    } else if let Some(password) = &target.password {
-        handle.authenticate_password(account, password.expose()).await?
-    } else {
-        handle.authenticate_none(account).await?
-    };
-    Ok(matches!(result, AuthResult::Success))
+/// What is spoken with a host about which this is known: a certificate of it is asked for where one can be believed.
+pub fn preferred(host: &HostTrust) -> Preferred {
+    let all = algorithms();
+    let host_key_certificates = if host.has_authorities() { all.key.clone() } else { Vec::new().into() };
+    Preferred { host_key_certificates, ..all }
 }
 
 /// How often a silent target is asked whether it is there.
-const KEEPALIVE: std::time::Duration = std::time::Duration::from_secs(20);
+const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// What a target may do of itself: nothing but to prove that it is the target.
 struct Peer {
-    host_keys: Vec<PublicKey>,
+    host: HostTrust,
+    /// Why it is not.
+    refusal: Arc<OnceLock<HostError>>,
 }
 
 #[derive(Debug)]
@@ -123,8 +156,18 @@ impl client::Handler for Peer {
     type Error = PeerError;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, PeerError> {
-        let PublicKeyOrCertificate::PublicKey { key, .. } = shown else { return Ok(false) };
-        let shown: &KeyData = key.key_data();
-        Ok(self.host_keys.iter().any(|own| own.key_data() == shown))
+        let checked = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.host.check_key(key.key_data()),
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                self.host.check_certificate(certificate, SystemTime::now())
+            }
+        };
+        Ok(match checked {
+            Ok(()) => true,
+            Err(error) => {
+                let _ = self.refusal.set(error);
+                false
+            }
+        })
     }
 }
