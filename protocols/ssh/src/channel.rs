@@ -182,9 +182,15 @@ impl Channel {
         if let Some(target) = &self.seed.target {
             self.outputs.push_back(Output::Target(Arc::clone(target)));
         }
-        if let Open::DirectTcpip { host, port, .. } = &open
-            && !is_a_place(host, *port)
-        {
+        let is_somewhere = match &open {
+            Open::DirectTcpip { host, port, .. } => is_a_place(host, *port),
+            // Any address, and any port, have a spelling of their own here.
+            Open::TcpipForward { address, port } => {
+                matches!(&**address, "" | "*") || is_a_place(address, (*port).max(1))
+            }
+            _ => true,
+        };
+        if !is_somewhere {
             return self.refuse(
                 "the destination is no host and port, or an address that is not written as it usually is [ssh.destination]",
             );
@@ -195,6 +201,10 @@ impl Channel {
                 SshRequest::DirectTcpip { host: Arc::clone(host), port: *port }
             }
             Open::DirectStreamlocal { path } => SshRequest::DirectStreamlocal { path: Arc::clone(path) },
+            Open::TcpipForward { address, port } => {
+                SshRequest::TcpipForward { address: Arc::clone(address), port: *port }
+            }
+            Open::StreamlocalForward { path } => SshRequest::StreamlocalForward { path: Arc::clone(path) },
         };
         if !self.seed.rights.include(&request) {
             return self.refuse(NOT_CERTIFIED);

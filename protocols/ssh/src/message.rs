@@ -46,7 +46,7 @@ pub enum Message {
 /// The number of the standard error (section 5.2).
 pub const STDERR: u32 = 1;
 
-/// Kinds of channels that a client opens.
+/// What a client opens: kinds of channels, and what the server is to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Open {
     /// `session`.
@@ -62,6 +62,18 @@ pub enum Open {
     },
     /// `direct-streamlocal@openssh.com`.
     DirectStreamlocal {
+        /// The path of the socket.
+        path: Arc<str>,
+    },
+    /// `tcpip-forward` (section 7.1), which is no channel: the server is to listen, until this is closed.
+    TcpipForward {
+        /// The server's address.
+        address: Arc<str>,
+        /// The server's port; 0: any.
+        port: u32,
+    },
+    /// `streamlocal-forward@openssh.com`, likewise.
+    StreamlocalForward {
         /// The path of the socket.
         path: Arc<str>,
     },
@@ -98,8 +110,17 @@ pub enum Request {
     WindowChange(Size),
     /// `auth-agent-req@openssh.com`.
     AgentForwarding,
-    /// `x11-req`.
-    X11,
+    /// `x11-req` (section 6.3.1).
+    X11 {
+        /// Only one connection is to be led on.
+        single_connection: bool,
+        /// How a program proves that it may show something.
+        protocol: Arc<str>,
+        /// What it proves it with.
+        cookie: Arc<str>,
+        /// Which screen.
+        screen: u32,
+    },
     /// Another one, by its name.
     Other(Arc<str>),
 }
@@ -126,7 +147,8 @@ impl Message {
             Request::Env { name, value } => name.len() + value.len(),
             Request::Exec(text) => text.len(),
             Request::Subsystem(name) | Request::Signal(name) | Request::Other(name) => name.len(),
-            Request::Shell | Request::WindowChange(_) | Request::AgentForwarding | Request::X11 => 0,
+            Request::X11 { protocol, cookie, .. } => protocol.len() + cookie.len(),
+            Request::Shell | Request::WindowChange(_) | Request::AgentForwarding => 0,
         }
     }
 
@@ -156,7 +178,7 @@ impl fmt::Debug for Message {
                     Request::Signal(_) => "signal",
                     Request::WindowChange(_) => "window-change",
                     Request::AgentForwarding => "auth-agent-req",
-                    Request::X11 => "x11-req",
+                    Request::X11 { .. } => "x11-req",
                     Request::Other(_) => "other",
                 };
                 f.debug_tuple("Request").field(&name).field(want_reply).finish()

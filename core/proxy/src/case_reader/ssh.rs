@@ -26,12 +26,13 @@ pub(super) fn read(case: &SshCase) -> Result<Event, String> {
         "signal" => SshRequest::Signal { name: text(&case.name) },
         "direct-tcpip" => SshRequest::DirectTcpip { host: text(&case.host), port: case.port.into() },
         "direct-streamlocal" => SshRequest::DirectStreamlocal { path: text(&case.path) },
-        // The others are refused before a policy is asked: no case can be about them.
+        "tcpip-forward" => SshRequest::TcpipForward { address: text(&case.host), port: case.port.into() },
+        "streamlocal-forward" => SshRequest::StreamlocalForward { path: text(&case.path) },
+        "agent-forwarding" => SshRequest::AgentForwarding,
+        "x11" => SshRequest::X11,
         other => {
-            return Err(format!(
-                "a client can not send `{other}`: use one of session, pty, env, exec, shell, subsystem, signal, direct-tcpip, \
-                 direct-streamlocal"
-            ));
+            let words = SshRequest::WORDS.join(", ");
+            return Err(format!("a client can not send `{other}`: use one of {words}"));
         }
     };
     let about = SshEvent {
@@ -62,6 +63,6 @@ mod tests {
         assert_eq!(plain.full_text(), "exec\nls -l\nwith A=\"1\"");
         assert_eq!(read(&case("exec", "ls; id")).unwrap().grade(), Grade::Opaque);
         assert_eq!(read(&case("shell", "")).unwrap().grade(), Grade::Opaque);
-        assert!(read(&case("tcpip-forward", "")).unwrap_err().contains("can not send `tcpip-forward`"));
+        assert!(read(&case("tun", "")).unwrap_err().contains("can not send `tun`"));
     }
 }

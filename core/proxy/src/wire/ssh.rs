@@ -10,6 +10,7 @@
 //! peer's window opens when what it sent was taken on.
 
 mod admission;
+mod forward;
 mod mortal;
 mod own;
 mod serve;

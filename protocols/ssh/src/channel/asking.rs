@@ -53,6 +53,8 @@ impl Channel {
             | Request::Subsystem(_)
             | Request::Pty { .. }
             | Request::Env { .. }
+            | Request::AgentForwarding
+            | Request::X11 { .. }
                 if self.running.is_some() =>
             {
                 None
@@ -73,8 +75,9 @@ impl Channel {
             Request::Shell => Some(SshRequest::Shell),
             Request::Subsystem(name) => Some(SshRequest::Subsystem { name: Arc::clone(name) }),
             Request::Signal(name) => Some(SshRequest::Signal { name: Arc::clone(name) }),
-            // The first two need channels that the target opens: there are none yet.
-            Request::AgentForwarding | Request::X11 | Request::Other(_) => None,
+            Request::AgentForwarding => Some(SshRequest::AgentForwarding),
+            Request::X11 { .. } => Some(SshRequest::X11),
+            Request::Other(_) => None,
         };
         match about.filter(|about| self.seed.rights.include(about)) {
             Some(about) => {

@@ -853,6 +853,7 @@ mod tests {
                 remote_sshid: Vec::new(),
             },
             priority_receiver,
+            owed_globals: Default::default(),
             receiver,
             sender: handle,
             pending_reads: Vec::new(),
@@ -1835,26 +1836,10 @@ impl Session {
                         let port = map_err!(u32::decode(r))?;
                         map_err!(ensure_end(r))?;
                         debug!("handler.tcpip_forward {address:?} {port:?}");
-                        let mut returned_port = port;
-                        let result = handler
-                            .tcpip_forward(&address, &mut returned_port, self)
-                            .await?;
-                        if result {
-                            if self.common.wants_reply
-                                && let Some(ref mut enc) = self.common.encrypted
-                            {
-                                self.common.wants_reply = false;
-                                push_packet!(enc.write, {
-                                    enc.write.push(msg::REQUEST_SUCCESS);
-                                    if port == 0 && returned_port != 0 {
-                                        map_err!(returned_port.encode(&mut enc.write))?;
-                                    }
-                                })
-                            }
-                        } else {
-                            self.request_failure();
+                        match self.late_global_reply() {
+                            Some(reply) => handler.tcpip_forward(&address, port, reply, self).await,
+                            None => Ok(()),
                         }
-                        Ok(())
                     }
                     "cancel-tcpip-forward" => {
                         let address = map_err!(String::decode(r))?;
@@ -1873,15 +1858,12 @@ impl Session {
                         let server_socket_path = map_err!(String::decode(r))?;
                         map_err!(ensure_end(r))?;
                         debug!("handler.streamlocal_forward {server_socket_path:?}");
-                        let result = handler
-                            .streamlocal_forward(&server_socket_path, self)
-                            .await?;
-                        if result {
-                            self.request_success();
-                        } else {
-                            self.request_failure();
+                        match self.late_global_reply() {
+                            Some(reply) => {
+                                handler.streamlocal_forward(&server_socket_path, reply, self).await
+                            }
+                            None => Ok(()),
                         }
-                        Ok(())
                     }
                     "cancel-streamlocal-forward@openssh.com" => {
                         let socket_path = map_err!(String::decode(r))?;

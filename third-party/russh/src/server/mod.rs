@@ -813,10 +813,11 @@ pub trait Handler: Sized {
     fn tcpip_forward(
         &mut self,
         address: &str,
-        port: &mut u32,
+        port: u32,
+        reply: GlobalReplyHandle,
         session: &mut Session,
-    ) -> impl Future<Output = Result<bool, Self::Error>> + Send {
-        async { Ok(false) }
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async { Ok(()) }
     }
 
     /// Used to stop the reverse-forwarding of a port, see
@@ -835,9 +836,10 @@ pub trait Handler: Sized {
     fn streamlocal_forward(
         &mut self,
         socket_path: &str,
+        reply: GlobalReplyHandle,
         session: &mut Session,
-    ) -> impl Future<Output = Result<bool, Self::Error>> + Send {
-        async { Ok(false) }
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async { Ok(()) }
     }
 
     #[allow(unused_variables)]
@@ -1121,6 +1123,7 @@ where
         target_window_size: common.config.window_size,
         common,
         priority_receiver,
+        owed_globals: Default::default(),
         receiver,
         sender: handle.clone(),
         pending_reads: Vec::new(),

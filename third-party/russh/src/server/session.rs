@@ -22,6 +22,7 @@ pub struct Session {
     pub(crate) common: CommonSession<Arc<Config>>,
     pub(crate) sender: Handle,
     pub(crate) priority_receiver: UnboundedReceiver<Msg>,
+    pub(crate) owed_globals: OwedGlobals,
     pub(crate) receiver: Receiver<Msg>,
     pub(crate) target_window_size: u32,
     pub(crate) pending_reads: Vec<Vec<u8>>,
@@ -88,7 +89,59 @@ pub enum Msg {
         pending: PendingChannelOpen,
         result: Result<(), ChannelOpenFailure>,
     },
+    /// The answer to a global request: `Some` of what follows the message, or a failure.
+    GlobalReply {
+        number: u64,
+        result: Option<Vec<u8>>,
+    },
 }
+
+/// The answer to a global request, which may be given late. Dropping it is a failure.
+///
+/// Answers reach the client in the order of its requests (RFC 4254 section 4).
+#[derive(Debug)]
+pub struct GlobalReplyHandle {
+    sender: UnboundedSender<Msg>,
+    number: u64,
+    is_given: bool,
+}
+
+impl GlobalReplyHandle {
+    /// The request is done. `port` is the one that was chosen, where the client has left that open.
+    pub fn success(mut self, port: Option<u32>) {
+        let result = port.map(|port| port.to_be_bytes().to_vec()).unwrap_or_default();
+        self.is_given = true;
+        let _ = self.sender.send(Msg::GlobalReply {
+            number: self.number,
+            result: Some(result),
+        });
+    }
+
+    /// The request is not done.
+    pub fn failure(self) {}
+}
+
+impl Drop for GlobalReplyHandle {
+    fn drop(&mut self) {
+        if !self.is_given {
+            let _ = self.sender.send(Msg::GlobalReply {
+                number: self.number,
+                result: None,
+            });
+        }
+    }
+}
+
+/// Answers to global requests that wait for one before them.
+#[derive(Debug, Default)]
+pub(crate) struct OwedGlobals {
+    next: u64,
+    /// Numbers of requests, and their answers where they are known.
+    owed: std::collections::VecDeque<(u64, Option<Option<Vec<u8>>>)>,
+}
+
+/// Global requests of a client that may wait for an answer at one time.
+const MOST_OWED_GLOBALS: usize = 64;
 
 impl From<(ChannelId, ChannelMsg)> for Msg {
     fn from((id, msg): (ChannelId, ChannelMsg)) -> Self {
@@ -622,6 +675,14 @@ impl Session {
             Msg::ChannelOpenReply { pending, result } => {
                 self.finalize_channel_open_reply(pending, result)?;
             }
+            Msg::GlobalReply { number, result } => {
+                if let Some((_, slot)) =
+                    self.owed_globals.owed.iter_mut().find(|(own, _)| *own == number)
+                {
+                    *slot = Some(result);
+                }
+                self.write_owed_globals()?;
+            }
             other => {
                 // should be unreachable, since the receiver only gets
                 // messages from methods implemented within russh
@@ -1039,23 +1100,57 @@ impl Session {
     /// cancelling). Always call this function if the request was
     /// successful (it checks whether the client expects an answer).
     pub fn request_success(&mut self) {
-        if self.common.wants_reply
-            && let Some(ref mut enc) = self.common.encrypted
-        {
-            self.common.wants_reply = false;
-            push_packet!(enc.write, enc.write.push(msg::REQUEST_SUCCESS))
-        }
+        self.reply_global(Some(Vec::new()));
     }
 
     /// Send a "failure" reply to a global request (it checks whether the
     /// client expects an answer).
     pub fn request_failure(&mut self) {
-        if self.common.wants_reply
-            && let Some(ref mut enc) = self.common.encrypted
-        {
+        self.reply_global(None);
+    }
+
+    fn reply_global(&mut self, result: Option<Vec<u8>>) {
+        if self.common.wants_reply {
             self.common.wants_reply = false;
-            push_packet!(enc.write, enc.write.push(msg::REQUEST_FAILURE))
+            self.owed_globals.owed.push_back((u64::MAX, Some(result)));
+            let _ = self.write_owed_globals();
         }
+    }
+
+    /// An answer that is given later. `None`: too many are owed already.
+    pub(crate) fn late_global_reply(&mut self) -> Option<GlobalReplyHandle> {
+        let owed = &mut self.owed_globals;
+        if owed.owed.len() >= MOST_OWED_GLOBALS {
+            self.request_failure();
+            return None;
+        }
+        let number = owed.next;
+        owed.next += 1;
+        // Nothing is written for a number that is not there.
+        if self.common.wants_reply {
+            self.common.wants_reply = false;
+            owed.owed.push_back((number, None));
+        }
+        Some(GlobalReplyHandle {
+            sender: self.sender.priority_sender.clone(),
+            number,
+            is_given: false,
+        })
+    }
+
+    fn write_owed_globals(&mut self) -> Result<(), Error> {
+        while let Some((_, Some(_))) = self.owed_globals.owed.front() {
+            let Some((_, Some(result))) = self.owed_globals.owed.pop_front() else { break };
+            let Some(ref mut enc) = self.common.encrypted else { continue };
+            match result {
+                Some(more) => push_packet!(enc.write, {
+                    enc.write.push(msg::REQUEST_SUCCESS);
+                    enc.write.extend_from_slice(&more);
+                }),
+                None => push_packet!(enc.write, enc.write.push(msg::REQUEST_FAILURE)),
+            }
+        }
+        Ok(())
     }
 
     /// Send a "success" reply to a channel request. Always call this
@@ -1667,6 +1762,7 @@ mod tests {
             },
             sender: handle,
             priority_receiver,
+            owed_globals: Default::default(),
             receiver,
             target_window_size: config.window_size,
             pending_reads: Vec::new(),

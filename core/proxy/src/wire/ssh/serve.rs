@@ -24,8 +24,8 @@ use russh::{
     Channel, ChannelOpenFailure, Disconnect, MethodKind, MethodSet, SshId,
     keys::{Algorithm, Certificate, PrivateKey},
     server::{
-        Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Response, Session,
-        VerifiedPublicKey, run_stream,
+        Auth, ChannelOpenHandle, Config, GlobalReplyHandle, Handler, Msg, PublicKeyOffer, Response,
+        Session, VerifiedPublicKey, run_stream,
     },
 };
 use tokio::{
@@ -38,6 +38,7 @@ use super::{
     Channels, MESSAGES, PACKET, WINDOW,
     admission::{self, Access, Admitted, Destination, Shown},
     algorithms,
+    forward::{Asked, Bound, Forwards},
     mortal::{Mortal, Within},
     own,
     side::Side,
@@ -50,7 +51,7 @@ use crate::{
     metrics::ConnectionGuard,
     shutdown::DrainGuard,
     transport::Connection,
-    wire::Pipe as _,
+    wire::{Pipe as _, Wire},
     workers::Place,
 };
 
@@ -90,6 +91,8 @@ struct Shared {
     /// Why it was not let in, each time that it tried: a client shows one key after the other.
     refused: Mutex<Vec<&'static str>>,
     open: AtomicUsize,
+    /// What the target listens on for the client, and the port that it chose: cancelled when the client takes it back.
+    forwards: Mutex<Vec<(Open, Arc<Bound>, CancellationToken)>>,
     guard: DrainGuard,
     /// Ends the connection, whatever russh waits for.
     over: CancellationToken,
@@ -184,6 +187,7 @@ impl Shared {
             outer,
             refused: Mutex::default(),
             open: AtomicUsize::new(0),
+            forwards: Mutex::default(),
             guard,
             over: CancellationToken::new(),
         }
@@ -306,6 +310,54 @@ impl Shared {
             Destination::Target(target) => target,
             Destination::Gateway => return self.go_on(open, admitted, side(None), place),
         };
+        let side = side(Some(Message::Open(open.clone())));
+        let wire = Channels { open, link: Arc::clone(link) };
+        self.drive(wire, admitted, target, side, place);
+    }
+
+    /// The client wants the target to listen.
+    fn forward(self: &Arc<Self>, open: Open, reply: GlobalReplyHandle) {
+        let Some((admitted, link)) = self.admitted.get() else { return };
+        let Destination::Target(target) = &admitted.destination else { return };
+        let Some(place) = self.take_place() else { return };
+        let (bound, over) = (Arc::<Bound>::default(), self.over.child_token());
+        let mut forwards = self.forwards.lock();
+        forwards.retain(|(.., over)| !over.is_cancelled());
+        forwards.push((open.clone(), Arc::clone(&bound), over.clone()));
+        drop(forwards);
+        let side = Asked::new(open.clone(), reply, Arc::clone(&bound), over);
+        let wire = Forwards { open, link: Arc::clone(link), bound };
+        self.drive(wire, admitted, target, side, place);
+    }
+
+    /// The client takes it back. `false`: it had nothing like it.
+    fn cancel_forward(&self, open: &Open) -> bool {
+        let mut forwards = self.forwards.lock();
+        let is_meant = |(own, bound, _): &mut (Open, Arc<Bound>, CancellationToken)| match (own, open) {
+            (Open::TcpipForward { address, port }, Open::TcpipForward { address: other, port: wanted }) => {
+                address == other && bound.port().unwrap_or(*port) == *wanted
+            }
+            (own, open) => own == open,
+        };
+        let found: Vec<_> = forwards.extract_if(.., is_meant).collect();
+        for (.., over) in &found {
+            over.cancel();
+        }
+        !found.is_empty()
+    }
+
+    fn drive<W: Wire<Unit = Message> + 'static>(
+        self: &Arc<Self>,
+        wire: W,
+        admitted: &Admitted,
+        target: &Arc<Target>,
+        side: W::Downstream,
+        place: ChannelPlace,
+    ) where
+        Driver<W>: Send,
+        W::Downstream: 'static,
+        W::Upstream: 'static,
+    {
         let seed = Seed {
             session: self.sessions.id(),
             events: Arc::clone(self.sessions.events()),
@@ -314,8 +366,6 @@ impl Shared {
             account: Arc::clone(&target.account),
             target: Some(Arc::clone(&target.name)),
         };
-        let side = side(Some(Message::Open(open.clone())));
-        let wire = Channels { open, link: Arc::clone(link) };
         let session = Box::new(channel::Channel::new(seed));
         let driver = Driver::new(wire, Arc::clone(&self.sessions), session, side);
         let (guard, over) = (self.guard.clone(), self.over.clone());
@@ -501,6 +551,47 @@ impl Handler for Served {
             Some(Ok(token)) => self.0.admit_token(user, token.trim()),
             _ => refused(),
         })
+    }
+
+    async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Failed> {
+        if let Some((_, link)) = self.0.admitted.get() {
+            link.grants().lead_to(session.handle());
+        }
+        Ok(())
+    }
+
+    async fn tcpip_forward(
+        &mut self,
+        address: &str,
+        port: u32,
+        reply: GlobalReplyHandle,
+        _: &mut Session,
+    ) -> Result<(), Failed> {
+        self.0.forward(Open::TcpipForward { address: Arc::from(address), port }, reply);
+        Ok(())
+    }
+
+    async fn cancel_tcpip_forward(
+        &mut self,
+        address: &str,
+        port: u32,
+        _: &mut Session,
+    ) -> Result<bool, Failed> {
+        Ok(self.0.cancel_forward(&Open::TcpipForward { address: Arc::from(address), port }))
+    }
+
+    async fn streamlocal_forward(
+        &mut self,
+        path: &str,
+        reply: GlobalReplyHandle,
+        _: &mut Session,
+    ) -> Result<(), Failed> {
+        self.0.forward(Open::StreamlocalForward { path: Arc::from(path) }, reply);
+        Ok(())
+    }
+
+    async fn cancel_streamlocal_forward(&mut self, path: &str, _: &mut Session) -> Result<bool, Failed> {
+        Ok(self.0.cancel_forward(&Open::StreamlocalForward { path: Arc::from(path) }))
     }
 
     async fn channel_open_session(

@@ -20,7 +20,10 @@ use russh::{
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::words;
+use super::{
+    forward::{Grants, Origin},
+    words,
+};
 use crate::wire::Pipe;
 
 /// Messages of a peer that wait for the driver and are no data. A client sends a handful before it waits for replies.
@@ -79,8 +82,16 @@ enum AtOnce {
 /// Where the writer writes.
 #[derive(Clone)]
 enum Pen {
-    Client { write: Arc<ChannelWriteHalf<server::Msg>>, handle: Handle },
-    Target { write: Arc<ChannelWriteHalf<client::Msg>> },
+    Client {
+        write: Arc<ChannelWriteHalf<server::Msg>>,
+        handle: Handle,
+    },
+    Target {
+        write: Arc<ChannelWriteHalf<client::Msg>>,
+        /// What the target may open for as long as the channel is there.
+        grants: Arc<Grants>,
+        over: CancellationToken,
+    },
 }
 
 impl Side {
@@ -93,12 +104,28 @@ impl Side {
         opening: ChannelOpenHandle,
     ) -> Self {
         let pen = Pen::Client { write: Arc::new(write), handle };
-        Self::new(first, read, pen, Some(opening))
+        Self::new(first, read, pen, Some(opening), CancellationToken::new())
+    }
+
+    /// The client's side of a channel that it has accepted.
+    pub(super) fn of_open_client(
+        read: ChannelReadHalf,
+        write: ChannelWriteHalf<server::Msg>,
+        handle: Handle,
+    ) -> Self {
+        let pen = Pen::Client { write: Arc::new(write), handle };
+        Self::new(None, read, pen, None, CancellationToken::new())
     }
 
     /// The target's side of a channel that is open.
-    pub(super) fn of_target(read: ChannelReadHalf, write: ChannelWriteHalf<client::Msg>) -> Self {
-        Self::new(None, read, Pen::Target { write: Arc::new(write) }, None)
+    pub(super) fn of_target(
+        read: ChannelReadHalf,
+        write: ChannelWriteHalf<client::Msg>,
+        grants: Arc<Grants>,
+    ) -> Self {
+        let over = CancellationToken::new();
+        let pen = Pen::Target { write: Arc::new(write), grants, over: over.clone() };
+        Self::new(None, read, pen, None, over)
     }
 
     fn new(
@@ -106,12 +133,13 @@ impl Side {
         read: ChannelReadHalf,
         pen: Pen,
         opening: Option<ChannelOpenHandle>,
+        over: CancellationToken,
     ) -> Self {
         let (hear, heard) = mpsc::unbounded_channel();
         let (to_write, written) = mpsc::unbounded_channel();
         let (at_once, urgent) = mpsc::unbounded_channel();
         let is_client = matches!(pen, Pen::Client { .. });
-        let (state, over) = (Arc::<State>::default(), CancellationToken::new());
+        let state = Arc::<State>::default();
         tokio::spawn(listen(read, hear, Arc::clone(&state), over.clone()));
         tokio::spawn(do_at_once(pen.clone(), urgent));
         let writer = tokio::spawn(write_all(pen, opening, written, Arc::clone(&state), over.clone()));
@@ -223,8 +251,8 @@ async fn do_at_once(pen: Pen, mut urgent: mpsc::UnboundedReceiver<AtOnce>) {
     while let Some(next) = urgent.recv().await {
         let done = match (&pen, next) {
             (Pen::Client { write, .. }, AtOnce::Credit(bytes)) => write.credit(bytes).await,
-            (Pen::Target { write }, AtOnce::Credit(bytes)) => write.credit(bytes).await,
-            (Pen::Target { write }, AtOnce::Signal(name)) => write.signal(Sig::from_name(&name)).await,
+            (Pen::Target { write, .. }, AtOnce::Credit(bytes)) => write.credit(bytes).await,
+            (Pen::Target { write, .. }, AtOnce::Signal(name)) => write.signal(Sig::from_name(&name)).await,
             // Nobody sends one to a client.
             (Pen::Client { .. }, AtOnce::Signal(_)) => Ok(()),
         };
@@ -271,7 +299,15 @@ impl Pen {
             (Self::Client { write, handle }, Written::Message(message)) => {
                 to_client(write, handle, opening, message).await
             }
-            (Self::Target { write }, Written::Message(message)) => to_target(write, message).await,
+            (Self::Target { write, grants, over }, Written::Message(message)) => {
+                if let Message::Request { request: Request::AgentForwarding, .. } = &message {
+                    grants.grant(Origin::Agent, over.clone());
+                }
+                if let Message::Request { request: Request::X11 { .. }, .. } = &message {
+                    grants.grant(Origin::X11, over.clone());
+                }
+                to_target(write, message).await
+            }
         }
     }
 
@@ -279,7 +315,7 @@ impl Pen {
         // An error: it is closed already.
         let _ = match self {
             Self::Client { write, .. } => write.close().await,
-            Self::Target { write } => write.close().await,
+            Self::Target { write, .. } => write.close().await,
         };
     }
 }
@@ -353,8 +389,12 @@ async fn to_target(write: &ChannelWriteHalf<client::Msg>, message: Message) -> b
         Request::WindowChange(size) => {
             write.window_change(size.columns, size.rows, size.width, size.height).await
         }
-        // The first is not written here, and nobody sends the others.
-        Request::Signal(_) | Request::AgentForwarding | Request::X11 | Request::Other(_) => Ok(()),
+        Request::AgentForwarding => write.agent_forward(want_reply).await,
+        Request::X11 { single_connection, protocol, cookie, screen } => {
+            write.request_x11(want_reply, single_connection, &*protocol, &*cookie, screen).await
+        }
+        // The first is not written here, and nobody sends the other.
+        Request::Signal(_) | Request::Other(_) => Ok(()),
     };
     sent.is_ok()
 }

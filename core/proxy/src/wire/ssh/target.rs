@@ -10,13 +10,17 @@ use gatewright_identity::ssh::{HostError, HostTrust, TargetLogin};
 use gatewright_model::{id::SessionId, principal::Principal};
 use gatewright_ssh::message::Open;
 use russh::{
-    Preferred,
-    client::{self, AuthResult, Handle},
+    Channel, Preferred,
+    client::{self, AuthResult, ChannelOpenHandle, Handle, Msg, Session},
     keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate},
 };
 use tokio::{sync::Mutex, time::timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Access, MESSAGES, PACKET, Side, WINDOW, algorithms};
+use super::{
+    Access, MESSAGES, PACKET, Side, WINDOW, algorithms,
+    forward::{Grants, Origin},
+};
 use crate::{
     config::{SshLogin, Target},
     upstream,
@@ -27,7 +31,15 @@ pub(super) struct Link {
     access: Arc<Access>,
     /// For whom it is, as the target's log shows it.
     key_id: String,
-    handle: Mutex<Option<Handle<Peer>>>,
+    handle: Mutex<Option<Connected>>,
+    /// What the target may open.
+    grants: Arc<Grants>,
+}
+
+struct Connected {
+    handle: Handle<Peer>,
+    /// Cancelled when the connection has ended.
+    gone: CancellationToken,
 }
 
 /// A target did not prove to be the target.
@@ -40,34 +52,91 @@ impl Link {
     pub(super) fn new(access: Arc<Access>, principal: &Principal, session: SessionId) -> Self {
         let chain: String = principal.actors.iter().rev().flat_map(|actor| [" > ", actor]).collect();
         let key_id = format!("{}{chain} (gatewright {session})", principal.subject);
-        Self { access, key_id, handle: Mutex::default() }
+        Self { access, key_id, handle: Mutex::default(), grants: Arc::default() }
+    }
+
+    /// What the target may open.
+    pub(super) const fn grants(&self) -> &Arc<Grants> {
+        &self.grants
     }
 
     /// Opens a channel, and the connection where there is none.
     pub(super) async fn open(&self, target: &Arc<Target>, open: &Open) -> io::Result<Side> {
         let work = async {
             let mut link = self.handle.lock().await;
-            // Closed, by a target that was started again for instance.
-            if link.as_ref().is_none_or(Handle::is_closed) {
-                *link = Some(self.connect(target).await?);
-            }
-            let Some(handle) = link.as_ref() else { return Err(io::ErrorKind::NotConnected.into()) };
+            let handle = &self.connected(&mut link, target).await?.handle;
             let opened = match open {
                 Open::Session => handle.channel_open_session().await,
                 Open::DirectTcpip { host, port, originator: (address, own) } => {
                     handle.channel_open_direct_tcpip(&**host, *port, &**address, *own).await
                 }
                 Open::DirectStreamlocal { path } => handle.channel_open_direct_streamlocal(&**path).await,
+                Open::TcpipForward { .. } | Open::StreamlocalForward { .. } => {
+                    return Err(io::ErrorKind::Unsupported.into());
+                }
             };
             opened.map_err(io::Error::other)
         };
         let opened = timeout(target.connect_timeout, work).await;
         let channel = opened.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         let (read, write) = channel.split();
-        Ok(Side::of_target(read, write))
+        Ok(Side::of_target(read, write, Arc::clone(&self.grants)))
     }
 
-    async fn connect(&self, target: &Target) -> io::Result<Handle<Peer>> {
+    /// Has the target listen. What comes back is cancelled when the connection to it has ended.
+    pub(super) async fn forward(
+        &self,
+        target: &Arc<Target>,
+        open: &Open,
+        bound: &OnceLock<u32>,
+    ) -> io::Result<CancellationToken> {
+        let work = async {
+            let mut link = self.handle.lock().await;
+            let Connected { handle, gone } = self.connected(&mut link, target).await?;
+            match open {
+                Open::TcpipForward { address, port } => {
+                    let chosen = handle.tcpip_forward(&**address, *port).await.map_err(io::Error::other)?;
+                    if *port == 0 {
+                        let _ = bound.set(chosen);
+                    }
+                }
+                Open::StreamlocalForward { path } => {
+                    handle.streamlocal_forward(&**path).await.map_err(io::Error::other)?;
+                }
+                _ => return Err(io::ErrorKind::Unsupported.into()),
+            }
+            Ok(gone.clone())
+        };
+        timeout(target.connect_timeout, work).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+
+    /// Has the target listen no more. `port` is the one that it has chosen.
+    pub(super) async fn cancel_forward(&self, open: &Open, port: Option<u32>) {
+        let link = self.handle.lock().await;
+        let Some(Connected { handle, .. }) = link.as_ref() else { return };
+        // An error: there is no connection any more, and it listens no more.
+        let _ = match open {
+            Open::TcpipForward { address, port: wanted } => {
+                handle.cancel_tcpip_forward(&**address, port.unwrap_or(*wanted)).await
+            }
+            Open::StreamlocalForward { path } => handle.cancel_streamlocal_forward(&**path).await,
+            _ => Ok(()),
+        };
+    }
+
+    /// The connection: the one that is there, or a new one. One may have ended, with a target that was started again for instance.
+    async fn connected<'l>(
+        &self,
+        link: &'l mut Option<Connected>,
+        target: &Target,
+    ) -> io::Result<&'l Connected> {
+        if link.as_ref().is_none_or(|link| link.handle.is_closed()) {
+            *link = Some(self.connect(target).await?);
+        }
+        link.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    async fn connect(&self, target: &Target) -> io::Result<Connected> {
         let Some(ssh) = &target.ssh else { return Err(io::ErrorKind::Unsupported.into()) };
         let stream = upstream::connect(target).await?.into_stream();
         let config = client::Config {
@@ -79,8 +148,13 @@ impl Link {
             keepalive_interval: Some(KEEPALIVE),
             ..client::Config::default()
         };
-        let refusal = Arc::new(OnceLock::new());
-        let peer = Peer { host: ssh.host.clone(), refusal: Arc::clone(&refusal) };
+        let (refusal, gone) = (Arc::new(OnceLock::new()), CancellationToken::new());
+        let peer = Peer {
+            host: ssh.host.clone(),
+            refusal: Arc::clone(&refusal),
+            grants: Arc::clone(&self.grants),
+            _gone: gone.clone().drop_guard(),
+        };
         let connected = client::connect_stream(Arc::new(config), stream, peer).await;
         let mut handle = match (connected, refusal.get()) {
             (Ok(handle), None) => handle,
@@ -93,7 +167,7 @@ impl Link {
                 "the target does not accept the gateway's own credential",
             ));
         }
-        Ok(handle)
+        Ok(Connected { handle, gone })
     }
 
     /// Proves the gateway's account. `false`: the target does not believe it.
@@ -136,11 +210,14 @@ pub fn preferred(host: &HostTrust) -> Preferred {
 /// How often a silent target is asked whether it is there.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
-/// What a target may do of itself: nothing but to prove that it is the target.
+/// What a target may do of itself: prove that it is the target, and open channels that were granted.
 struct Peer {
     host: HostTrust,
     /// Why it is not.
     refusal: Arc<OnceLock<HostError>>,
+    grants: Arc<Grants>,
+    /// The connection ends with this.
+    _gone: DropGuard,
 }
 
 #[derive(Debug)]
@@ -169,5 +246,53 @@ impl client::Handler for Peer {
                 false
             }
         })
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        address: &str,
+        port: u32,
+        originator: &str,
+        originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), PeerError> {
+        let origin = Origin::Port(address.to_owned(), port);
+        self.grants.lead_on(origin, (originator.to_owned(), originator_port), channel, reply);
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        channel: Channel<Msg>,
+        path: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), PeerError> {
+        self.grants.lead_on(Origin::Socket(path.to_owned()), (String::new(), 0), channel, reply);
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), PeerError> {
+        self.grants.lead_on(Origin::Agent, (String::new(), 0), channel, reply);
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        channel: Channel<Msg>,
+        originator: &str,
+        originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), PeerError> {
+        self.grants.lead_on(Origin::X11, (originator.to_owned(), originator_port), channel, reply);
+        Ok(())
     }
 }

@@ -52,7 +52,16 @@ pub(super) fn heard(message: ChannelMsg) -> Option<Message> {
             pix_height: height,
         } => request(Request::WindowChange(Size { columns, rows, width, height }), false),
         ChannelMsg::AgentForward { want_reply } => request(Request::AgentForwarding, want_reply),
-        ChannelMsg::RequestX11 { want_reply, .. } => request(Request::X11, want_reply),
+        ChannelMsg::RequestX11 {
+            want_reply,
+            single_connection,
+            x11_authentication_protocol: protocol,
+            x11_authentication_cookie: cookie,
+            x11_screen_number: screen,
+        } => {
+            let (protocol, cookie) = (Arc::from(protocol), Arc::from(cookie));
+            request(Request::X11 { single_connection, protocol, cookie, screen }, want_reply)
+        }
         ChannelMsg::OtherRequest { want_reply, name } => {
             request(Request::Other(Arc::from(name)), want_reply)
         }
