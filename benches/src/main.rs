@@ -17,6 +17,7 @@ mod paths;
 mod pgbench;
 mod pgbouncer;
 mod process;
+mod ssh;
 mod transactions;
 mod turns;
 
@@ -55,7 +56,8 @@ fn run(arguments: &[String]) -> Result<()> {
         Some("postgres") => postgres,
         Some("http") => http::measure,
         Some("kubernetes") => kubernetes::measure,
-        _ => return Err(Error::new("say what to measure").remedy("postgres, http or kubernetes")),
+        Some("ssh") => ssh::measure,
+        _ => return Err(Error::new("say what to measure").remedy("postgres, http, kubernetes or ssh")),
     };
     println!("{}", machine::describe());
     measure(plan)

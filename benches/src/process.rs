@@ -2,7 +2,7 @@
 
 use std::{fs, ops::Sub};
 
-/// CPU time of a process, all its threads together, in microseconds.
+/// CPU time of a process, all its threads together, in microseconds. sshd serves each connection with a child.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Cpu {
     pub(crate) user: f64,
@@ -16,7 +16,7 @@ const MICROSECONDS_A_TICK: f64 = 10_000.0;
 const KIBIBYTES_A_PAGE: f64 = 4.0;
 
 impl Cpu {
-    /// So far. Zero where there is no such process.
+    /// So far, with its children that have ended. Zero where there is no such process.
     pub(crate) fn of(pid: u32) -> Self {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         // The name of the program may hold anything; the fields begin behind its parenthesis.
@@ -24,7 +24,10 @@ impl Cpu {
         let ticks = |index: usize| {
             fields.split(' ').nth(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0)
         };
-        Self { user: ticks(11) * MICROSECONDS_A_TICK, system: ticks(12) * MICROSECONDS_A_TICK }
+        Self {
+            user: (ticks(11) + ticks(13)) * MICROSECONDS_A_TICK,
+            system: (ticks(12) + ticks(14)) * MICROSECONDS_A_TICK,
+        }
     }
 
     pub(crate) fn total(self) -> f64 {

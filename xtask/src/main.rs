@@ -48,7 +48,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "postgres|http|kubernetes [SECONDS ROUNDS]",
+        arguments: "postgres|http|kubernetes|ssh [SECONDS ROUNDS]",
         what: "what the gateway costs beside proxies that only pass on (release build: minutes)",
         run: bench,
     },
@@ -121,10 +121,10 @@ fn setup_everything(_: &[String]) -> Result<()> {
 }
 
 fn bench(arguments: &[String]) -> Result<()> {
-    let known = ["postgres", "http", "kubernetes"];
+    let known = ["postgres", "http", "kubernetes", "ssh"];
     if !arguments.first().is_some_and(|name| known.contains(&name.as_str())) {
         return Err(Error::new("say what to measure")
-            .remedy("run `cargo xtask bench postgres`, `http` or `kubernetes`"));
+            .remedy("run `cargo xtask bench postgres`, `http`, `kubernetes` or `ssh`"));
     }
     setup::run(setup::Purpose::Bench)?;
     modules::build()?;

@@ -24,7 +24,7 @@ pub struct Sshd {
     directory: PathBuf,
     home: PathBuf,
     log: PathBuf,
-    _service: Service,
+    service: Service,
 }
 
 /// Debian keeps it where only root's PATH leads, and it wants to be called by its whole path.
@@ -36,7 +36,8 @@ impl Sshd {
     /// # Errors
     /// Where it is not installed or does not start.
     pub fn start(stage: &Stage, name: &str) -> Result<Self> {
-        let (directory, home) = (stage.private_directory(name)?, stage.private_directory("home")?);
+        let (directory, home) =
+            (stage.private_directory(name)?, stage.private_directory(&format!("{name}-home"))?);
         let (account, user) = account()?;
         user.own(&home)?;
         // The account reads the key that is let in.
@@ -60,12 +61,17 @@ impl Sshd {
         let mut service = stage.spawn(name, &mut command)?;
         service.wait_until(Duration::from_secs(20), || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
         let log = stage.directory().join(format!("{name}.log"));
-        Ok(Self { port, account, directory, home, log, _service: service })
+        Ok(Self { port, account, directory, home, log, service })
     }
 
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The process that waits for connections.
+    pub fn pid(&self) -> u32 {
+        self.service.pid()
     }
 
     /// The account that its key is for.
