@@ -15,6 +15,7 @@
 //! - `Closed` of a side: its channel, or its connection, is closed. Everything that it sent before was handed in.
 
 mod asking;
+mod files;
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -30,7 +31,10 @@ use gatewright_model::{
     ssh::{SshEvent, SshRequest},
 };
 
-use self::asking::{Asking, Stage};
+use self::{
+    asking::{Asking, Stage},
+    files::Files,
+};
 use crate::{
     digest,
     message::{Message, Open, Request, STDERR},
@@ -67,6 +71,8 @@ pub struct Channel {
     connected: bool,
     /// What runs.
     running: Option<Running>,
+    /// Of a channel that runs `sftp`, what is done with files.
+    files: Option<Box<Files>>,
     outputs: VecDeque<Output<Message>>,
 }
 
@@ -119,6 +125,7 @@ impl Channel {
             asking: None,
             connected: false,
             running: None,
+            files: None,
             outputs: VecDeque::new(),
         }
     }
@@ -223,7 +230,10 @@ impl Channel {
                 }
                 self.end();
             }
-            Input::Permitted(permit) => self.permitted(permit),
+            Input::Permitted(permit) => match self.permitted_file(permit) {
+                Ok(went_on) => return went_on,
+                Err(permit) => self.permitted(permit),
+            },
             Input::Connected(_) => {
                 self.connected = true;
                 self.send_on();
@@ -232,7 +242,10 @@ impl Channel {
                 let text = telling::held(event, self.seed.session, &approval, &reason);
                 self.tell(&text);
             }
-            Input::Denied(denial) => self.denied(&denial),
+            Input::Denied(denial) => match self.denied_file(&denial) {
+                Some(went_on) => return went_on,
+                None => self.denied(&denial),
+            },
             Input::Unreachable => self.turn_away(&Phase::Open, &unreachable()),
             Input::Rejected(rejection) => self.turn_away(&Phase::Open, &rejection),
             Input::Drain if self.running.is_none() && self.asking.is_none() => {
@@ -247,6 +260,11 @@ impl Channel {
     fn hear_client(&mut self, message: Message) -> Result<(), ProtocolError> {
         match message {
             Message::Request { request, want_reply } => self.ask(request, want_reply),
+            Message::Data(data) if self.files.is_some() => {
+                return self.relay(Side::Downstream, &data).unwrap_or(Ok(()));
+            }
+            // Nobody reads another stream there.
+            Message::ExtendedData(..) if self.files.is_some() => {}
             message @ (Message::Data(_) | Message::ExtendedData(..) | Message::Eof) => {
                 // Before something runs there is nobody who reads it, as with any server.
                 if self.running.is_some() {
@@ -278,6 +296,14 @@ impl Channel {
                 let code = Some(Arc::from(format!("signal.{signal}")));
                 self.note(Outcome { result: OutcomeResult::Error, code, ..Outcome::default() });
                 self.send(Side::Downstream, message);
+            }
+            Message::Data(data) if self.files.is_some() => {
+                return self.relay(Side::Upstream, &data).unwrap_or(Ok(()));
+            }
+            // What it says before it has started would get around what reads it.
+            Message::Data(_) if self.starts_files() => {
+                self.end();
+                return Err(out_of_order(Side::Upstream));
             }
             Message::Data(_) | Message::ExtendedData(..) | Message::Eof => {
                 self.send(Side::Downstream, message);
@@ -403,6 +429,7 @@ impl Channel {
 
     /// Both sides are closed, and what ran is over.
     fn end(&mut self) {
+        self.give_up_files();
         if let Some(Running { event, outcome, .. }) = self.running.take() {
             self.finish(event, outcome.unwrap_or_default());
         }
@@ -432,7 +459,7 @@ impl Session for Channel {
     fn wants_input(&self, side: Side) -> bool {
         match (&self.phase, side) {
             (Phase::New, Side::Downstream) => true,
-            (Phase::Open, Side::Downstream) => self.asking.is_none(),
+            (Phase::Open, Side::Downstream) => self.asking.is_none() && self.wants_files(),
             (Phase::Open, Side::Upstream) => self.connected,
             _ => false,
         }

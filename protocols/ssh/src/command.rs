@@ -50,15 +50,14 @@ const BLANKS: [char; 2] = [' ', '\t'];
 struct Word {
     /// Without quotes.
     text: String,
-    /// What it begins with, where that is not quoted.
+    /// The first character of its text, where that is not quoted: empty quotes before it make no difference to zsh.
     first: Option<char>,
 }
 
 impl Word {
     /// Reads one at the beginning of `text`, and what follows it.
     fn read(text: &str) -> Option<(Self, &str)> {
-        let mut word =
-            Self { first: text.chars().next().filter(|first| !is_quote(*first)), ..Self::default() };
+        let mut word = Self::default();
         let mut rest = text;
         while let Some(next) = rest.chars().next().filter(|next| !BLANKS.contains(next)) {
             let after = rest.get(next.len_utf8()..)?;
@@ -73,6 +72,9 @@ impl Word {
             } else {
                 if !is_ordinary(next) {
                     return None;
+                }
+                if word.text.is_empty() {
+                    word.first = Some(next);
                 }
                 word.text.push(next);
                 rest = after;
@@ -212,6 +214,8 @@ mod tests {
             "x=1",
             "=ls",
             "a =ls",
+            "a ''=ls",
+            "a \"\"%self",
             "%1",
             "@ x",
             "if x",
