@@ -1,10 +1,14 @@
 //! What a client of SSH asks for on one channel, in the words of RFC 4254.
 
 mod file;
+mod transfer;
 
 use std::{fmt::Write as _, sync::Arc};
 
-pub use self::file::{FileAttributes, FileManner, FileOperation, FileVerb};
+pub use self::{
+    file::{FileAttributes, FileManner, FileOperation, FileVerb},
+    transfer::{Direction, Transfer},
+};
 use crate::sql::Grade;
 
 /// One request of a client, and what was agreed on its channel before.
@@ -89,6 +93,8 @@ pub struct Command {
     /// The words that every POSIX shell makes of it. None: it is more than one plain command (it expands, joins, redirects, ...), or
     /// nothing at all, and only the shell knows what it does.
     pub words: Option<Vec<Arc<str>>>,
+    /// What it copies, where it is a program's other end that does nothing else.
+    pub transfer: Option<Transfer>,
 }
 
 impl SshRequest {
@@ -165,7 +171,8 @@ impl SshEvent {
         }
     }
 
-    /// What is asked for in one line that is safe to record: of a command the program, of a variable the name, of a file the path.
+    /// What is asked for in one line that is safe to record: of a command the program, of a variable the name, of files the
+    /// paths.
     pub fn summary(&self) -> String {
         let word = self.request.as_str();
         match &*self.request {
@@ -177,6 +184,7 @@ impl SshEvent {
             SshRequest::Env { name, .. } | SshRequest::Subsystem { name } | SshRequest::Signal { name } => {
                 format!("{word} {name}")
             }
+            SshRequest::Exec(Command { transfer: Some(transfer), .. }) => transfer.summary(),
             SshRequest::Exec(Command { words, .. }) => match words.as_deref() {
                 Some([program]) => format!("{word} {program}"),
                 Some([program, rest @ ..]) => format!("{word} {program} and {} more words", rest.len()),
@@ -219,7 +227,7 @@ mod tests {
 
     fn exec(text: &str, words: Option<&[&str]>) -> SshEvent {
         let words = words.map(|words| words.iter().map(|word| Arc::from(*word)).collect());
-        event(SshRequest::Exec(Command { text: Arc::from(text), words }))
+        event(SshRequest::Exec(Command { text: Arc::from(text), words, transfer: None }))
     }
 
     #[test]

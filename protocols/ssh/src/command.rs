@@ -16,13 +16,17 @@ use std::sync::Arc;
 
 use gatewright_model::{hidden::is_hidden, ssh::Command};
 
+use crate::transfer;
+
 /// The longest text of which words are said, in bytes.
 const LONGEST: usize = 8 << 10;
 
 /// Reads the text of an `exec`. None: it is not UTF-8, and what a reviewer would see is not what a shell would read.
 pub fn read(text: &[u8]) -> Option<Command> {
     let text = std::str::from_utf8(text).ok()?;
-    Some(Command { text: Arc::from(text), words: words(text) })
+    let words = words(text);
+    let transfer = words.as_deref().and_then(transfer::read);
+    Some(Command { text: Arc::from(text), words, transfer })
 }
 
 /// The words of a plain command. None: it is more than that, or nothing.

@@ -22,3 +22,4 @@ pub mod digest;
 pub mod message;
 pub mod sftp;
 mod telling;
+mod transfer;

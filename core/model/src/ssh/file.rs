@@ -186,7 +186,7 @@ impl FileOperation {
 }
 
 /// A path in a line of text: in quotes where a reader could take it for something else.
-fn shown(path: &str) -> String {
+pub(super) fn shown(path: &str) -> String {
     let is_plain = |character: char| {
         !character.is_whitespace() && !matches!(character, '"' | '\\') && !is_hidden(character)
     };
