@@ -49,6 +49,8 @@ use self::{
     wire::{Inlet, Malformed, Piece, Reader, VERSION, Writer, behind, kind},
 };
 
+pub use self::path::canonical;
+
 /// The subsystem that speaks it.
 pub const SUBSYSTEM: &str = "sftp";
 

@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
@@ -35,13 +35,26 @@ impl Jump {
         Self::with_host_key(rules, None)
     }
 
-    /// The same, which takes the target for one with another host key.
+    /// With rules that name the account's folder.
+    ///
+    /// # Errors
+    /// As [`Jump::new`].
+    pub fn with_rules_for(rules: impl Fn(&Path) -> String) -> Result<Self> {
+        Self::start(rules, None)
+    }
+
+    /// The same as [`Jump::new`], which takes the target for one with another host key.
     ///
     /// # Errors
     /// As [`Jump::new`].
     pub fn with_host_key(rules: &str, expected: Option<&str>) -> Result<Self> {
+        Self::start(|_| rules.to_owned(), expected)
+    }
+
+    fn start(rules: impl Fn(&Path) -> String, expected: Option<&str>) -> Result<Self> {
         let stage = Stage::new("ssh")?;
         let sshd = Sshd::start(&stage, "sshd")?;
+        let rules = rules(sshd.home());
         let port = free_port()?;
         let setup = Setup::new(&stage, "gateway", &gateway_program()?)?.target(&[
             "address = \"127.0.0.1:1\"",
@@ -139,7 +152,7 @@ impl Jump {
     }
 }
 
-fn write(file: &std::path::Path, text: &str, mode: u32) -> Result<()> {
+fn write(file: &Path, text: &str, mode: u32) -> Result<()> {
     let written = fs::write(file, text);
     let written = written.and_then(|()| fs::set_permissions(file, fs::Permissions::from_mode(mode)));
     written.map_err(|error| Error::new(format!("writing {}: {error}", file.display())))

@@ -109,8 +109,9 @@ fn request(source: &mut Source, fields: &mut Fields) -> Option<CaseRequest> {
 
 fn ssh(source: &mut Source, mut fields: Fields) -> Option<SshCase> {
     let request = fields.required_text(source, "request");
-    let [command, name, value, host, path] = ["command", "name", "value", "host", "path"]
-        .map(|key| fields.text(source, key).map(|found| found.value).unwrap_or_default());
+    let [command, name, value, host, path, operation, other_path] =
+        ["command", "name", "value", "host", "path", "operation", "other_path"]
+            .map(|key| fields.text(source, key).map(|found| found.value).unwrap_or_default());
     let port = match fields.any(source, "port") {
         None => Some(0),
         Some(found) => {
@@ -124,11 +125,26 @@ fn ssh(source: &mut Source, mut fields: Fields) -> Option<SshCase> {
             port
         }
     };
+    let [creates, replaces] = ["creates", "replaces"].map(|key| fields.is_so(source, key));
     let terminal = fields.text(source, "terminal").map(|found| found.value);
     let variables = fields.pairs(source, "variables").unwrap_or_default();
     fields.finish(source);
     let (request, port) = (request?.value, port?);
-    Some(SshCase { request, command, name, value, host, port, path, terminal, variables })
+    Some(SshCase {
+        request,
+        command,
+        name,
+        value,
+        host,
+        port,
+        path,
+        operation,
+        other_path,
+        creates,
+        replaces,
+        terminal,
+        variables,
+    })
 }
 
 fn http(source: &mut Source, mut fields: Fields) -> Option<HttpCase> {

@@ -11,8 +11,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<Arc<str>> {
     (text.len() <= LONGEST && !text.contains(['\0', '\\'])).then(|| Arc::from(text))
 }
 
-/// A path that a target says is canonical. None: it is not.
-pub(super) fn canonical(bytes: &[u8]) -> Option<Arc<str>> {
+/// Reads a path that is canonical: absolute, and without what a target resolves. None: it is not.
+pub fn canonical(bytes: &[u8]) -> Option<Arc<str>> {
     let path = read(bytes)?;
     (lexical("/", &path) == *path && path.starts_with('/')).then_some(path)
 }
