@@ -658,6 +658,29 @@ fn contents_are_counted_where_they_belong() {
     assert_eq!((left[0].1.result.as_str(), left[0].1.written.unwrap().bytes), ("unknown", 1));
 }
 
+/// scp writes over what is there, and cuts the file where it has ended.
+#[test]
+fn a_file_that_is_cut_where_it_ends_is_what_passed() {
+    for (size, is_whole) in [(5, true), (4, false), (6, false)] {
+        let mut play = Play::ready();
+        play.client(&open(1, "/a", 2)).permit().target(&packet(HANDLE, &[Number(1), Text("h")]));
+        play.client(
+            &[write(2, "h", 0, "hello"), packet(FSETSTAT, &[Number(3), Text("h"), Number(1), Long(size)])]
+                .concat(),
+        );
+        assert!(play.asked.as_ref().unwrap().manner.replaces);
+        play.permit()
+            .client(&path(CLOSE, 4, "h"))
+            .target(&[status(2, 0), status(3, 0), status(4, 0)].concat());
+        assert_eq!(
+            play.transcript.contains("finished 1: ok, written 5 2cf24dba5fb0"),
+            is_whole,
+            "{}",
+            play.transcript
+        );
+    }
+}
+
 #[test]
 fn what_was_sent_and_not_answered_is_unknown() {
     let mut play = Play::ready();

@@ -45,8 +45,16 @@ enum What {
         /// The answer, that the client gets if it may.
         answer: Option<(u32, Bytes)>,
     },
-    /// Something with files that are open, as the client has sent it, and which of them have another content then.
-    OnOpen { whole: Bytes, changed: Option<EventId> },
+    /// Something with files that are open, as the client has sent it, and what becomes of the content of one.
+    OnOpen { whole: Bytes, file: EventId, change: Change },
+}
+
+/// What becomes of the content of an open file.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Nothing,
+    Length(u64),
+    Anything,
 }
 
 /// A path that the target could not resolve.
@@ -76,13 +84,14 @@ impl Sftp {
     pub(super) fn ask_to_set(&mut self, id: u32, handle: &Bytes, attributes: FileAttributes, whole: Bytes) {
         let Some(file) = self.files.find(handle) else { return self.refuse_handle(id) };
         let manner = FileManner { replaces: attributes.size.is_some(), ..FileManner::default() };
-        let changed = attributes.size.map(|_| file.event);
+        let change = attributes.size.map_or(Change::Nothing, Change::Length);
         let operation = FileOperation {
             manner,
             attributes,
             ..FileOperation::new(FileVerb::SetStat, Arc::clone(&file.path))
         };
-        self.asking = Some(Asking { id, what: What::OnOpen { whole, changed }, event: None });
+        let what = What::OnOpen { whole, file: file.event, change };
+        self.asking = Some(Asking { id, what, event: None });
         self.does.push_back(Does::Ask(operation));
     }
 
@@ -100,7 +109,7 @@ impl Sftp {
             other_path: Some(Arc::clone(&to.path)),
             ..FileOperation::new(FileVerb::Copy, Arc::clone(&from.path))
         };
-        let what = What::OnOpen { whole, changed: Some(to.event) };
+        let what = What::OnOpen { whole, file: to.event, change: Change::Anything };
         self.asking = Some(Asking { id, what, event: None });
         self.does.push_back(Does::Ask(operation));
     }
@@ -251,9 +260,11 @@ impl Sftp {
                 self.send(Side::Downstream, answer);
                 self.finish(event, ended(code));
             }
-            What::OnOpen { whole, changed } => {
-                if let Some(file) = changed.and_then(|event| self.files.get(event)) {
-                    file.written.spoil();
+            What::OnOpen { whole, file, change } => {
+                match (self.files.get(file), change) {
+                    (Some(file), Change::Length(size)) => file.written.cut(size),
+                    (Some(file), Change::Anything) => file.written.spoil(),
+                    _ => {}
                 }
                 self.pass(id, Pending::Once(event, Expected::Status), whole);
             }

@@ -154,6 +154,13 @@ impl Tally {
         self.taken = self.taken.saturating_add(bytes);
     }
 
+    /// The file gets this length: what passed is all of it, or not any more.
+    pub(super) fn cut(&mut self, size: u64) {
+        if size != self.next {
+            self.spoil();
+        }
+    }
+
     /// What is in the file is not what passes here.
     pub(super) fn spoil(&mut self) {
         self.hash = None;
