@@ -241,6 +241,7 @@ impl Channel {
             Input::Held { event, approval, reason } => {
                 let text = telling::held(event, self.seed.session, &approval, &reason);
                 self.tell(&text);
+                self.held_file(event);
             }
             Input::Denied(denial) => match self.denied_file(&denial) {
                 Some(went_on) => return went_on,

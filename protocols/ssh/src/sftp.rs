@@ -12,7 +12,8 @@
 //!
 //! - What is judged is what is used: the path that the target itself made of the client's, and that is what it is sent. Of what acts
 //!   on a name and not on what a link leads to (a removal, a new name), the directory is resolved and the name kept. Between both the tree can change,
-//!   by whoever else may change it: a policy that must not be got around gives nobody a directory to put links in.
+//!   by whoever else may change it: a policy that must not be got around gives nobody a directory to put links in. What a person was asked about
+//!   is resolved again before it is done, and not done where it leads elsewhere.
 //! - What a path is, and whether it is there, is nothing that a client learns without a permit: where the target can not resolve it, the
 //!   event is about what it would be without links, and the target's refusal is passed on after the permit only.
 //! - What is done with a handle needs no verdict, and its content is not waited for. The handle stays what it was opened as:
@@ -41,7 +42,7 @@ use gatewright_model::{
 };
 
 use self::{
-    asking::Asking,
+    asking::{Asking, refused},
     extension::Extension,
     files::{Files, OpenFile, ended},
     reply::{Reply, Said, refusal, status},
@@ -190,6 +191,7 @@ impl Sftp {
             Pending::Once(event, _) | Pending::Opening { event, .. } => Some((event, Outcome::default())),
             _ => None,
         }));
+        all.extend(self.withdraw().map(|event| (event, refused("sftp.not_sent"))));
         all.sort_unstable_by_key(|(event, _)| *event);
         all
     }

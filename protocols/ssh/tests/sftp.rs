@@ -464,6 +464,39 @@ fn a046_both_names_of_a_rename_and_a_link_are_judged() {
     );
 }
 
+/// A46: what a person has looked at is what is done, however long that took.
+#[test]
+fn a046_what_was_approved_is_resolved_again() {
+    let rename = packet(RENAME, &[Number(1), Text("a"), Text("/srv/b")]);
+    for (again, is_done) in [
+        ([names(u32::MAX, "/home/app"), names(u32::MAX, "/srv")], true),
+        ([names(u32::MAX, "/home/app"), names(u32::MAX, "/etc")], false),
+        ([names(u32::MAX, "/etc"), names(u32::MAX, "/srv")], false),
+        ([names(u32::MAX, "/home/app"), status(u32::MAX, 2)], false),
+        ([names(u32::MAX, "/home/app"), names(u32::MAX, "no path")], false),
+    ] {
+        let mut play = Play::ready();
+        play.client(&rename);
+        play.relay.held();
+        play.resolves = false;
+        play.permit();
+        assert!(!play.relay.wants_client() && !play.relay.asks(play.event));
+        play.target(&again[0]).target(&again[1]);
+        assert_eq!(play.transcript.contains("to target: RENAME"), is_done, "{}", play.transcript);
+        assert_eq!(play.transcript.contains("finished 1: refused sftp.changed"), !is_done);
+        assert!(play.relay.wants_client());
+    }
+    // Nobody waits for it any more.
+    let mut gone = Play::ready();
+    gone.client(&rename);
+    gone.relay.held();
+    gone.resolves = false;
+    gone.permit();
+    let left = gone.relay.give_up();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].1.code.as_deref(), Some("sftp.not_sent"));
+}
+
 /// A46: nobody learns without a permit whether something is there.
 #[test]
 fn a046_what_can_not_be_resolved_is_asked_about_all_the_same() {

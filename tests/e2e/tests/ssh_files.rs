@@ -404,6 +404,29 @@ async def run():
 asyncio.run(run())
 "#;
 
+/// Row A46: what a reviewer has approved is not something else by then.
+#[test]
+fn a046_a_link_that_is_put_there_while_a_reviewer_looks_leads_nowhere() {
+    let files = Files::new();
+    let folder = files.home.join("kept/folder");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("key"), "nothing").unwrap();
+    fs::set_permissions(files.home.join("secret"), fs::Permissions::from_mode(0o777)).unwrap();
+    thread::scope(|scope| {
+        let held = scope.spawn(|| files.sftp("rm HOME/kept/folder/key"));
+        let id = approvals::wait(&files.jump.gateway).unwrap();
+        fs::rename(&folder, files.home.join("kept/other")).unwrap();
+        symlink(files.home.join("secret"), &folder).unwrap();
+        let bob = Mint::person("bob", &["reviewers"]);
+        let approved = approvals::answer(&files.jump.gateway, "approve", &id, &bob).unwrap();
+        assert!(approved.status.success(), "{approved:?}");
+        held.join().unwrap();
+    });
+    assert_eq!(fs::read_to_string(files.home.join("secret/key")).unwrap(), "hunter2");
+    let outcome = files.outcome("file remove HOME/kept/folder/key");
+    assert_eq!((&outcome["result"], &outcome["code"]), (&"refused".into(), &"sftp.changed".into()));
+}
+
 #[test]
 fn a_removal_that_is_escalated_waits_for_a_reviewer() {
     let files = Files::new();

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use gatewright_model::{
+    id::EventId,
     permit::{Denial, Permit},
     session::{ProtocolError, Side},
     ssh::SshRequest,
@@ -49,6 +50,13 @@ impl Channel {
             files.relay.permitted()
         };
         Ok(self.serve(went_on))
+    }
+
+    /// A person is asked about an operation, if it is one.
+    pub(super) fn held_file(&mut self, event: EventId) {
+        if let Some(files) = self.files.as_mut().filter(|files| files.relay.asks(event)) {
+            files.relay.held();
+        }
     }
 
     /// An operation is refused. None: it was none.

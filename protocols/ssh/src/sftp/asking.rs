@@ -28,6 +28,24 @@ pub(super) struct Asking {
     what: What,
     /// None: it is not asked about yet.
     event: Option<EventId>,
+    leave: Leave,
+}
+
+/// What was said of it.
+#[derive(Debug, PartialEq, Eq)]
+enum Leave {
+    /// Nothing yet.
+    Open,
+    /// A person looks at it, and that takes a while.
+    Held,
+    /// The person has permitted it with these paths, which are looked for again: what is there may be somebody else's by now.
+    Given { path: Arc<str>, other: Option<Arc<str>> },
+}
+
+impl Asking {
+    const fn new(id: u32, what: What) -> Self {
+        Self { id, what, event: None, leave: Leave::Open }
+    }
 }
 
 #[derive(Debug)]
@@ -69,7 +87,7 @@ impl Sftp {
     /// Looks for the paths of an operation.
     pub(super) fn look_up(&mut self, id: u32, wanted: Wanted) {
         let what = What::Wanted { wanted, path: None, other: None, failed: None };
-        self.asking = Some(Asking { id, what, event: None });
+        self.asking = Some(Asking::new(id, what));
         self.resolve();
     }
 
@@ -77,7 +95,7 @@ impl Sftp {
     pub(super) fn question(&mut self, id: u32, question: Question) {
         let own = self.own_id(Some(id));
         let packet = question.written(own);
-        self.asking = Some(Asking { id, what: What::Question { question, answer: None }, event: None });
+        self.asking = Some(Asking::new(id, What::Question { question, answer: None }));
         self.pass(own, Pending::Own, packet);
     }
 
@@ -91,7 +109,7 @@ impl Sftp {
             ..FileOperation::new(FileVerb::SetStat, Arc::clone(&file.path))
         };
         let what = What::OnOpen { whole, file: file.event, change };
-        self.asking = Some(Asking { id, what, event: None });
+        self.asking = Some(Asking::new(id, what));
         self.does.push_back(Does::Ask(operation));
     }
 
@@ -110,7 +128,7 @@ impl Sftp {
             ..FileOperation::new(FileVerb::Copy, Arc::clone(&from.path))
         };
         let what = What::OnOpen { whole, file: to.event, change: Change::Anything };
-        self.asking = Some(Asking { id, what, event: None });
+        self.asking = Some(Asking::new(id, what));
         self.does.push_back(Does::Ask(operation));
     }
 
@@ -136,8 +154,56 @@ impl Sftp {
                 let packet = request::real_path(place.directory, own);
                 self.pass(own, Pending::Own, packet);
             }
+            None if matches!(self.asking, Some(Asking { leave: Leave::Given { .. }, .. })) => {
+                self.compare()
+            }
             None => self.ask(),
         }
+    }
+
+    /// The paths of what a person has permitted are known again: it is done where they are the same.
+    fn compare(&mut self) {
+        let Some(Asking { id, what, event: Some(event), leave: Leave::Given { path, other } }) =
+            self.asking.take()
+        else {
+            return;
+        };
+        match what {
+            What::Wanted { wanted, path: Some(now), other: other_now, failed: None }
+                if now == path && other_now == other =>
+            {
+                self.carry_out(id, event, &wanted, path, other);
+            }
+            _ => {
+                self.finish(event, refused("sftp.changed"));
+                let text = "what was approved leads elsewhere now: try again [sftp.changed]";
+                self.refuse(id, status::FAILURE, text);
+            }
+        }
+    }
+
+    /// Its paths can not be known.
+    fn drop_asking(&mut self) {
+        if let Some(event) = self.withdraw() {
+            self.finish(event, refused("sftp.changed"));
+        }
+    }
+
+    /// Sends an operation with the paths that were judged.
+    fn carry_out(
+        &mut self,
+        id: u32,
+        event: EventId,
+        wanted: &Wanted,
+        path: Arc<str>,
+        other: Option<Arc<str>>,
+    ) {
+        let packet = wanted.written(id, &path, other.as_deref());
+        let pending = match wanted.opens {
+            Some(opens) => Pending::Opening { event, path, opens },
+            None => Pending::Once(event, expected(wanted.verb)),
+        };
+        self.pass(id, pending, packet);
     }
 
     /// The target has answered a question of the gateway's.
@@ -158,7 +224,7 @@ impl Sftp {
         let Some(Asking { id, what, .. }) = &mut self.asking else { return Err(unasked()) };
         let id = *id;
         if matches!(answer, Ok(None)) {
-            self.asking = None;
+            self.drop_asking();
             self.refuse(id, status::FAILURE, "the target does not say which path that is [sftp.path]");
             return Ok(());
         }
@@ -181,7 +247,7 @@ impl Sftp {
                             None => Some(found),
                         });
                         if found.is_none() {
-                            self.asking = None;
+                            self.drop_asking();
                             self.refuse_as(id, Refused::Path);
                             return Ok(());
                         }
@@ -233,7 +299,21 @@ impl Sftp {
 
     /// Is it this event that is asked about?
     pub fn asks(&self, event: EventId) -> bool {
-        self.asking.as_ref().is_some_and(|asking| asking.event == Some(event))
+        let is_open = |asking: &&Asking| !matches!(asking.leave, Leave::Given { .. });
+        self.asking.as_ref().filter(is_open).is_some_and(|asking| asking.event == Some(event))
+    }
+
+    /// A person is asked about it.
+    pub fn held(&mut self) {
+        if let Some(asking) = &mut self.asking {
+            asking.leave = Leave::Held;
+        }
+    }
+
+    /// Nothing is done with it any more. The event of one that was permitted.
+    pub(super) fn withdraw(&mut self) -> Option<EventId> {
+        let asking = self.asking.take()?;
+        asking.event.filter(|_| matches!(asking.leave, Leave::Given { .. }))
     }
 
     /// The operation that is asked about may be done.
@@ -242,19 +322,22 @@ impl Sftp {
     ///
     /// As [`Sftp::hear`]: what waited behind it is looked at.
     pub fn permitted(&mut self) -> Result<(), ProtocolError> {
-        let Some(Asking { id, what, event: Some(event) }) = self.asking.take() else { return Ok(()) };
+        let Some(Asking { id, what, event: Some(event), leave }) = self.asking.take() else {
+            return Ok(());
+        };
         match what {
+            What::Wanted { wanted, path: Some(path), other, failed: None } if leave == Leave::Held => {
+                let what = What::Wanted { wanted, path: None, other: None, failed: None };
+                let leave = Leave::Given { path, other };
+                self.asking = Some(Asking { id, what, event: Some(event), leave });
+                self.resolve();
+            }
             What::Wanted { failed: Some(Failed { code, status }), .. } => {
                 self.send(Side::Downstream, status);
                 self.finish(event, ended(code));
             }
             What::Wanted { wanted, path: Some(path), other, .. } => {
-                let packet = wanted.written(id, &path, other.as_deref());
-                let pending = match wanted.opens {
-                    Some(opens) => Pending::Opening { event, path, opens },
-                    None => Pending::Once(event, expected(wanted.verb)),
-                };
-                self.pass(id, pending, packet);
+                self.carry_out(id, event, &wanted, path, other);
             }
             What::Question { answer: Some((code, answer)), .. } => {
                 self.send(Side::Downstream, answer);
@@ -293,11 +376,15 @@ impl Sftp {
     /// As [`Sftp::hear`]: what waited behind it is looked at.
     pub fn withheld(&mut self, code: &str, text: &str) -> Result<(), ProtocolError> {
         if let Some(event) = self.asking.as_ref().and_then(|asking| asking.event) {
-            let (result, code) = (OutcomeResult::Refused, Some(Arc::from(code)));
-            self.finish(event, Outcome { result, code, ..Outcome::default() });
+            self.finish(event, refused(code));
         }
         self.denied(text)
     }
+}
+
+/// What became of something that was permitted, and of which nothing was sent.
+pub(super) fn refused(code: &str) -> Outcome {
+    Outcome { result: OutcomeResult::Refused, code: Some(Arc::from(code)), ..Outcome::default() }
 }
 
 /// What the target is asked about a path, and what is kept of it.
