@@ -292,7 +292,13 @@ mod tests {
         check(
             r#"ssh = { request = "exec", command = "uptime", terminal = "xterm", variables = { A = "1" } }"#,
             expect![[r#"
-                Ssh(SshCase { request: "exec", command: "uptime", name: "", value: "", host: "", port: 0, path: "", terminal: Some("xterm"), variables: [("A", "1")] })
+                Ssh(SshCase { request: "exec", command: "uptime", name: "", value: "", host: "", port: 0, path: "", operation: "", other_path: "", creates: false, replaces: false, terminal: Some("xterm"), variables: [("A", "1")] })
+            "#]],
+        );
+        check(
+            r#"ssh = { request = "file", operation = "write", path = "/etc/passwd", creates = true, replaces = "yes" }"#,
+            expect![[r#"
+                p.toml:6: ssh: `replaces` has the wrong type; write `true` or `false`
             "#]],
         );
         check(
@@ -305,7 +311,7 @@ mod tests {
             r#"ssh = { command = "uptime", comand = "x" }"#,
             expect![[r#"
             p.toml:6: ssh: `request` is missing; add `request = "..."`
-            p.toml:6: ssh: `comand` is not a known key; use one of `request`, `command`, `name`, `value`, `host`, `path`, `port`, `terminal`, `variables`
+            p.toml:6: ssh: `comand` is not a known key; use one of `request`, `command`, `name`, `value`, `host`, `path`, `operation`, `other_path`, `port`, `creates`, `replaces`, `terminal`, `variables`
         "#]],
         );
     }
