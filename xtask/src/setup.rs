@@ -89,6 +89,12 @@ const NEEDS: &[Need] = &[
         present: || Path::new("/usr/sbin/sshd").exists(),
     },
     Need {
+        what: "rsync, to be a real client of SSH",
+        package: "rsync",
+        purposes: &[Purpose::Test],
+        present: || run::exists("rsync"),
+    },
+    Need {
         what: "curl, to be a real client",
         package: "curl",
         purposes: EVERY,

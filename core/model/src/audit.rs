@@ -399,6 +399,16 @@ impl Serialize for OutcomeRecord<'_> {
         if !outcome.masked.is_empty() {
             map.serialize_entry("masked", &outcome.masked)?;
         }
+        for (content, bytes, digest) in [
+            (&outcome.read, "bytes_read", "read_sha256"),
+            (&outcome.written, "bytes_written", "written_sha256"),
+        ] {
+            let Some(content) = content else { continue };
+            map.serialize_entry(bytes, &content.bytes)?;
+            if let Some(sum) = &content.digest {
+                map.serialize_entry(digest, sum)?;
+            }
+        }
         map.end()
     }
 }

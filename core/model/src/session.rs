@@ -19,6 +19,7 @@
 use std::{sync::Arc, time::Instant};
 
 use crate::{
+    digest::Digest,
     event::Event,
     id::{ApprovalId, EventId, SessionId},
     permit::{Denial, Permit},
@@ -252,6 +253,19 @@ pub struct Outcome {
     pub rows: Option<u64>,
     /// Values that were hidden, by rule.
     pub masked: Vec<(Arc<str>, u64)>,
+    /// What the client got of a file.
+    pub read: Option<Content>,
+    /// What the target took for a file.
+    pub written: Option<Content>,
+}
+
+/// What passed of a file's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content {
+    /// How many bytes.
+    pub bytes: u64,
+    /// SHA-256 of all of them. None: they did not pass from the file's beginning on, each once and in its order.
+    pub digest: Option<Digest>,
 }
 
 /// How an event that was forwarded ended.

@@ -1,7 +1,14 @@
 //! What a client of SSH asks for on one channel, in the words of RFC 4254.
 
+mod file;
+mod transfer;
+
 use std::{fmt::Write as _, sync::Arc};
 
+pub use self::{
+    file::{FileAttributes, FileManner, FileOperation, FileVerb},
+    transfer::{Direction, Transfer},
+};
 use crate::sql::Grade;
 
 /// One request of a client, and what was agreed on its channel before.
@@ -41,6 +48,8 @@ pub enum SshRequest {
         /// The name: `sftp`.
         name: Arc<str>,
     },
+    /// Something is done with a file, by the subsystem `sftp`.
+    File(FileOperation),
     /// A signal for what runs.
     Signal {
         /// Its name without `SIG`: `TERM`.
@@ -117,6 +126,8 @@ pub struct Command {
     /// The words that every POSIX shell makes of it. None: it is more than one plain command (it expands, joins, redirects, ...), or
     /// nothing at all, and only the shell knows what it does.
     pub words: Option<Vec<Arc<str>>>,
+    /// What it copies, where it is a program's other end that does nothing else.
+    pub transfer: Option<Transfer>,
 }
 
 impl SshRequest {
@@ -129,6 +140,7 @@ impl SshRequest {
             Self::Exec(_) => "exec",
             Self::Shell => "shell",
             Self::Subsystem { .. } => "subsystem",
+            Self::File(_) => "file",
             Self::Signal { .. } => "signal",
             Self::DirectTcpip { .. } => "direct-tcpip",
             Self::DirectStreamlocal { .. } => "direct-streamlocal",
@@ -140,13 +152,14 @@ impl SshRequest {
     }
 
     /// Every word.
-    pub const WORDS: [&'static str; 13] = [
+    pub const WORDS: [&'static str; 14] = [
         "session",
         "pty",
         "env",
         "exec",
         "shell",
         "subsystem",
+        "file",
         "signal",
         "direct-tcpip",
         "direct-streamlocal",
@@ -182,22 +195,29 @@ impl SshEvent {
         if self.grade_reason().is_some() { Grade::Opaque } else { Grade::Verified }
     }
 
-    /// Must its record be on disk before it is forwarded (promise P1)? All that does more than prepare does.
+    /// Must its record be on disk before it is forwarded (promise P1)? All that does more than prepare or look does.
     pub fn leaves_a_trace(&self) -> bool {
-        !matches!(&*self.request, SshRequest::Session | SshRequest::Pty { .. } | SshRequest::Env { .. })
+        match &*self.request {
+            SshRequest::Session | SshRequest::Pty { .. } | SshRequest::Env { .. } => false,
+            SshRequest::File(operation) => !operation.verb.only_looks(),
+            _ => true,
+        }
     }
 
-    /// What is asked for in one line that is safe to record: of a command the program, of a variable the name.
+    /// What is asked for in one line that is safe to record: of a command the program, of a variable the name, of files the
+    /// paths.
     pub fn summary(&self) -> String {
         let word = self.request.as_str();
         match &*self.request {
             SshRequest::Session | SshRequest::Shell | SshRequest::AgentForwarding | SshRequest::X11 => {
                 word.to_owned()
             }
+            SshRequest::File(operation) => operation.summary(),
             SshRequest::Pty { terminal } => format!("{word} {terminal}"),
             SshRequest::Env { name, .. } | SshRequest::Subsystem { name } | SshRequest::Signal { name } => {
                 format!("{word} {name}")
             }
+            SshRequest::Exec(Command { transfer: Some(transfer), .. }) => transfer.summary(),
             SshRequest::Exec(Command { words, .. }) => match words.as_deref() {
                 Some([program]) => format!("{word} {program}"),
                 Some([program, rest @ ..]) => format!("{word} {program} and {} more words", rest.len()),
@@ -216,6 +236,7 @@ impl SshEvent {
         let mut text = match &*self.request {
             SshRequest::Exec(command) => format!("exec\n{}", command.text),
             SshRequest::Env { name, value } => format!("env {name}={value}"),
+            SshRequest::File(operation) => operation.full_text(),
             _ => self.summary(),
         };
         if let Some(terminal) = &self.terminal {
@@ -239,7 +260,7 @@ mod tests {
 
     fn exec(text: &str, words: Option<&[&str]>) -> SshEvent {
         let words = words.map(|words| words.iter().map(|word| Arc::from(*word)).collect());
-        event(SshRequest::Exec(Command { text: Arc::from(text), words }))
+        event(SshRequest::Exec(Command { text: Arc::from(text), words, transfer: None }))
     }
 
     #[test]
@@ -265,6 +286,11 @@ mod tests {
         assert!(!event(SshRequest::Session).leaves_a_trace());
         assert!(!event(SshRequest::Pty { terminal: "xterm".into() }).leaves_a_trace());
         assert!(exec("id", Some(&["id"])).leaves_a_trace());
+        for verb in FileVerb::ALL {
+            let file = event(SshRequest::File(FileOperation::new(verb, "/a".into())));
+            assert_eq!(file.leaves_a_trace(), !verb.only_looks());
+            assert_eq!(file.summary(), format!("file {} /a", verb.as_str()));
+        }
         assert_eq!(exec("id", Some(&["id"])).grade(), Grade::Verified);
         assert_eq!(exec("id; id", None).grade(), Grade::Opaque);
         assert_eq!(event(SshRequest::Shell).grade(), Grade::Opaque);

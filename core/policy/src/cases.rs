@@ -79,8 +79,16 @@ pub struct SshCase {
     pub host: String,
     /// The port there.
     pub port: u16,
-    /// The path of a socket.
+    /// The path of a socket or a file.
     pub path: String,
+    /// What is done with a `file`: `read`, `write`, `rename`, ...
+    pub operation: String,
+    /// The second path of what has two.
+    pub other_path: String,
+    /// Is a file made that is not there?
+    pub creates: bool,
+    /// Is what was there before lost?
+    pub replaces: bool,
     /// The terminal that the channel has.
     pub terminal: Option<String>,
     /// The variables that were set on it.

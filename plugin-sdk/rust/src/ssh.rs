@@ -32,7 +32,7 @@ impl Ssh {
         Self(raw)
     }
 
-    /// `session`, `pty`, `env`, `exec`, `shell`, `subsystem`, `signal`, `direct-tcpip`, `direct-streamlocal`, `tcpip-forward`,
+    /// `session`, `pty`, `env`, `exec`, `shell`, `subsystem`, `file`, `signal`, `direct-tcpip`, `direct-streamlocal`, `tcpip-forward`,
     /// `streamlocal-forward`, `agent-forwarding`, `x11`.
     pub fn request(&self) -> String {
         self.0.request()
@@ -58,9 +58,37 @@ impl Ssh {
         self.0.port()
     }
 
-    /// The path of a socket. Otherwise empty.
+    /// The path of a socket; of a `file` its path, as the target has resolved it. Otherwise empty.
     pub fn path(&self) -> String {
         self.0.path()
+    }
+
+    /// What is done with a `file`: `read`, `write`, `read-write`, `list`, `stat`, `setstat`, `remove`, `rename`, `mkdir`, `rmdir`, `symlink`,
+    /// `hardlink`, `readlink`, `realpath`, `statvfs`, `copy`. Otherwise empty.
+    pub fn operation(&self) -> String {
+        self.0.operation()
+    }
+
+    /// The second path of a `rename`, a `hardlink`, a `symlink` and a `copy`. Otherwise none.
+    pub fn other_path(&self) -> Option<String> {
+        Some(self.0.other_path()).filter(|path| !path.is_empty())
+    }
+
+    /// Is a file made that is not there?
+    pub fn creates(&self) -> bool {
+        self.0.creates()
+    }
+
+    /// Is what was there before lost?
+    pub fn replaces(&self) -> bool {
+        self.0.replaces()
+    }
+
+    /// Of an `exec` that is the other end of `scp` or `rsync`: `read` or `write`, and the paths. Otherwise none.
+    pub fn transfer(&self) -> Option<(String, Vec<String>)> {
+        let direction = Some(self.0.transfer_direction()).filter(|direction| !direction.is_empty())?;
+        let paths = (0..self.0.transfer_path_count()).map(|index| self.0.transfer_path(index)).collect();
+        Some((direction, paths))
     }
 
     /// The text of an `exec`. Otherwise empty.

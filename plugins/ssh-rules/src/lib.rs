@@ -6,14 +6,22 @@
 //!
 //! A command is fitted by its words, which are there for one plain command only. What is more than that (a pipe, a variable, two
 //! commands) can be named as a whole, with `texts`; a policy gets to see it only where its document allows the grade `opaque`.
+//!
+//! That the subsystem `sftp` may run allows nothing of what it does: each operation is a `file`, fitted by what is done and by the paths,
+//! which are those that the target has resolved. Commands of scp's old protocol and of rsync are fitted by `transfers`: their paths
+//! are what the command says, whatever links there are.
 
+mod file;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 use gatewright_policy_sdk::{Event, Verdict, policy};
 
-pub use crate::settings::{CommandPattern, Destination, Request, Rule, Settings};
+pub use crate::{
+    file::{Direction, FilePattern, Operation},
+    settings::{CommandPattern, Destination, Request, Rule, Settings},
+};
 
 policy! {
     name: "ssh-rules",

@@ -7,6 +7,8 @@ use gatewright_policy_sdk::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::file::{Direction, FilePattern, Files, Operation};
+
 /// Which requests are allowed, blocked or held.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +27,7 @@ pub struct Rule {
     commands: Option<Vec<CommandPattern>>,
     texts: Option<Vec<String>>,
     subsystems: Option<Vec<Pattern>>,
+    files: Files,
     variables: Option<Vec<Pattern>>,
     destinations: Option<Vec<Destination>>,
     sockets: Option<Vec<Pattern>>,
@@ -47,6 +50,7 @@ impl Rule {
         match &*request {
             "exec" => self.fits_command(ssh),
             "subsystem" => any(&self.subsystems, &ssh.name()),
+            "file" => self.files.fit(ssh),
             "env" => any(&self.variables, &ssh.name()),
             "direct-tcpip" | "tcpip-forward" => {
                 let (host, port) = (ssh.host(), ssh.port());
@@ -59,13 +63,14 @@ impl Rule {
     }
 
     fn fits_command(&self, ssh: &Ssh) -> bool {
-        if self.commands.is_none() && self.texts.is_none() {
+        if self.commands.is_none() && self.texts.is_none() && !self.files.are_about_commands() {
             return true;
         }
         let words = ssh.words();
         let fits = |own: &CommandPattern| ssh.is_plain() && own.matches(&words);
         self.commands.iter().flatten().any(fits)
             || self.texts.iter().flatten().any(|text| *text == ssh.command())
+            || self.files.fit_command(ssh)
     }
 }
 
@@ -85,6 +90,8 @@ pub enum Request {
     Shell,
     /// A program that the server has a name for, like `sftp`.
     Subsystem,
+    /// Something is done with a file, by the subsystem `sftp`.
+    File,
     /// A signal for what runs.
     Signal,
     /// A connection from the server to somewhere else.
@@ -110,6 +117,7 @@ impl Request {
             Self::Exec => "exec",
             Self::Shell => "shell",
             Self::Subsystem => "subsystem",
+            Self::File => "file",
             Self::Signal => "signal",
             Self::DirectTcpip => "direct-tcpip",
             Self::DirectStreamlocal => "direct-streamlocal",
@@ -223,8 +231,19 @@ struct RuleFields {
     commands: Option<Vec<CommandPattern>>,
     /// Of `exec`: commands by their whole text, plain or not. Beside `commands`, one of both has to fit. Default: as `commands`.
     texts: Option<Vec<String>>,
-    /// Of `subsystem`: its name: `sftp`. Default: any.
+    /// Of `exec`: commands that are the other end of `scp -O` or `rsync`, by the way that files go: `read`, `write`. Of `commands`, `texts` and this, one
+    /// has to fit. Default: as `commands`.
+    transfers: Option<Vec<Direction>>,
+    /// Of `subsystem`: its name: `sftp`. What it may do is a matter of `file`. Default: any.
     subsystems: Option<Vec<Pattern>>,
+    /// Of `file`: what is done: `read`, `list`, `write`, `rename`, ... Default: anything.
+    operations: Option<Vec<Operation>>,
+    /// Of `file`, and of `exec` with `transfers`: `/etc/motd`, `/home/*/notes`, `/srv/**`. Where there are two paths, both have to fit. A transfer
+    /// is about everything below its path, so only patterns with `**` fit one. Default: any.
+    paths: Option<Vec<FilePattern>>,
+    /// Of `file`: only where what was there before is lost (`true`), because a file is emptied or cut, or another takes its name; or only where it is
+    /// not (`false`). Default: either.
+    replaces: Option<bool>,
     /// Of `env`: the name of the variable: `LANG`, `LC_*`. Default: any.
     variables: Option<Vec<Pattern>>,
     /// Of `direct-tcpip` and `tcpip-forward`: `db.internal:5432`, `*.internal:443`, `*:*`. Default: any.
@@ -258,7 +277,10 @@ impl TryFrom<RuleFields> for Rule {
             ("requests", Some(fields.requests.len())),
             ("commands", fields.commands.as_ref().map(Vec::len)),
             ("texts", fields.texts.as_ref().map(Vec::len)),
+            ("transfers", fields.transfers.as_ref().map(Vec::len)),
             ("subsystems", fields.subsystems.as_ref().map(Vec::len)),
+            ("operations", fields.operations.as_ref().map(Vec::len)),
+            ("paths", fields.paths.as_ref().map(Vec::len)),
             ("variables", fields.variables.as_ref().map(Vec::len)),
             ("destinations", fields.destinations.as_ref().map(Vec::len)),
             ("sockets", fields.sockets.as_ref().map(Vec::len)),
@@ -269,7 +291,11 @@ impl TryFrom<RuleFields> for Rule {
             requests,
             commands,
             texts,
+            transfers,
             subsystems,
+            operations,
+            paths,
+            replaces,
             variables,
             destinations,
             sockets,
@@ -287,7 +313,11 @@ impl TryFrom<RuleFields> for Rule {
         for (key, is_there, wanted) in [
             ("commands", commands.is_some(), &[Request::Exec][..]),
             ("texts", texts.is_some(), &[Request::Exec]),
+            ("transfers", transfers.is_some(), &[Request::Exec]),
             ("subsystems", subsystems.is_some(), &[Request::Subsystem]),
+            ("operations", operations.is_some(), &[Request::File]),
+            ("paths", paths.is_some() && transfers.is_none(), &[Request::File]),
+            ("replaces", replaces.is_some(), &[Request::File]),
             ("variables", variables.is_some(), &[Request::Env]),
             ("destinations", destinations.is_some(), &[Request::DirectTcpip, Request::TcpipForward]),
             ("sockets", sockets.is_some(), &[Request::DirectStreamlocal, Request::StreamlocalForward]),
@@ -305,6 +335,7 @@ impl TryFrom<RuleFields> for Rule {
             commands,
             texts,
             subsystems,
+            files: Files { operations, transfers, paths, replaces },
             variables,
             destinations,
             sockets,

@@ -12,6 +12,13 @@ const RULES: &str = r#"{"rules": [
     {"name": "files", "requests": ["subsystem"], "subsystems": ["sftp"], "decision": "allow"},
     {"name": "database", "requests": ["direct-tcpip"], "destinations": ["db.internal:5432", "*.web.internal:443"],
      "decision": "allow"},
+    {"name": "reading", "requests": ["file"], "operations": ["read", "list", "stat", "realpath", "readlink"],
+     "paths": ["/srv/**", "/home/*/notes", "/etc/motd"], "decision": "allow"},
+    {"name": "no-loss", "requests": ["file"], "replaces": true, "decision": "block"},
+    {"name": "filing", "requests": ["file"], "operations": ["write", "rename", "hardlink", "symlink"],
+     "paths": ["/srv/in/**"], "decision": "allow"},
+    {"name": "copies", "requests": ["exec"], "transfers": ["read"], "paths": ["/srv/out/**", "/srv/one"],
+     "decision": "allow"},
     {"name": "shell", "requests": ["shell"], "terminal": true, "groups": ["sre"], "decision": "allow"}
 ]}"#;
 
@@ -109,4 +116,64 @@ fn what_narrows_nothing_down_is_an_error() {
         let rule = format!(r#"{{"requests": ["{request}"], "{key}": ["{value}"], "decision": "allow"}}"#);
         assert!(refused(&rule).contains("write") || value.is_empty(), "{rule}");
     }
+}
+
+/// Row A46: a path is one place, and a rule is about whole parts of it.
+#[test]
+fn a046_a_file_is_fitted_by_what_is_done_and_by_all_of_its_paths() {
+    let file = |operation: &str, path: &str| EventBuilder::ssh_file(operation, path, None);
+    for path in ["/srv", "/srv/a/b", "/home/alice/notes", "/etc/motd"] {
+        check(&file("read", path), None);
+    }
+    for path in [
+        "/",
+        "/srvx",
+        "/etc/passwd",
+        "/home/notes",
+        "/home/a/b/notes",
+        "/home/alice/notes/x",
+        "/etc/motd/x",
+    ] {
+        check(&file("read", path), Some("no-rule"));
+    }
+    // What is no canonical path is none, whoever lets it get here.
+    for path in ["srv/a", "", "/etc/../srv/a"] {
+        check(&file("read", path), Some("no-rule"));
+    }
+    check(&file("write", "/srv/in/a"), None);
+    check(&file("write", "/srv/in/a").replacing(), Some("no-loss"));
+    check(&file("read-write", "/srv/in/a"), Some("no-rule"));
+    check(&file("a-new-way", "/srv/in/a"), Some("no-rule"));
+    let two =
+        |operation: &str, path: &str, other: &str| EventBuilder::ssh_file(operation, path, Some(other));
+    check(&two("rename", "/srv/in/a", "/srv/in/b"), None);
+    check(&two("rename", "/srv/in/a", "/etc/b"), Some("no-rule"));
+    check(&two("hardlink", "/etc/shadow", "/srv/in/b"), Some("no-rule"));
+    check(&two("symlink", "/srv/in/b", "/etc/shadow"), Some("no-rule"));
+}
+
+#[test]
+fn a_copy_is_fitted_by_everything_below_its_paths() {
+    let copy = |direction: &str, paths: &[&str]| exec("scp -f x").transfer(direction, paths);
+    check(&copy("read", &["/srv/out/a"]), None);
+    check(&copy("read", &["/srv/out/a", "/srv/out"]), None);
+    check(&copy("write", &["/srv/out/a"]), Some("no-rule"));
+    check(&copy("read", &["/srv/out/a", "/etc/passwd"]), Some("no-rule"));
+    // It may be a directory.
+    check(&copy("read", &["/srv/one"]), Some("no-rule"));
+    check(&copy("read", &["srv/out/a"]), Some("no-rule"));
+    check(&exec("scp -f /srv/out/a"), Some("no-rule"));
+}
+
+#[test]
+fn a_path_that_fits_nothing_is_an_error() {
+    for path in ["srv", "/srv/", "/srv/../x", "/srv/a*", "/srv**", "//", "/a\\\\b"] {
+        let rule =
+            format!(r#"{{"rules": [{{"requests": ["file"], "paths": ["{path}"], "decision": "allow"}}]}}"#);
+        let refused = testkit::settings::<Settings>(&rule).map(|_| ()).unwrap_err();
+        assert!(refused.contains("is not a pattern of paths"), "{path}: {refused}");
+    }
+    let commands = r#"{"rules": [{"requests": ["exec"], "paths": ["/srv/**"], "decision": "allow"}]}"#;
+    let refused = testkit::settings::<Settings>(commands).map(|_| ()).unwrap_err();
+    assert_eq!(refused, "`paths` belongs to rules about `file`");
 }

@@ -15,6 +15,7 @@
 //! - `Closed` of a side: its channel, or its connection, is closed. Everything that it sent before was handed in.
 
 mod asking;
+mod files;
 
 use std::{
     collections::VecDeque,
@@ -34,7 +35,10 @@ use gatewright_model::{
     ssh::{ChannelRights, SshEvent, SshRequest},
 };
 
-use self::asking::{Asking, Stage};
+use self::{
+    asking::{Asking, Stage},
+    files::Files,
+};
 use crate::{
     digest,
     message::{Message, Open, Request, STDERR},
@@ -73,6 +77,8 @@ pub struct Channel {
     connected: bool,
     /// What runs.
     running: Option<Running>,
+    /// Of a channel that runs `sftp`, what is done with files.
+    files: Option<Box<Files>>,
     outputs: VecDeque<Output<Message>>,
 }
 
@@ -128,6 +134,7 @@ impl Channel {
             asking: None,
             connected: false,
             running: None,
+            files: None,
             outputs: VecDeque::new(),
         }
     }
@@ -246,7 +253,10 @@ impl Channel {
                 }
                 self.end();
             }
-            Input::Permitted(permit) => self.permitted(permit),
+            Input::Permitted(permit) => match self.permitted_file(permit) {
+                Ok(went_on) => return went_on,
+                Err(permit) => self.permitted(permit),
+            },
             Input::Connected(_) => {
                 self.connected = true;
                 self.send_on();
@@ -254,8 +264,12 @@ impl Channel {
             Input::Held { event, approval, reason } => {
                 let text = telling::held(event, self.seed.session, &approval, &reason);
                 self.tell(&text);
+                self.held_file(event);
             }
-            Input::Denied(denial) => self.denied(&denial),
+            Input::Denied(denial) => match self.denied_file(&denial) {
+                Some(went_on) => return went_on,
+                None => self.denied(&denial),
+            },
             Input::Unreachable => self.turn_away(&Phase::Open, &unreachable()),
             Input::Rejected(rejection) => self.turn_away(&Phase::Open, &rejection),
             Input::Drain if self.running.is_none() && self.asking.is_none() => {
@@ -270,6 +284,11 @@ impl Channel {
     fn hear_client(&mut self, message: Message) -> Result<(), ProtocolError> {
         match message {
             Message::Request { request, want_reply } => self.ask(request, want_reply),
+            Message::Data(data) if self.files.is_some() => {
+                return self.relay(Side::Downstream, &data).unwrap_or(Ok(()));
+            }
+            // Nobody reads another stream there.
+            Message::ExtendedData(..) if self.files.is_some() => {}
             message @ (Message::Data(_) | Message::ExtendedData(..) | Message::Eof) => {
                 // Before something runs there is nobody who reads it, as with any server.
                 if self.running.is_some() {
@@ -301,6 +320,14 @@ impl Channel {
                 let code = Some(Arc::from(format!("signal.{signal}")));
                 self.note(Outcome { result: OutcomeResult::Error, code, ..Outcome::default() });
                 self.send(Side::Downstream, message);
+            }
+            Message::Data(data) if self.files.is_some() => {
+                return self.relay(Side::Upstream, &data).unwrap_or(Ok(()));
+            }
+            // What it says before it has started would get around what reads it.
+            Message::Data(_) if self.starts_files() => {
+                self.end();
+                return Err(out_of_order(Side::Upstream));
             }
             Message::Data(_) | Message::ExtendedData(..) | Message::Eof => {
                 self.send(Side::Downstream, message);
@@ -426,6 +453,7 @@ impl Channel {
 
     /// Both sides are closed, and what ran is over.
     fn end(&mut self) {
+        self.give_up_files();
         if let Some(Running { event, outcome, .. }) = self.running.take() {
             self.finish(event, outcome.unwrap_or_default());
         }
@@ -455,7 +483,7 @@ impl Session for Channel {
     fn wants_input(&self, side: Side) -> bool {
         match (&self.phase, side) {
             (Phase::New, Side::Downstream) => true,
-            (Phase::Open, Side::Downstream) => self.asking.is_none(),
+            (Phase::Open, Side::Downstream) => self.asking.is_none() && self.wants_files(),
             (Phase::Open, Side::Upstream) => self.connected,
             _ => false,
         }

@@ -16,13 +16,17 @@ use std::sync::Arc;
 
 use gatewright_model::{hidden::is_hidden, ssh::Command};
 
+use crate::transfer;
+
 /// The longest text of which words are said, in bytes.
 const LONGEST: usize = 8 << 10;
 
 /// Reads the text of an `exec`. None: it is not UTF-8, and what a reviewer would see is not what a shell would read.
 pub fn read(text: &[u8]) -> Option<Command> {
     let text = std::str::from_utf8(text).ok()?;
-    Some(Command { text: Arc::from(text), words: words(text) })
+    let words = words(text);
+    let transfer = words.as_deref().and_then(transfer::read);
+    Some(Command { text: Arc::from(text), words, transfer })
 }
 
 /// The words of a plain command. None: it is more than that, or nothing.
@@ -50,15 +54,14 @@ const BLANKS: [char; 2] = [' ', '\t'];
 struct Word {
     /// Without quotes.
     text: String,
-    /// What it begins with, where that is not quoted.
+    /// The first character of its text, where that is not quoted: empty quotes before it make no difference to zsh.
     first: Option<char>,
 }
 
 impl Word {
     /// Reads one at the beginning of `text`, and what follows it.
     fn read(text: &str) -> Option<(Self, &str)> {
-        let mut word =
-            Self { first: text.chars().next().filter(|first| !is_quote(*first)), ..Self::default() };
+        let mut word = Self::default();
         let mut rest = text;
         while let Some(next) = rest.chars().next().filter(|next| !BLANKS.contains(next)) {
             let after = rest.get(next.len_utf8()..)?;
@@ -73,6 +76,9 @@ impl Word {
             } else {
                 if !is_ordinary(next) {
                     return None;
+                }
+                if word.text.is_empty() {
+                    word.first = Some(next);
                 }
                 word.text.push(next);
                 rest = after;
@@ -212,6 +218,8 @@ mod tests {
             "x=1",
             "=ls",
             "a =ls",
+            "a ''=ls",
+            "a \"\"%self",
             "%1",
             "@ x",
             "if x",

@@ -20,4 +20,6 @@ pub mod channel;
 pub mod command;
 pub mod digest;
 pub mod message;
+pub mod sftp;
 mod telling;
+mod transfer;

@@ -37,17 +37,21 @@ pub(crate) fn rejected(rejection: &Rejection) -> String {
     format!("{message}{remedy} [{code}]")
 }
 
-/// As a line of its own. A reason is a policy's or a reviewer's text: it must not move the cursor of the terminal that shows it.
+/// As a line of its own.
 pub(crate) fn line(text: &str) -> Bytes {
-    let mut line = "gatewright: ".to_owned();
+    // A terminal in raw mode does not go back to the first column by itself.
+    Bytes::from(format!("{}\r\n", words(text)))
+}
+
+/// As the gateway's own words. A reason is a policy's or a reviewer's text: it must not move the cursor of the terminal that shows it.
+pub(crate) fn words(text: &str) -> String {
+    let mut words = "gatewright: ".to_owned();
     for character in text.chars() {
         if is_hidden(character) {
-            line.extend(character.escape_unicode());
+            words.extend(character.escape_unicode());
         } else {
-            line.push(character);
+            words.push(character);
         }
     }
-    // A terminal in raw mode does not go back to the first column by itself.
-    line.push_str("\r\n");
-    Bytes::from(line)
+    words
 }

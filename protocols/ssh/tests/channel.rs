@@ -1,7 +1,7 @@
 //! Schedules of one channel, played without a socket.
 
 // What goes wrong in a helper fails the test as well.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::{fmt::Write as _, sync::Arc, time::Instant};
 
@@ -70,12 +70,12 @@ impl Play {
                     line
                 }
                 Output::Connect(request) => format!("connect {request:?}"),
-                Output::Send { side, unit } => format!("to {}: {}", name(side), shown(&unit)),
+                Output::Send { side, unit } => format!("to {}: {}", side_name(side), shown(&unit)),
                 Output::Finished { event, outcome } => {
                     let code = outcome.code.map(|code| format!(" {code}")).unwrap_or_default();
                     format!("finished {event}: {}{code}", outcome.result.as_str())
                 }
-                Output::Close { side } => format!("close {}", name(side)),
+                Output::Close { side } => format!("close {}", side_name(side)),
                 other => format!("{other:?}"),
             };
             writeln!(self.transcript, "{line}").unwrap();
@@ -134,7 +134,7 @@ fn principal() -> Arc<Principal> {
     })
 }
 
-fn name(side: Side) -> &'static str {
+fn side_name(side: Side) -> &'static str {
     match side {
         Side::Downstream => "client",
         Side::Upstream => "target",
@@ -434,4 +434,116 @@ fn messages_that_come_where_there_are_none_end_the_channel() {
     not_utf8.client(request(Request::Exec(Bytes::from_static(b"a \xff"))));
     assert!(not_utf8.transcript.contains("ssh.command_encoding"), "{}", not_utf8.transcript);
     assert_eq!(not_utf8.judged.unwrap().0, EventId::FIRST);
+}
+
+/// A packet of SFTP: its type, a number, and a text.
+fn sftp(kind: u8, number: u32, text: &str) -> Message {
+    let mut packet = vec![kind];
+    packet.extend(number.to_be_bytes());
+    if !text.is_empty() {
+        packet.extend((text.len() as u32).to_be_bytes());
+        packet.extend(text.as_bytes());
+    }
+    Message::Data(Bytes::from([&(packet.len() as u32).to_be_bytes()[..], &packet].concat()))
+}
+
+/// The answer to a question about a path.
+fn name(id: u32, path: &str) -> Message {
+    let Message::Data(first) = sftp(104, id, "") else { panic!("it is data") };
+    let mut packet = first.to_vec();
+    for field in
+        [&1u32.to_be_bytes()[..], &(path.len() as u32).to_be_bytes(), path.as_bytes(), &[0; 4], &[0; 4]]
+    {
+        packet.extend(field);
+    }
+    let length = packet.len() as u32 - 4;
+    packet[..4].copy_from_slice(&length.to_be_bytes());
+    Message::Data(Bytes::from(packet))
+}
+
+/// `sftp`, past its beginning.
+fn files() -> Play {
+    let mut play = Play::open();
+    play.client(request(Request::Subsystem("sftp".into()))).permit().connected().target(Message::Success);
+    play.client(sftp(1, 3, "")).target(sftp(2, 3, "")).target(name(u32::MAX, "/home/app"));
+    play.transcript.clear();
+    play
+}
+
+/// A43, A46: that a subsystem may run does not permit what it does.
+#[test]
+fn a046_each_operation_of_sftp_has_its_own_verdict() {
+    let mut play = files();
+    // A removal, asked about after its directory was.
+    play.client(sftp(13, 7, "/srv/x")).target(name(u32::MAX, "/srv"));
+    assert_eq!(play.wants(), (false, true));
+    play.deny();
+    assert_eq!(play.wants(), (true, true));
+    play.client(sftp(13, 8, "/srv/y")).target(name(u32::MAX, "/srv")).permit();
+    play.target(Message::Data(Bytes::from_static(&[0, 0, 0, 9, 101, 0, 0, 0, 8, 0, 0, 0, 0])));
+    check(
+        &play,
+        expect![[r#"
+        to target: Data(17)
+        decide 3: file remove /srv/x
+        to client: stderr "gatewright: blocked by ssh/no: not \\u{202e}here; ask [ssh.denied 07070707070707070707070707070707/3]\r\n"
+        to client: Data(123)
+        to target: Data(17)
+        decide 4: file remove /srv/y
+        to target: Data(19)
+        finished 4: ok
+        to client: Data(13)
+    "#]],
+    );
+}
+
+/// What it says before it was permitted and has started is heard by nobody.
+#[test]
+fn a046_nothing_gets_around_the_relay() {
+    let mut early = Play::open();
+    early.client(request(Request::Subsystem("sftp".into()))).permit().connected();
+    early.target(sftp(2, 3, ""));
+    assert!(early.transcript.ends_with("error: ssh.state\n"), "{}", early.transcript);
+    let mut play = files();
+    play.client(Message::ExtendedData(1, Bytes::from_static(b"x")));
+    assert_eq!(play.transcript, "");
+    play.client(Message::Data(Bytes::from_static(b"GET / HTTP/1.1\r\n")));
+    assert!(play.transcript.contains("[sftp.protocol]"), "{}", play.transcript);
+    assert!(play.transcript.contains("close target") && !play.transcript.contains("to target: Data"));
+}
+
+#[test]
+fn files_are_over_before_what_opened_them() {
+    let mut play = files();
+    let mut open = vec![0, 0, 0, 0, 3, 0, 0, 0, 7];
+    for field in [&2u32.to_be_bytes()[..], b"/x", &1u32.to_be_bytes(), &[0; 4]] {
+        open.extend(field);
+    }
+    open[3] = open.len() as u8 - 4;
+    play.client(Message::Data(Bytes::from(open))).target(name(u32::MAX, "/x")).permit();
+    play.target(sftp(102, 7, "h")).tell(Input::Closed { side: Side::Downstream });
+    check(
+        &play,
+        expect![[r#"
+        to target: Data(15)
+        decide 3: file read /x
+        to target: Data(23)
+        to client: Data(14)
+        to target: Request("signal", false)
+        finished 3: unknown
+        finished 2: unknown
+        close target
+        close client
+    "#]],
+    );
+    let mut masked = files();
+    masked.client(sftp(11, 7, "/srv")).target(name(u32::MAX, "/srv"));
+    let mask =
+        DetectorMask { detector: Detector::CardNumber, method: MaskMethod::Redact, rule: "p/r".into() };
+    let masks = MaskPlan { detectors: vec![mask], ..MaskPlan::default() };
+    let id = masked.judged.as_ref().unwrap().0;
+    masked.transcript.clear();
+    masked.tell(Input::Permitted(Permit::mint(id, Some(Arc::new(masks)))));
+    assert!(masked.transcript.contains("refused mask.unsupported"), "{}", masked.transcript);
+    assert!(!masked.transcript.contains("to target"), "{}", masked.transcript);
 }

@@ -55,8 +55,24 @@ impl Jump {
     /// # Errors
     /// As [`Jump::new`], and where `change` fails.
     pub fn with(rules: &str, change: impl FnOnce(&Sshd, &mut Lines) -> Result<()>) -> Result<Self> {
+        Self::start(|_| rules.to_owned(), change)
+    }
+
+    /// With rules that name the account's folder.
+    ///
+    /// # Errors
+    /// As [`Jump::new`].
+    pub fn with_rules_for(rules: impl Fn(&Path) -> String) -> Result<Self> {
+        Self::start(rules, |_, _| Ok(()))
+    }
+
+    fn start(
+        rules: impl Fn(&Path) -> String,
+        change: impl FnOnce(&Sshd, &mut Lines) -> Result<()>,
+    ) -> Result<Self> {
         let stage = Stage::new("ssh")?;
         let sshd = Sshd::start(&stage, "sshd")?;
+        let rules = rules(sshd.home());
         let port = free_port()?;
         let setup = Setup::new(&stage, "gateway", &gateway_program()?)?.target(&[
             "address = \"127.0.0.1:1\"",

@@ -50,8 +50,9 @@ decision = "allow"
 
 [[settings.rules]]
 name = "files"
-requests = ["subsystem"]
+requests = ["subsystem", "file"]
 subsystems = ["sftp"]
+operations = ["read", "stat", "realpath"]
 decision = "allow"
 "#;
 

@@ -15,6 +15,7 @@ mod kubernetes;
 mod masks;
 mod mutate;
 mod postgres;
+mod sftp;
 mod sql;
 mod ssh;
 mod streams;
@@ -47,6 +48,7 @@ const TARGETS: &[Target] = &[
     http::TARGET,
     kubernetes::TARGET,
     ssh::TARGET,
+    sftp::TARGET,
     masks::TARGET,
     postgres::TARGET,
     sql::TARGET,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gatewright_model::ssh::{Command, SshRequest};
+use gatewright_model::ssh::{Command, FileOperation, SshRequest, Transfer};
 
 use super::Interface;
 use crate::guest::{Guest, Stop, item};
@@ -46,14 +46,30 @@ pub(super) fn link(interface: &mut Interface) -> wasmtime::Result<()> {
     })?;
     interface.get::<H, _>("[method]ssh.path", |guest| {
         Ok(match &*guest.ssh()?.request {
-            SshRequest::DirectStreamlocal { path } | SshRequest::StreamlocalForward { path } => {
-                Arc::clone(path)
-            }
+            SshRequest::DirectStreamlocal { path }
+            | SshRequest::StreamlocalForward { path }
+            | SshRequest::File(FileOperation { path, .. }) => Arc::clone(path),
             _ => Arc::from(""),
         })
     })?;
+    link_file(interface)?;
     link_command(interface)?;
     link_channel(interface)
+}
+
+fn link_file(interface: &mut Interface) -> wasmtime::Result<()> {
+    interface.get::<H, _>("[method]ssh.operation", |guest| {
+        Ok(file(guest)?.map_or("", |file| file.verb.as_str()))
+    })?;
+    interface.get::<H, _>("[method]ssh.other-path", |guest| {
+        Ok(file(guest)?.and_then(|file| file.other_path.clone()).unwrap_or_else(|| Arc::from("")))
+    })?;
+    interface.get::<H, _>("[method]ssh.creates", |guest| {
+        Ok(file(guest)?.is_some_and(|file| file.manner.creates))
+    })?;
+    interface.get::<H, _>("[method]ssh.replaces", |guest| {
+        Ok(file(guest)?.is_some_and(|file| file.manner.replaces))
+    })
 }
 
 fn link_command(interface: &mut Interface) -> wasmtime::Result<()> {
@@ -64,7 +80,14 @@ fn link_command(interface: &mut Interface) -> wasmtime::Result<()> {
         Ok(command(guest)?.is_some_and(|command| command.words.is_some()))
     })?;
     interface.get::<H, _>("[method]ssh.word-count", |guest| Ok(words(guest)?.len() as u32))?;
-    interface.get_at::<H, _>("[method]ssh.word", |guest, at| item(words(guest)?, at).cloned())
+    interface.get_at::<H, _>("[method]ssh.word", |guest, at| item(words(guest)?, at).cloned())?;
+    interface.get::<H, _>("[method]ssh.transfer-direction", |guest| {
+        Ok(transfer(guest)?.map_or("", |transfer| transfer.direction.as_str()))
+    })?;
+    interface
+        .get::<H, _>("[method]ssh.transfer-path-count", |guest| Ok(transfer_paths(guest)?.len() as u32))?;
+    interface
+        .get_at::<H, _>("[method]ssh.transfer-path", |guest, at| item(transfer_paths(guest)?, at).cloned())
 }
 
 fn link_channel(interface: &mut Interface) -> wasmtime::Result<()> {
@@ -82,6 +105,21 @@ fn link_channel(interface: &mut Interface) -> wasmtime::Result<()> {
 fn command(guest: &Guest) -> Result<Option<&Command>, Stop> {
     Ok(match &*guest.ssh()?.request {
         SshRequest::Exec(command) => Some(command),
+        _ => None,
+    })
+}
+
+fn transfer(guest: &Guest) -> Result<Option<&Transfer>, Stop> {
+    Ok(command(guest)?.and_then(|command| command.transfer.as_ref()))
+}
+
+fn transfer_paths(guest: &Guest) -> Result<&[Arc<str>], Stop> {
+    Ok(transfer(guest)?.map_or(&[], |transfer| &transfer.paths))
+}
+
+fn file(guest: &Guest) -> Result<Option<&FileOperation>, Stop> {
+    Ok(match &*guest.ssh()?.request {
+        SshRequest::File(operation) => Some(operation),
         _ => None,
     })
 }

@@ -109,8 +109,9 @@ fn request(source: &mut Source, fields: &mut Fields) -> Option<CaseRequest> {
 
 fn ssh(source: &mut Source, mut fields: Fields) -> Option<SshCase> {
     let request = fields.required_text(source, "request");
-    let [command, name, value, host, path] = ["command", "name", "value", "host", "path"]
-        .map(|key| fields.text(source, key).map(|found| found.value).unwrap_or_default());
+    let [command, name, value, host, path, operation, other_path] =
+        ["command", "name", "value", "host", "path", "operation", "other_path"]
+            .map(|key| fields.text(source, key).map(|found| found.value).unwrap_or_default());
     let port = match fields.any(source, "port") {
         None => Some(0),
         Some(found) => {
@@ -124,11 +125,26 @@ fn ssh(source: &mut Source, mut fields: Fields) -> Option<SshCase> {
             port
         }
     };
+    let [creates, replaces] = ["creates", "replaces"].map(|key| fields.is_so(source, key));
     let terminal = fields.text(source, "terminal").map(|found| found.value);
     let variables = fields.pairs(source, "variables").unwrap_or_default();
     fields.finish(source);
     let (request, port) = (request?.value, port?);
-    Some(SshCase { request, command, name, value, host, port, path, terminal, variables })
+    Some(SshCase {
+        request,
+        command,
+        name,
+        value,
+        host,
+        port,
+        path,
+        operation,
+        other_path,
+        creates,
+        replaces,
+        terminal,
+        variables,
+    })
 }
 
 fn http(source: &mut Source, mut fields: Fields) -> Option<HttpCase> {
@@ -276,7 +292,13 @@ mod tests {
         check(
             r#"ssh = { request = "exec", command = "uptime", terminal = "xterm", variables = { A = "1" } }"#,
             expect![[r#"
-                Ssh(SshCase { request: "exec", command: "uptime", name: "", value: "", host: "", port: 0, path: "", terminal: Some("xterm"), variables: [("A", "1")] })
+                Ssh(SshCase { request: "exec", command: "uptime", name: "", value: "", host: "", port: 0, path: "", operation: "", other_path: "", creates: false, replaces: false, terminal: Some("xterm"), variables: [("A", "1")] })
+            "#]],
+        );
+        check(
+            r#"ssh = { request = "file", operation = "write", path = "/etc/passwd", creates = true, replaces = "yes" }"#,
+            expect![[r#"
+                p.toml:6: ssh: `replaces` has the wrong type; write `true` or `false`
             "#]],
         );
         check(
@@ -289,7 +311,7 @@ mod tests {
             r#"ssh = { command = "uptime", comand = "x" }"#,
             expect![[r#"
             p.toml:6: ssh: `request` is missing; add `request = "..."`
-            p.toml:6: ssh: `comand` is not a known key; use one of `request`, `command`, `name`, `value`, `host`, `path`, `port`, `terminal`, `variables`
+            p.toml:6: ssh: `comand` is not a known key; use one of `request`, `command`, `name`, `value`, `host`, `path`, `operation`, `other_path`, `port`, `creates`, `replaces`, `terminal`, `variables`
         "#]],
         );
     }

@@ -63,6 +63,15 @@ impl<'t, 'i> Fields<'t, 'i> {
         }
     }
 
+    /// Is it `true`? What is not there is not.
+    pub(super) fn is_so(&mut self, source: &mut Source, key: &'static str) -> bool {
+        let Some(found) = self.any(source, key) else { return false };
+        match found.value {
+            DeValue::Boolean(is_so) => *is_so,
+            _ => self.wrong(source, key, found.line, "`true` or `false`").unwrap_or_default(),
+        }
+    }
+
     pub(super) fn required_text(
         &mut self,
         source: &mut Source,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use gatewright_model::{
     event::{Event, Facet},
     id::EventId,
-    ssh::{SshEvent, SshRequest},
+    ssh::{FileManner, FileOperation, FileVerb, SshEvent, SshRequest},
 };
 use gatewright_policy::SshCase;
-use gatewright_ssh::{command, digest};
+use gatewright_ssh::{command, digest, sftp};
 
 /// The event of an SSH case.
 pub(super) fn read(case: &SshCase) -> Result<Event, String> {
@@ -26,6 +26,7 @@ pub(super) fn read(case: &SshCase) -> Result<Event, String> {
         "signal" => SshRequest::Signal { name: text(&case.name) },
         "direct-tcpip" => SshRequest::DirectTcpip { host: text(&case.host), port: case.port.into() },
         "direct-streamlocal" => SshRequest::DirectStreamlocal { path: text(&case.path) },
+        "file" => SshRequest::File(file(case)?),
         "tcpip-forward" => SshRequest::TcpipForward { address: text(&case.host), port: case.port.into() },
         "streamlocal-forward" => SshRequest::StreamlocalForward { path: text(&case.path) },
         "agent-forwarding" => SshRequest::AgentForwarding,
@@ -42,6 +43,27 @@ pub(super) fn read(case: &SshCase) -> Result<Event, String> {
     };
     let payload = digest::of(&about);
     Ok(Event { id: EventId::FIRST, payload, facet: Facet::Ssh(about) })
+}
+
+/// An operation of SFTP, with its paths as a target would have resolved them.
+fn file(case: &SshCase) -> Result<FileOperation, String> {
+    let verb = FileVerb::ALL.into_iter().find(|verb| verb.as_str() == case.operation);
+    let verb = verb.ok_or_else(|| {
+        let words: Vec<_> = FileVerb::ALL.iter().map(|verb| verb.as_str()).collect();
+        format!("`{}` is no operation: use one of {}", case.operation, words.join(", "))
+    })?;
+    let resolved = |key: &str, path: &str| {
+        sftp::canonical(path.as_bytes()).ok_or_else(|| {
+            format!("`{key}` is no path that is asked about: write an absolute one without `.`, `..`, `\\` and a `/` at its end")
+        })
+    };
+    let other_path = match (verb.has_two_paths(), &*case.other_path) {
+        (true, other) => Some(resolved("other_path", other)?),
+        (false, "") => None,
+        (false, _) => return Err(format!("`{}` has no `other_path`", case.operation)),
+    };
+    let manner = FileManner { creates: case.creates, replaces: case.replaces, ..FileManner::default() };
+    Ok(FileOperation { other_path, manner, ..FileOperation::new(verb, resolved("path", &case.path)?) })
 }
 
 #[cfg(test)]
@@ -64,5 +86,18 @@ mod tests {
         assert_eq!(read(&case("exec", "ls; id")).unwrap().grade(), Grade::Opaque);
         assert_eq!(read(&case("shell", "")).unwrap().grade(), Grade::Opaque);
         assert!(read(&case("tun", "")).unwrap_err().contains("can not send `tun`"));
+        let copy = read(&case("exec", "scp -r -t /srv/./in")).unwrap();
+        assert_eq!(copy.summary(), "exec scp write /srv/in");
+        let file = |operation: &str, path: &str, other: &str| {
+            let (operation, path, other_path) = (operation.to_owned(), path.to_owned(), other.to_owned());
+            let request = "file".to_owned();
+            read(&SshCase { request, operation, path, other_path, ..SshCase::default() })
+                .map(|event| event.summary().into_owned())
+        };
+        assert_eq!(file("rename", "/srv/a", "/srv/b c").unwrap(), "file rename /srv/a to \"/srv/b c\"");
+        assert!(file("read", "/srv/../etc", "").unwrap_err().contains("no path that is asked about"));
+        assert!(file("rename", "/srv/a", "").unwrap_err().contains("`other_path`"));
+        assert!(file("read", "/srv/a", "/b").unwrap_err().contains("has no `other_path`"));
+        assert!(file("delete", "/srv/a", "").unwrap_err().contains("use one of read, write"));
     }
 }

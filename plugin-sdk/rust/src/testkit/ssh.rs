@@ -61,6 +61,48 @@ impl EventBuilder {
         self
     }
 
+    /// An operation on a file; of those with two paths, the second as well.
+    pub fn ssh_file(operation: &str, path: &str, other_path: Option<&str>) -> Self {
+        let mut builder = Self::ssh("file");
+        let ssh = builder.ssh_facet();
+        operation.clone_into(&mut ssh.operation);
+        path.clone_into(&mut ssh.path);
+        other_path.unwrap_or_default().clone_into(&mut ssh.other_path);
+        builder
+    }
+
+    /// The file is made where there is none.
+    ///
+    /// # Panics
+    /// Where the event is of another protocol.
+    #[must_use]
+    pub fn creating(mut self) -> Self {
+        self.ssh_facet().creates = true;
+        self
+    }
+
+    /// What was there before is lost.
+    ///
+    /// # Panics
+    /// Where the event is of another protocol.
+    #[must_use]
+    pub fn replacing(mut self) -> Self {
+        self.ssh_facet().replaces = true;
+        self
+    }
+
+    /// The command copies these paths, `read` or `write`.
+    ///
+    /// # Panics
+    /// Where the event is of another protocol.
+    #[must_use]
+    pub fn transfer(mut self, direction: &str, paths: &[&str]) -> Self {
+        let ssh = self.ssh_facet();
+        direction.clone_into(&mut ssh.direction);
+        ssh.paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        self
+    }
+
     /// The channel has a terminal.
     ///
     /// # Panics
@@ -101,6 +143,12 @@ pub(super) mod raw {
         pub(super) host: String,
         pub(super) port: u32,
         pub(super) path: String,
+        pub(super) operation: String,
+        pub(super) other_path: String,
+        pub(super) creates: bool,
+        pub(super) replaces: bool,
+        pub(super) direction: String,
+        pub(super) paths: Vec<String>,
         pub(super) command: String,
         pub(super) words: Option<Vec<String>>,
         pub(super) terminal: Option<String>,
@@ -130,6 +178,34 @@ pub(super) mod raw {
 
         pub(crate) fn path(&self) -> String {
             self.path.clone()
+        }
+
+        pub(crate) fn operation(&self) -> String {
+            self.operation.clone()
+        }
+
+        pub(crate) fn other_path(&self) -> String {
+            self.other_path.clone()
+        }
+
+        pub(crate) fn creates(&self) -> bool {
+            self.creates
+        }
+
+        pub(crate) fn replaces(&self) -> bool {
+            self.replaces
+        }
+
+        pub(crate) fn transfer_direction(&self) -> String {
+            self.direction.clone()
+        }
+
+        pub(crate) fn transfer_path_count(&self) -> u32 {
+            self.paths.len() as u32
+        }
+
+        pub(crate) fn transfer_path(&self, index: u32) -> String {
+            self.paths[index as usize].clone()
         }
 
         pub(crate) fn command(&self) -> String {

@@ -229,7 +229,7 @@ impl Relay {
         if let Some(Expect::Execute { event, mut masks }) = self.pipeline.pop() {
             self.names.settle(event, true, desk.shared.limits.prepared);
             let masked = masks.take_counts();
-            desk.finished(event, Outcome { result: OutcomeResult::Ok, code: None, rows, masked });
+            desk.finished(event, Outcome { result: OutcomeResult::Ok, rows, masked, ..Outcome::default() });
         }
     }
 
@@ -245,7 +245,7 @@ impl Relay {
                 self.names.settle(event, failed.is_none(), desk.shared.limits.prepared);
                 let result = if failed.is_some() { OutcomeResult::Error } else { OutcomeResult::Ok };
                 let masked = masks.take_counts();
-                desk.finished(event, Outcome { result, code: failed, rows, masked });
+                desk.finished(event, Outcome { result, code: failed, rows, masked, ..Outcome::default() });
             }
             Expect::Sync | Expect::RefusedQuery { .. } => {}
             Expect::CatalogQuery => {
@@ -315,7 +315,7 @@ impl Relay {
                 if failed {
                     let code = Some(Arc::clone(sqlstate));
                     let result = OutcomeResult::Error;
-                    desk.finished(event, Outcome { result, code, rows: None, masked });
+                    desk.finished(event, Outcome { result, code, masked, ..Outcome::default() });
                 } else {
                     desk.not_sent(event, "skipped");
                 }

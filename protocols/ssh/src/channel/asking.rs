@@ -13,7 +13,7 @@ use super::{Channel, LARGEST_ENVIRONMENT, MOST_VARIABLES, NOT_PERMITTED, Running
 use crate::{
     command,
     message::{Message, Request},
-    telling,
+    sftp, telling,
 };
 
 /// A request that is dealt with.
@@ -142,6 +142,9 @@ impl Channel {
             // Over when it has ended.
             Request::Exec(_) | Request::Shell | Request::Subsystem(_) => {
                 self.running = Some(Running { event, is_program: true, outcome: None });
+                if is_sftp(&request) {
+                    self.files = Some(Box::default());
+                }
                 return;
             }
             Request::Pty { terminal, .. } => self.terminal = Some(terminal),
@@ -149,6 +152,11 @@ impl Channel {
             _ => {}
         }
         self.finish(event, Outcome { result: OutcomeResult::Ok, ..Outcome::default() });
+    }
+
+    /// Was `sftp` asked for, and has not started?
+    pub(super) fn starts_files(&self) -> bool {
+        self.asking.as_ref().is_some_and(|asking| is_sftp(&asking.request))
     }
 
     /// The request that is dealt with is refused.
@@ -175,4 +183,8 @@ impl Channel {
             _ => self.reply(asking.want_reply, false),
         }
     }
+}
+
+fn is_sftp(request: &Request) -> bool {
+    matches!(request, Request::Subsystem(name) if **name == *sftp::SUBSYSTEM)
 }
