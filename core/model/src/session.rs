@@ -52,6 +52,12 @@ pub trait Session: Send {
         false
     }
 
+    /// Does it ask to be woken ([`Output::Wake`]) for the case that the target says nothing more? Then it is not while the
+    /// client takes nothing, because the target is not heard until it does.
+    fn wakes_in_silence(&self) -> bool {
+        false
+    }
+
     /// How many bytes of the client's it would have taken in and not read, if `more` came. To read them may be much work,
     /// whatever lets it go on.
     fn unread(&self, more: usize) -> usize {

@@ -590,17 +590,23 @@ impl<W: Wire> Driver<W> {
         if past(&self.expiry) {
             return Poll::Ready(Happened::Expired);
         }
-        if past(&self.wake) { Poll::Ready(Happened::Woken) } else { Poll::Pending }
+        if self.is_to_wake() && past(&self.wake) { Poll::Ready(Happened::Woken) } else { Poll::Pending }
+    }
+
+    /// Is the silence of a target its own?
+    fn is_to_wake(&self) -> bool {
+        !self.session.wakes_in_silence() || self.queued(Side::Downstream) < HIGH_WATER
     }
 
     fn poll_deadlines(&mut self, context: &mut Context<'_>) -> Poll<Happened<W::Unit>> {
+        let is_to_wake = self.is_to_wake();
         let mut past = |deadline: &mut Option<Deadline>| {
             deadline.as_mut().is_some_and(|deadline| deadline.poll(context).is_ready())
         };
         if past(&mut self.expiry) {
             return Poll::Ready(Happened::Expired);
         }
-        if past(&mut self.wake) { Poll::Ready(Happened::Woken) } else { Poll::Pending }
+        if is_to_wake && past(&mut self.wake) { Poll::Ready(Happened::Woken) } else { Poll::Pending }
     }
 
     /// What happens elsewhere than on the wire.

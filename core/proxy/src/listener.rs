@@ -59,7 +59,7 @@ enum Protocol {
     Postgres(Arc<Shared>),
     /// Each worker has connections of its own to targets.
     Http(Arc<exchange::Shared>, Vec<Arc<Pool>>),
-    Ssh(Arc<russh::server::Config>),
+    Ssh(Arc<russh::server::Config>, MaskKey),
 }
 
 /// What every protocol is given to make its sessions with.
@@ -87,7 +87,10 @@ impl Door {
             None => DownstreamTls::Off,
         };
         let protocol = match listener.protocol {
-            "ssh" => Protocol::Ssh(Arc::new(ssh::server(listener.host_key.as_deref()))),
+            "ssh" => {
+                let config = ssh::server(listener.host_key.as_deref());
+                Protocol::Ssh(Arc::new(config), parts.mask_key.clone())
+            }
             "http" => Protocol::Http(
                 Arc::new(exchanges(&listener, Box::new(dialect::Http::new(parts.mask_key.clone())))),
                 pools,
@@ -197,13 +200,14 @@ async fn serve(door: Arc<Door>, client: Client, guard: DrainGuard) {
     let Some(key) = key.first_chunk::<8>() else { return };
     let id = SessionId::from_random(id);
     // Some clients wait for the server's first word.
-    if let Protocol::Ssh(config) = &door.protocol {
+    if let Protocol::Ssh(config, mask_key) = &door.protocol {
         let connection = match Connection::new(socket) {
             Ok(connection) => connection,
             Err(error) => return tracing::debug!(%error, %client, "a client left before it was served"),
         };
         let sessions = Arc::new(ClientSessions::new(Arc::clone(&door), id, client));
-        let client = ssh::Client { connection, sessions, counted, place };
+        let mask_key = mask_key.clone();
+        let client = ssh::Client { connection, sessions, mask_key, counted, place };
         return ssh::serve(Arc::clone(config), client, guard).await;
     }
     match open(&door, socket).await {
@@ -226,7 +230,7 @@ async fn serve(door: Arc<Door>, client: Client, guard: DrainGuard) {
                 let client = http::Client { connection, alpn, sessions, counted, place };
                 http::serve(Arc::clone(shared), Arc::clone(pool), client, guard).await;
             }
-            Protocol::Ssh(_) => {}
+            Protocol::Ssh(..) => {}
         },
         Err(error) => {
             tracing::debug!(%error, %client, "a client left before it said anything");

@@ -6,6 +6,9 @@
 //!
 //! A command is fitted by its words, which are there for one plain command only. What is more than that (a pipe, a variable, two
 //! commands) can be named as a whole, with `texts`; a policy gets to see it only where its document allows the grade `opaque`.
+//!
+//! A rule that allows something can hide what detectors find in its output (`hide`). That keeps card numbers off screens; it is no
+//! boundary against whoever runs commands, because a command can write everything in another way.
 
 mod settings;
 #[cfg(test)]
@@ -13,7 +16,7 @@ mod tests;
 
 use gatewright_policy_sdk::{Event, Verdict, policy};
 
-pub use crate::settings::{CommandPattern, Destination, Request, Rule, Settings};
+pub use crate::settings::{CommandPattern, Destination, Hidden, Request, Rule, Settings};
 
 policy! {
     name: "ssh-rules",
@@ -32,7 +35,7 @@ pub fn evaluate(event: &Event, settings: &Settings) -> Verdict {
         rule.fits(&ssh) && rule.groups.as_ref().is_none_or(|groups| principal.in_any_group(groups))
     };
     match settings.rules.iter().enumerate().find(|(_, rule)| fits(rule)) {
-        Some((index, rule)) => rule.answer.verdict(rule.name.as_ref(), index),
+        Some((index, rule)) => rule.verdict(&ssh, index),
         None => Verdict::block("no-rule", "no rule allows this request", "ask for a rule that covers it"),
     }
 }

@@ -18,6 +18,7 @@ mod asking;
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
+use gatewright_masking::MaskKey;
 use gatewright_model::{
     event::{Event, Facet},
     id::{EventId, EventIds, SessionId},
@@ -34,6 +35,7 @@ use self::asking::{Asking, Stage};
 use crate::{
     digest,
     message::{Message, Open, Request, STDERR},
+    output::Masks,
     telling,
 };
 
@@ -48,6 +50,8 @@ pub struct Seed {
     pub token: Secret,
     /// The account that the client's user name asks for.
     pub account: Arc<str>,
+    /// Key of keyed hashes in what is hidden.
+    pub mask_key: MaskKey,
     /// Which of the listener's targets its user name leads to. None: the only one.
     pub target: Option<Arc<str>>,
 }
@@ -67,6 +71,10 @@ pub struct Channel {
     connected: bool,
     /// What runs.
     running: Option<Running>,
+    /// What is hidden in what it writes.
+    masks: Option<Masks>,
+    /// When the driver was asked to come back.
+    wake: Option<Instant>,
     outputs: VecDeque<Output<Message>>,
 }
 
@@ -119,11 +127,13 @@ impl Channel {
             asking: None,
             connected: false,
             running: None,
+            masks: None,
+            wake: None,
             outputs: VecDeque::new(),
         }
     }
 
-    fn step(&mut self, input: Input<Message>) -> Result<(), ProtocolError> {
+    fn step(&mut self, now: Instant, input: Input<Message>) -> Result<(), ProtocolError> {
         match (std::mem::replace(&mut self.phase, Phase::Over), input) {
             (Phase::Over, _) => {}
             (phase, Input::Entered(session)) => {
@@ -153,7 +163,7 @@ impl Channel {
                 self.send(Side::Downstream, Message::Accepted);
                 self.phase = Phase::Open;
             }
-            (Phase::Open, input) => return self.open(input),
+            (Phase::Open, input) => return self.open(now, input),
             (phase, Input::Rejected(rejection)) => self.turn_away(&phase, &rejection),
             (phase, Input::Unreachable) => self.turn_away(&phase, &unreachable()),
             (_, Input::Data { side, .. }) => {
@@ -211,17 +221,22 @@ impl Channel {
         }
     }
 
-    fn open(&mut self, input: Input<Message>) -> Result<(), ProtocolError> {
+    fn open(&mut self, now: Instant, input: Input<Message>) -> Result<(), ProtocolError> {
         self.phase = Phase::Open;
         match input {
             Input::Data { side: Side::Downstream, unit } => return self.hear_client(unit),
-            Input::Data { side: Side::Upstream, unit } => return self.hear_target(unit),
+            Input::Data { side: Side::Upstream, unit } => return self.hear_target(now, unit),
             Input::Closed { side: Side::Upstream } => {
+                self.let_go(None);
                 if let Some(asking) = self.asking.take() {
                     self.finish(asking.event, Outcome::default());
                     self.reply(asking.want_reply, false);
                 }
                 self.end();
+            }
+            Input::Timeout => {
+                self.wake = None;
+                self.let_go(Some(now));
             }
             Input::Permitted(permit) => self.permitted(permit),
             Input::Connected(_) => {
@@ -261,7 +276,7 @@ impl Channel {
         Ok(())
     }
 
-    fn hear_target(&mut self, message: Message) -> Result<(), ProtocolError> {
+    fn hear_target(&mut self, now: Instant, message: Message) -> Result<(), ProtocolError> {
         match message {
             Message::Success => self.answered(true),
             Message::Failure => self.answered(false),
@@ -272,14 +287,18 @@ impl Channel {
                     code: (!ok).then(|| Arc::from(format!("exit.{status}"))),
                     ..Outcome::default()
                 });
+                self.let_go(None);
                 self.send(Side::Downstream, message);
             }
             Message::ExitSignal { ref signal, .. } => {
                 let code = Some(Arc::from(format!("signal.{signal}")));
                 self.note(Outcome { result: OutcomeResult::Error, code, ..Outcome::default() });
+                self.let_go(None);
                 self.send(Side::Downstream, message);
             }
-            Message::Data(_) | Message::ExtendedData(..) | Message::Eof => {
+            Message::Data(_) | Message::ExtendedData(..) => self.show(now, message),
+            Message::Eof => {
+                self.let_go(None);
                 self.send(Side::Downstream, message);
             }
             // Whatever else a server says of its own is not the client's.
@@ -290,6 +309,37 @@ impl Channel {
             }
         }
         Ok(())
+    }
+
+    /// What the target writes, as far as it is not hidden.
+    fn show(&mut self, now: Instant, message: Message) {
+        let shown = match &mut self.masks {
+            Some(masks) => masks.pass(now, message),
+            None => Some(message),
+        };
+        if let Some(message) = shown {
+            self.send(Side::Downstream, message);
+        }
+        self.come_back();
+    }
+
+    /// Shows what is held and has waited long enough; without an instant, all of it.
+    fn let_go(&mut self, now: Option<Instant>) {
+        let shown = self.masks.as_mut().map(|masks| masks.let_go(now));
+        for message in shown.into_iter().flatten() {
+            self.send(Side::Downstream, message);
+        }
+        self.come_back();
+    }
+
+    /// The driver comes back when something that is held has waited long enough.
+    fn come_back(&mut self) {
+        if let Some(due) = self.masks.as_ref().and_then(Masks::due)
+            && self.wake.is_none_or(|wake| due < wake)
+        {
+            self.wake = Some(due);
+            self.outputs.push_back(Output::Wake(due));
+        }
     }
 
     /// The target has said how it ended; the first word counts.
@@ -404,7 +454,8 @@ impl Channel {
     /// Both sides are closed, and what ran is over.
     fn end(&mut self) {
         if let Some(Running { event, outcome, .. }) = self.running.take() {
-            self.finish(event, outcome.unwrap_or_default());
+            let masked = self.masks.as_ref().map(Masks::masked).unwrap_or_default();
+            self.finish(event, Outcome { masked, ..outcome.unwrap_or_default() });
         }
         self.phase = Phase::Over;
         self.asking = None;
@@ -416,8 +467,8 @@ impl Channel {
 impl Session for Channel {
     type Unit = Message;
 
-    fn handle_input(&mut self, _now: Instant, input: Input<Message>) -> Result<(), ProtocolError> {
-        self.step(input)
+    fn handle_input(&mut self, now: Instant, input: Input<Message>) -> Result<(), ProtocolError> {
+        self.step(now, input)
     }
 
     fn poll_output(&mut self) -> Option<Output<Message>> {
@@ -427,6 +478,11 @@ impl Session for Channel {
     /// What runs may hold anything; nobody outside knows.
     fn holds_locks(&self) -> bool {
         false
+    }
+
+    /// While the client takes nothing, the target is not heard: its silence says nothing then.
+    fn wakes_in_silence(&self) -> bool {
+        true
     }
 
     fn wants_input(&self, side: Side) -> bool {

@@ -13,6 +13,7 @@ use super::{Channel, LARGEST_ENVIRONMENT, MOST_VARIABLES, NOT_PERMITTED, Running
 use crate::{
     command,
     message::{Message, Request},
+    output::Masks,
     telling,
 };
 
@@ -95,10 +96,23 @@ impl Channel {
         let waits = |asking: &&mut Asking| asking.event == permit.event() && asking.stage == Stage::Waiting;
         let Some(asking) = self.asking.as_mut().filter(waits) else { return };
         let event = asking.event;
-        if permit.consume().is_some_and(|masks| !masks.is_empty()) {
-            self.refused(event, unmaskable().code);
-            let Some(asking) = self.asking.take() else { return };
-            return self.withdraw(&asking, &telling::rejected(&unmaskable()), NOT_PERMITTED);
+        // What writes for people can have something hidden in it; files that are carried can not.
+        let writes = match &asking.request {
+            Request::Exec(_) | Request::Shell => true,
+            Request::Subsystem(name) => &**name != "sftp",
+            _ => false,
+        };
+        if let Some(plan) = permit.consume().filter(|plan| !plan.is_empty()) {
+            let terminal = self.terminal.is_some();
+            let masks = writes.then(|| Masks::new(&plan, &self.seed.mask_key, terminal)).flatten();
+            if masks.is_none() {
+                self.refused(event, unmaskable().code);
+                let Some(asking) = self.asking.take() else { return };
+                return self.withdraw(&asking, &telling::rejected(&unmaskable()), NOT_PERMITTED);
+            }
+            self.masks = masks;
+        } else if writes {
+            self.masks = None;
         }
         asking.stage = Stage::Connecting;
         if self.connected {

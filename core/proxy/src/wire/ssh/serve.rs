@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use gatewright_masking::MaskKey;
 use gatewright_model::{secret::Secret, session::Credential};
 use gatewright_ssh::{
     channel::{self, Seed},
@@ -48,6 +49,8 @@ pub struct Client {
     pub connection: Connection,
     /// What it proves, and the sessions that it has.
     pub sessions: Arc<ClientSessions>,
+    /// Key of keyed hashes in what is hidden.
+    pub mask_key: MaskKey,
     /// Counts the connection among those that are open.
     pub counted: ConnectionGuard,
     /// Its place among the connections of a worker.
@@ -62,6 +65,7 @@ struct Shared {
     proved: OnceLock<Proved>,
     /// Why it was not let in, the last time that it tried.
     refused: Mutex<&'static str>,
+    mask_key: MaskKey,
     open: AtomicUsize,
     guard: DrainGuard,
     /// Ends the connection, whatever russh waits for.
@@ -113,13 +117,14 @@ pub fn server(host_key: Option<&PrivateKey>) -> Config {
 
 /// Serves a connection.
 pub async fn serve(config: Arc<Config>, client: Client, guard: DrainGuard) {
-    let Client { connection, sessions, counted: _counted, place: _place } = client;
+    let Client { connection, sessions, mask_key, counted: _counted, place: _place } = client;
     let limit = sessions.door().listener.login_timeout;
     let shared = Arc::new(Shared {
         sessions,
         link: Arc::default(),
         proved: OnceLock::new(),
         refused: Mutex::new("client_closed"),
+        mask_key,
         open: AtomicUsize::new(0),
         guard: guard.clone(),
         over: CancellationToken::new(),
@@ -246,6 +251,7 @@ impl Shared {
             events: Arc::clone(self.sessions.events()),
             token: proved.token.clone(),
             account: Arc::clone(&proved.account),
+            mask_key: self.mask_key.clone(),
             target: None,
         };
         let (read, write) = channel.split();
