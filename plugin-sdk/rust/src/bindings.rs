@@ -52,7 +52,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                    #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]sql"]
                         fn drop(_: i32);
@@ -85,7 +85,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.text"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -125,7 +125,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.normalised"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -165,7 +165,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.fingerprint"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -196,7 +196,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.has-effect"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -240,7 +240,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.touches"]
                             fn wit_import3(
@@ -288,7 +288,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.calls"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -317,7 +317,7 @@ pub mod gatewright {
                 pub fn statement_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.statement-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -351,7 +351,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.statement-kind"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -385,7 +385,7 @@ pub mod gatewright {
                 pub fn statement_effects(&self, statement: u32) -> u64 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.statement-effects"]
                             fn wit_import0(_: i32, _: i32) -> i64;
@@ -416,7 +416,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.has-where"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -453,7 +453,7 @@ pub mod gatewright {
                 pub fn relation_count(&self, statement: u32) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-count"]
                             fn wit_import0(_: i32, _: i32) -> i32;
@@ -493,7 +493,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-schema"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -563,7 +563,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-name"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -617,7 +617,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-access"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -655,7 +655,7 @@ pub mod gatewright {
                 pub fn column_count(&self, statement: u32) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.column-count"]
                             fn wit_import0(_: i32, _: i32) -> i32;
@@ -695,7 +695,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.column-relation"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -761,7 +761,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.column-name"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -799,7 +799,7 @@ pub mod gatewright {
                 pub fn function_count(&self, statement: u32) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-count"]
                             fn wit_import0(_: i32, _: i32) -> i32;
@@ -839,7 +839,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-schema"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -909,7 +909,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-name"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -963,7 +963,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-class"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -1001,7 +1001,7 @@ pub mod gatewright {
                 pub fn parameter_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.parameter-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -1034,7 +1034,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.parameter-kind"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1081,7 +1081,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.parameter-text"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1161,7 +1161,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                    #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]http"]
                         fn drop(_: i32);
@@ -1204,7 +1204,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                    #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]response"]
                         fn drop(_: i32);
@@ -1237,7 +1237,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.method"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1277,7 +1277,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.scheme"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1318,7 +1318,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.authority"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1360,7 +1360,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.path"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1396,7 +1396,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.path-under"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -1437,7 +1437,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.route"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1483,7 +1483,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.route-parameter"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -1548,7 +1548,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.query"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -1597,7 +1597,7 @@ pub mod gatewright {
                 pub fn query_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.query-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -1630,7 +1630,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.query-key"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1670,7 +1670,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.query-value"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1717,7 +1717,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.header"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -1766,7 +1766,7 @@ pub mod gatewright {
                 pub fn header_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.header-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -1799,7 +1799,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.header-name"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1839,7 +1839,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.header-value"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1880,7 +1880,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.media-type"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1944,7 +1944,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.body-state"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1995,7 +1995,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.json-kind"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -2063,7 +2063,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.json-text"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -2121,7 +2121,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.json-count"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -2179,7 +2179,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.json-key"]
                             fn wit_import2(
@@ -2247,7 +2247,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.response"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2280,7 +2280,7 @@ pub mod gatewright {
                 pub fn has_body(&self) -> bool {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.has-body"]
                             fn wit_import0(_: i32) -> i32;
@@ -2308,7 +2308,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.body-length"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2342,7 +2342,7 @@ pub mod gatewright {
                 pub fn is_safe(&self) -> bool {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.is-safe"]
                             fn wit_import0(_: i32) -> i32;
@@ -2363,7 +2363,7 @@ pub mod gatewright {
                 pub fn status(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]response.status"]
                             fn wit_import0(_: i32) -> i32;
@@ -2400,7 +2400,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]response.header"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -2449,7 +2449,7 @@ pub mod gatewright {
                 pub fn header_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]response.header-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -2482,7 +2482,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]response.header-name"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -2522,7 +2522,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]response.header-value"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -2562,7 +2562,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]response.media-type"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2640,7 +2640,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/kubernetes@1.3.0")]
+                    #[link(wasm_import_module = "gatewright:policy/kubernetes@1.4.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]kubernetes"]
                         fn drop(_: i32);
@@ -2663,7 +2663,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.http"]
@@ -2689,7 +2689,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.is-resource-request"]
@@ -2725,7 +2725,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.verb"]
@@ -2767,7 +2767,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.api-group"]
@@ -2809,7 +2809,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.api-version"]
@@ -2851,7 +2851,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.resource"]
@@ -2893,7 +2893,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.subresource"]
@@ -2935,7 +2935,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.namespace"]
@@ -2977,7 +2977,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.name"]
@@ -3019,7 +3019,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.label-selector"]
@@ -3061,7 +3061,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.field-selector"]
@@ -3092,7 +3092,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.is-dry-run"]
@@ -3127,7 +3127,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.patch-kind"]
@@ -3171,7 +3171,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.stream-kind"]
@@ -3217,7 +3217,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.stream-by-node"]
@@ -3252,7 +3252,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.stream-namespace"]
@@ -3294,7 +3294,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.stream-name"]
@@ -3336,7 +3336,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.stream-path"]
@@ -3366,7 +3366,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.command-count"]
@@ -3401,7 +3401,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.command"]
@@ -3443,7 +3443,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.container"]
@@ -3473,7 +3473,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.stdin"]
@@ -3496,7 +3496,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.tty"]
@@ -3520,7 +3520,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.port-count"]
@@ -3543,7 +3543,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.port"]
@@ -3582,7 +3582,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.impersonated-user"]
@@ -3628,7 +3628,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.impersonated-group-count"]
@@ -3663,7 +3663,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.3.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.impersonated-group"]
@@ -3721,7 +3721,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                    #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]ssh"]
                         fn drop(_: i32);
@@ -3756,7 +3756,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.request"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -3796,7 +3796,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.name"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -3836,7 +3836,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.value"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -3877,7 +3877,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.host"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -3905,7 +3905,7 @@ pub mod gatewright {
                 pub fn port(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.port"]
                             fn wit_import0(_: i32) -> i32;
@@ -3938,7 +3938,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.path"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -3978,7 +3978,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.command"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4007,7 +4007,7 @@ pub mod gatewright {
                 pub fn is_plain(&self) -> bool {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.is-plain"]
                             fn wit_import0(_: i32) -> i32;
@@ -4028,7 +4028,7 @@ pub mod gatewright {
                 pub fn word_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.word-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -4061,7 +4061,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.word"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -4101,7 +4101,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.terminal"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4145,7 +4145,7 @@ pub mod gatewright {
                 pub fn variable_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.variable-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -4178,7 +4178,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.variable-name"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -4218,7 +4218,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.variable-value"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -4278,7 +4278,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                    #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]event"]
                         fn drop(_: i32);
@@ -4318,7 +4318,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                    #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]principal"]
                         fn drop(_: i32);
@@ -4358,7 +4358,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                    #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]session"]
                         fn drop(_: i32);
@@ -4392,7 +4392,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.kind"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4434,7 +4434,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.grade"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4474,7 +4474,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.grade-reason"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4518,7 +4518,7 @@ pub mod gatewright {
                 pub fn now(&self) -> u64 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.now"]
                             fn wit_import0(_: i32) -> i64;
@@ -4539,7 +4539,7 @@ pub mod gatewright {
                 pub fn principal(&self) -> Principal {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.principal"]
                             fn wit_import0(_: i32) -> i32;
@@ -4560,7 +4560,7 @@ pub mod gatewright {
                 pub fn session(&self) -> Session {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.session"]
                             fn wit_import0(_: i32) -> i32;
@@ -4587,7 +4587,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.sql"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4628,7 +4628,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.http"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4669,7 +4669,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.kubernetes"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4710,7 +4710,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.ssh"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4757,7 +4757,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.subject"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4797,7 +4797,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.issuer"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4837,7 +4837,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.kind"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4868,7 +4868,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.in-group"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -4897,7 +4897,7 @@ pub mod gatewright {
                 pub fn group_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.group-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -4930,7 +4930,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.group"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -4958,7 +4958,7 @@ pub mod gatewright {
                 pub fn actor_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.actor-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -4991,7 +4991,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.actor"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -5022,7 +5022,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.involves"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -5066,7 +5066,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.claim"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -5127,7 +5127,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.protocol"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -5167,7 +5167,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.listener"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -5207,7 +5207,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.target"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -5247,7 +5247,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.account"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -5293,7 +5293,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.attribute"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -5354,7 +5354,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.client-address"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -5415,7 +5415,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/verdict@1.3.0")]
+                    #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]verdict"]
                         fn drop(_: i32);
@@ -5436,7 +5436,7 @@ pub mod gatewright {
                 pub fn allow() -> Verdict {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.allow"]
                             fn wit_import0() -> i32;
@@ -5466,7 +5466,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.block"]
                             fn wit_import3(
@@ -5510,7 +5510,7 @@ pub mod gatewright {
                 pub fn mask() -> Verdict {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.mask"]
                             fn wit_import0() -> i32;
@@ -5537,7 +5537,7 @@ pub mod gatewright {
                         let ptr1 = vec1.as_ptr().cast::<u8>();
                         let len1 = vec1.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.escalate"]
                             fn wit_import2(
@@ -5596,7 +5596,7 @@ pub mod gatewright {
                         let ptr4 = vec4.as_ptr().cast::<u8>();
                         let len4 = vec4.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.add-column"]
                             fn wit_import5(
@@ -5663,7 +5663,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.add-json-path"]
                             fn wit_import3(
@@ -5723,7 +5723,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.show-object"]
                             fn wit_import3(
@@ -5781,7 +5781,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.add-detector"]
                             fn wit_import3(
@@ -5820,6 +5820,27 @@ pub mod gatewright {
             }
             impl Verdict {
                 #[allow(unused_unsafe, clippy::all)]
+                /// Of any verdict that lets something go on: it goes on only while it is recorded. Where that can not be, it is refused
+                /// or ends, `record.failed`; what has nothing that could be recorded is refused, `record.unsupported`. Since 1.4.0.
+                #[allow(async_fn_in_trait)]
+                pub fn require_recording(&self) -> () {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]verdict.require-recording"]
+                            fn wit_import0(_: i32);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) {
+                            unreachable!()
+                        }
+                        wit_import0((self).handle() as i32);
+                    }
+                }
+            }
+            impl Verdict {
+                #[allow(unused_unsafe, clippy::all)]
                 /// Of an escalation: members of this group may decide. Without any: the reviewers that the
                 /// gateway's configuration names. At most 16 groups.
                 #[allow(async_fn_in_trait)]
@@ -5829,7 +5850,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.add-reviewers"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -5849,7 +5870,7 @@ pub mod gatewright {
                 pub fn set_quorum(&self, quorum: u32) -> () {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.set-quorum"]
                             fn wit_import0(_: i32, _: i32);
@@ -5869,7 +5890,7 @@ pub mod gatewright {
                 pub fn set_ttl(&self, seconds: u64) -> () {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.set-ttl"]
                             fn wit_import0(_: i32, _: i64);
@@ -5916,7 +5937,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/manifest@1.3.0")]
+                    #[link(wasm_import_module = "gatewright:policy/manifest@1.4.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]manifest"]
                         fn drop(_: i32);
@@ -5944,7 +5965,7 @@ pub mod gatewright {
                         let ptr1 = vec1.as_ptr().cast::<u8>();
                         let len1 = vec1.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[constructor]manifest"]
                             fn wit_import2(
@@ -5986,7 +6007,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]manifest.add-kind"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -6016,7 +6037,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]manifest.add-input"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -6040,7 +6061,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.3.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.4.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]manifest.set-settings-schema"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -6175,27 +6196,27 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[macro_export]
-                macro_rules! __export_gatewright_policy_module_1_3_0_cabi {
+                macro_rules! __export_gatewright_policy_module_1_4_0_cabi {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
-                        "gatewright:policy/module@1.3.0#describe")] unsafe extern "C" fn
+                        "gatewright:policy/module@1.4.0#describe")] unsafe extern "C" fn
                         export_describe() -> i32 { unsafe { $($path_to_types)*::
                         _export_describe_cabi::<$ty > () } } #[unsafe (export_name =
-                        "gatewright:policy/module@1.3.0#configure")] unsafe extern "C" fn
+                        "gatewright:policy/module@1.4.0#configure")] unsafe extern "C" fn
                         export_configure(arg0 : * mut u8, arg1 : usize,) -> * mut u8 {
                         unsafe { $($path_to_types)*:: _export_configure_cabi::<$ty >
                         (arg0, arg1) } } #[unsafe (export_name =
-                        "cabi_post_gatewright:policy/module@1.3.0#configure")] unsafe
+                        "cabi_post_gatewright:policy/module@1.4.0#configure")] unsafe
                         extern "C" fn _post_return_configure(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_configure::<$ty > (arg0) } }
                         #[unsafe (export_name =
-                        "gatewright:policy/module@1.3.0#evaluate")] unsafe extern "C" fn
+                        "gatewright:policy/module@1.4.0#evaluate")] unsafe extern "C" fn
                         export_evaluate(arg0 : i32,) -> i32 { unsafe {
                         $($path_to_types)*:: _export_evaluate_cabi::<$ty > (arg0) } } };
                     };
                 }
                 #[doc(hidden)]
-                pub use __export_gatewright_policy_module_1_3_0_cabi;
+                pub use __export_gatewright_policy_module_1_4_0_cabi;
                 #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
                 #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
                 struct _RetArea(
@@ -6439,15 +6460,15 @@ macro_rules! __export_policy_impl {
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
-        exports::gatewright::policy::module::__export_gatewright_policy_module_1_3_0_cabi!($ty
+        exports::gatewright::policy::module::__export_gatewright_policy_module_1_4_0_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::gatewright::policy::module);
         const _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe
         (link_section =
-        "component-type:wit-bindgen:0.63.0:gatewright:policy@1.3.0:policy:imports and exports")]
+        "component-type:wit-bindgen:0.63.0:gatewright:policy@1.4.0:policy:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 6411] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 6460] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8e1\x01A\x02\x01A\x17\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbf1\x01A\x02\x01A\x17\
 \x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method]sql.\
 text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.finger\
 print\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.has-eff\
@@ -6470,7 +6491,7 @@ elf\x01\x09statementy\x08functiony\0\x0c\x04\0\x1b[method]sql.function-schema\x0
 ction-name\x01\x12\x04\0\x1a[method]sql.function-class\x01\x12\x04\0\x1b[method]\
 sql.parameter-count\x01\x06\x01@\x02\x04self\x01\x09parametery\0s\x04\0\x1a[meth\
 od]sql.parameter-kind\x01\x13\x01@\x02\x04self\x01\x09parametery\0\x0c\x04\0\x1a\
-[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.3.0\x05\0\x01\
+[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.4.0\x05\0\x01\
 B8\x04\0\x04http\x03\x01\x04\0\x08response\x03\x01\x01h\0\x01@\x01\x04self\x02\0\
 s\x04\0\x13[method]http.method\x01\x03\x04\0\x13[method]http.scheme\x01\x03\x04\0\
 \x16[method]http.authority\x01\x03\x04\0\x11[method]http.path\x01\x03\x01@\x02\x04\
@@ -6494,7 +6515,7 @@ od]response.status\x01\x15\x01@\x02\x04self\x14\x04names\0\x05\x04\0\x17[method]
 response.header\x01\x16\x04\0\x1d[method]response.header-count\x01\x15\x01@\x02\x04\
 self\x14\x05indexy\0s\x04\0\x1c[method]response.header-name\x01\x17\x04\0\x1d[me\
 thod]response.header-value\x01\x17\x01@\x01\x04self\x14\0\x05\x04\0\x1b[method]r\
-esponse.media-type\x01\x18\x03\0\x1cgatewright:policy/http@1.3.0\x05\x01\x02\x03\
+esponse.media-type\x01\x18\x03\0\x1cgatewright:policy/http@1.4.0\x05\x01\x02\x03\
 \0\x01\x04http\x01B)\x02\x03\x02\x01\x02\x04\0\x04http\x03\0\0\x04\0\x0akubernet\
 es\x03\x01\x01h\x02\x01i\x01\x01@\x01\x04self\x03\0\x04\x04\0\x17[method]kuberne\
 tes.http\x01\x05\x01@\x01\x04self\x03\0\x7f\x04\0&[method]kubernetes.is-resource\
@@ -6515,7 +6536,7 @@ path\x01\x07\x01@\x01\x04self\x03\0y\x04\0\x20[method]kubernetes.command-count\x
 t-count\x01\x0a\x01@\x02\x04self\x03\x05indexy\0y\x04\0\x17[method]kubernetes.po\
 rt\x01\x0c\x04\0$[method]kubernetes.impersonated-user\x01\x09\x04\0+[method]kube\
 rnetes.impersonated-group-count\x01\x0a\x04\0%[method]kubernetes.impersonated-gr\
-oup\x01\x0b\x03\0\"gatewright:policy/kubernetes@1.3.0\x05\x03\x01B\x16\x04\0\x03\
+oup\x01\x0b\x03\0\"gatewright:policy/kubernetes@1.4.0\x05\x03\x01B\x16\x04\0\x03\
 ssh\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x13[method]ssh.request\x01\x02\x04\
 \0\x10[method]ssh.name\x01\x02\x04\0\x11[method]ssh.value\x01\x02\x04\0\x10[meth\
 od]ssh.host\x01\x02\x01@\x01\x04self\x01\0y\x04\0\x10[method]ssh.port\x01\x03\x04\
@@ -6524,7 +6545,7 @@ self\x01\0\x7f\x04\0\x14[method]ssh.is-plain\x01\x04\x04\0\x16[method]ssh.word-c
 ount\x01\x03\x01@\x02\x04self\x01\x05indexy\0s\x04\0\x10[method]ssh.word\x01\x05\
 \x01ks\x01@\x01\x04self\x01\0\x06\x04\0\x14[method]ssh.terminal\x01\x07\x04\0\x1a\
 [method]ssh.variable-count\x01\x03\x04\0\x19[method]ssh.variable-name\x01\x05\x04\
-\0\x1a[method]ssh.variable-value\x01\x05\x03\0\x1bgatewright:policy/ssh@1.3.0\x05\
+\0\x1a[method]ssh.variable-value\x01\x05\x03\0\x1bgatewright:policy/ssh@1.4.0\x05\
 \x04\x02\x03\0\0\x03sql\x02\x03\0\x02\x0akubernetes\x02\x03\0\x03\x03ssh\x01BD\x02\
 \x03\x02\x01\x05\x04\0\x03sql\x03\0\0\x02\x03\x02\x01\x02\x04\0\x04http\x03\0\x02\
 \x02\x03\x02\x01\x06\x04\0\x0akubernetes\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x03\
@@ -6549,7 +6570,7 @@ ount\x01#\x04\0\x17[method]principal.actor\x01$\x01@\x02\x04self\x20\x07subjects
 ethod]session.protocol\x01(\x04\0\x18[method]session.listener\x01(\x04\0\x16[met\
 hod]session.target\x01(\x04\0\x17[method]session.account\x01(\x01@\x02\x04self'\x04\
 names\0\x0d\x04\0\x19[method]session.attribute\x01)\x04\0\x1e[method]session.cli\
-ent-address\x01(\x03\0\x1dgatewright:policy/event@1.3.0\x05\x08\x01B\x18\x04\0\x07\
+ent-address\x01(\x03\0\x1dgatewright:policy/event@1.4.0\x05\x08\x01B\x1a\x04\0\x07\
 verdict\x03\x01\x01i\0\x01@\0\0\x01\x04\0\x15[static]verdict.allow\x01\x02\x01@\x03\
 \x04rules\x06reasons\x06remedys\0\x01\x04\0\x15[static]verdict.block\x01\x03\x04\
 \0\x14[static]verdict.mask\x01\x02\x01@\x02\x04rules\x06reasons\0\x01\x04\0\x18[\
@@ -6559,23 +6580,24 @@ ons\x06columns\x06methods\x04rules\x01\0\x04\0\x1a[method]verdict.add-column\x01
 rdict.add-json-path\x01\x07\x01@\x04\x04self\x05\x09namespaces\x04names\x04rules\
 \x01\0\x04\0\x1b[method]verdict.show-object\x01\x08\x01@\x04\x04self\x05\x08dete\
 ctors\x06methods\x04rules\x01\0\x04\0\x1c[method]verdict.add-detector\x01\x09\x01\
-@\x02\x04self\x05\x05groups\x01\0\x04\0\x1d[method]verdict.add-reviewers\x01\x0a\
-\x01@\x02\x04self\x05\x06quorumy\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x0b\
-\x01@\x02\x04self\x05\x07secondsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0c\
-\x03\0\x1fgatewright:policy/verdict@1.3.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\
-\x01\x01i\0\x01@\x02\x04names\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\
-\x02\x01h\0\x01@\x02\x04self\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-ki\
-nd\x01\x04\x01@\x02\x04self\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-in\
-put\x01\x05\x01@\x02\x04self\x03\x06schemas\x01\0\x04\0$[method]manifest.set-set\
-tings-schema\x01\x06\x03\0\x20gatewright:policy/manifest@1.3.0\x05\x0a\x02\x03\0\
-\x04\x05event\x02\x03\0\x05\x07verdict\x02\x03\0\x06\x08manifest\x01B\x10\x02\x03\
-\x02\x01\x0b\x04\0\x05event\x03\0\0\x02\x03\x02\x01\x0c\x04\0\x07verdict\x03\0\x02\
-\x02\x03\x02\x01\x0d\x04\0\x08manifest\x03\0\x04\x01i\x05\x01@\0\0\x06\x04\0\x08\
-describe\x01\x07\x01j\0\x01s\x01@\x01\x08settingss\0\x08\x04\0\x09configure\x01\x09\
-\x01h\x01\x01i\x03\x01@\x01\x05event\x0a\0\x0b\x04\0\x08evaluate\x01\x0c\x04\0\x1e\
-gatewright:policy/module@1.3.0\x05\x0e\x04\0\x1egatewright:policy/policy@1.3.0\x04\
-\0\x0b\x0c\x01\0\x06policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwi\
-t-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+@\x01\x04self\x05\x01\0\x04\0![method]verdict.require-recording\x01\x0a\x01@\x02\
+\x04self\x05\x05groups\x01\0\x04\0\x1d[method]verdict.add-reviewers\x01\x0b\x01@\
+\x02\x04self\x05\x06quorumy\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x0c\x01\
+@\x02\x04self\x05\x07secondsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0d\x03\
+\0\x1fgatewright:policy/verdict@1.4.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\x01\
+\x01i\0\x01@\x02\x04names\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\x02\
+\x01h\0\x01@\x02\x04self\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\
+\x04\x01@\x02\x04self\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\
+\x05\x01@\x02\x04self\x03\x06schemas\x01\0\x04\0$[method]manifest.set-settings-s\
+chema\x01\x06\x03\0\x20gatewright:policy/manifest@1.4.0\x05\x0a\x02\x03\0\x04\x05\
+event\x02\x03\0\x05\x07verdict\x02\x03\0\x06\x08manifest\x01B\x10\x02\x03\x02\x01\
+\x0b\x04\0\x05event\x03\0\0\x02\x03\x02\x01\x0c\x04\0\x07verdict\x03\0\x02\x02\x03\
+\x02\x01\x0d\x04\0\x08manifest\x03\0\x04\x01i\x05\x01@\0\0\x06\x04\0\x08describe\
+\x01\x07\x01j\0\x01s\x01@\x01\x08settingss\0\x08\x04\0\x09configure\x01\x09\x01h\
+\x01\x01i\x03\x01@\x01\x05event\x0a\0\x0b\x04\0\x08evaluate\x01\x0c\x04\0\x1egat\
+ewright:policy/module@1.4.0\x05\x0e\x04\0\x1egatewright:policy/policy@1.4.0\x04\0\
+\x0b\x0c\x01\0\x06policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-\
+component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
         };
     };
 }
@@ -6584,12 +6606,12 @@ pub use __export_policy_impl as export;
 #[rustfmt::skip]
 #[cfg(target_arch = "wasm32")]
 #[unsafe(
-    link_section = "component-type:wit-bindgen:0.63.0:gatewright:policy@1.3.0:policy-with-all-of-its-exports-removed:encoded world"
+    link_section = "component-type:wit-bindgen:0.63.0:gatewright:policy@1.4.0:policy-with-all-of-its-exports-removed:encoded world"
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 6263] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xda/\x01A\x02\x01A\x12\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 6312] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8b0\x01A\x02\x01A\x12\
 \x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method]sql.\
 text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.finger\
 print\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.has-eff\
@@ -6612,7 +6634,7 @@ elf\x01\x09statementy\x08functiony\0\x0c\x04\0\x1b[method]sql.function-schema\x0
 ction-name\x01\x12\x04\0\x1a[method]sql.function-class\x01\x12\x04\0\x1b[method]\
 sql.parameter-count\x01\x06\x01@\x02\x04self\x01\x09parametery\0s\x04\0\x1a[meth\
 od]sql.parameter-kind\x01\x13\x01@\x02\x04self\x01\x09parametery\0\x0c\x04\0\x1a\
-[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.3.0\x05\0\x01\
+[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.4.0\x05\0\x01\
 B8\x04\0\x04http\x03\x01\x04\0\x08response\x03\x01\x01h\0\x01@\x01\x04self\x02\0\
 s\x04\0\x13[method]http.method\x01\x03\x04\0\x13[method]http.scheme\x01\x03\x04\0\
 \x16[method]http.authority\x01\x03\x04\0\x11[method]http.path\x01\x03\x01@\x02\x04\
@@ -6636,7 +6658,7 @@ od]response.status\x01\x15\x01@\x02\x04self\x14\x04names\0\x05\x04\0\x17[method]
 response.header\x01\x16\x04\0\x1d[method]response.header-count\x01\x15\x01@\x02\x04\
 self\x14\x05indexy\0s\x04\0\x1c[method]response.header-name\x01\x17\x04\0\x1d[me\
 thod]response.header-value\x01\x17\x01@\x01\x04self\x14\0\x05\x04\0\x1b[method]r\
-esponse.media-type\x01\x18\x03\0\x1cgatewright:policy/http@1.3.0\x05\x01\x02\x03\
+esponse.media-type\x01\x18\x03\0\x1cgatewright:policy/http@1.4.0\x05\x01\x02\x03\
 \0\x01\x04http\x01B)\x02\x03\x02\x01\x02\x04\0\x04http\x03\0\0\x04\0\x0akubernet\
 es\x03\x01\x01h\x02\x01i\x01\x01@\x01\x04self\x03\0\x04\x04\0\x17[method]kuberne\
 tes.http\x01\x05\x01@\x01\x04self\x03\0\x7f\x04\0&[method]kubernetes.is-resource\
@@ -6657,7 +6679,7 @@ path\x01\x07\x01@\x01\x04self\x03\0y\x04\0\x20[method]kubernetes.command-count\x
 t-count\x01\x0a\x01@\x02\x04self\x03\x05indexy\0y\x04\0\x17[method]kubernetes.po\
 rt\x01\x0c\x04\0$[method]kubernetes.impersonated-user\x01\x09\x04\0+[method]kube\
 rnetes.impersonated-group-count\x01\x0a\x04\0%[method]kubernetes.impersonated-gr\
-oup\x01\x0b\x03\0\"gatewright:policy/kubernetes@1.3.0\x05\x03\x01B\x16\x04\0\x03\
+oup\x01\x0b\x03\0\"gatewright:policy/kubernetes@1.4.0\x05\x03\x01B\x16\x04\0\x03\
 ssh\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x13[method]ssh.request\x01\x02\x04\
 \0\x10[method]ssh.name\x01\x02\x04\0\x11[method]ssh.value\x01\x02\x04\0\x10[meth\
 od]ssh.host\x01\x02\x01@\x01\x04self\x01\0y\x04\0\x10[method]ssh.port\x01\x03\x04\
@@ -6666,7 +6688,7 @@ self\x01\0\x7f\x04\0\x14[method]ssh.is-plain\x01\x04\x04\0\x16[method]ssh.word-c
 ount\x01\x03\x01@\x02\x04self\x01\x05indexy\0s\x04\0\x10[method]ssh.word\x01\x05\
 \x01ks\x01@\x01\x04self\x01\0\x06\x04\0\x14[method]ssh.terminal\x01\x07\x04\0\x1a\
 [method]ssh.variable-count\x01\x03\x04\0\x19[method]ssh.variable-name\x01\x05\x04\
-\0\x1a[method]ssh.variable-value\x01\x05\x03\0\x1bgatewright:policy/ssh@1.3.0\x05\
+\0\x1a[method]ssh.variable-value\x01\x05\x03\0\x1bgatewright:policy/ssh@1.4.0\x05\
 \x04\x02\x03\0\0\x03sql\x02\x03\0\x02\x0akubernetes\x02\x03\0\x03\x03ssh\x01BD\x02\
 \x03\x02\x01\x05\x04\0\x03sql\x03\0\0\x02\x03\x02\x01\x02\x04\0\x04http\x03\0\x02\
 \x02\x03\x02\x01\x06\x04\0\x0akubernetes\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x03\
@@ -6691,7 +6713,7 @@ ount\x01#\x04\0\x17[method]principal.actor\x01$\x01@\x02\x04self\x20\x07subjects
 ethod]session.protocol\x01(\x04\0\x18[method]session.listener\x01(\x04\0\x16[met\
 hod]session.target\x01(\x04\0\x17[method]session.account\x01(\x01@\x02\x04self'\x04\
 names\0\x0d\x04\0\x19[method]session.attribute\x01)\x04\0\x1e[method]session.cli\
-ent-address\x01(\x03\0\x1dgatewright:policy/event@1.3.0\x05\x08\x01B\x18\x04\0\x07\
+ent-address\x01(\x03\0\x1dgatewright:policy/event@1.4.0\x05\x08\x01B\x1a\x04\0\x07\
 verdict\x03\x01\x01i\0\x01@\0\0\x01\x04\0\x15[static]verdict.allow\x01\x02\x01@\x03\
 \x04rules\x06reasons\x06remedys\0\x01\x04\0\x15[static]verdict.block\x01\x03\x04\
 \0\x14[static]verdict.mask\x01\x02\x01@\x02\x04rules\x06reasons\0\x01\x04\0\x18[\
@@ -6701,18 +6723,19 @@ ons\x06columns\x06methods\x04rules\x01\0\x04\0\x1a[method]verdict.add-column\x01
 rdict.add-json-path\x01\x07\x01@\x04\x04self\x05\x09namespaces\x04names\x04rules\
 \x01\0\x04\0\x1b[method]verdict.show-object\x01\x08\x01@\x04\x04self\x05\x08dete\
 ctors\x06methods\x04rules\x01\0\x04\0\x1c[method]verdict.add-detector\x01\x09\x01\
-@\x02\x04self\x05\x05groups\x01\0\x04\0\x1d[method]verdict.add-reviewers\x01\x0a\
-\x01@\x02\x04self\x05\x06quorumy\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x0b\
-\x01@\x02\x04self\x05\x07secondsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0c\
-\x03\0\x1fgatewright:policy/verdict@1.3.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\
-\x01\x01i\0\x01@\x02\x04names\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\
-\x02\x01h\0\x01@\x02\x04self\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-ki\
-nd\x01\x04\x01@\x02\x04self\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-in\
-put\x01\x05\x01@\x02\x04self\x03\x06schemas\x01\0\x04\0$[method]manifest.set-set\
-tings-schema\x01\x06\x03\0\x20gatewright:policy/manifest@1.3.0\x05\x0a\x04\0>gat\
-ewright:policy/policy-with-all-of-its-exports-removed@1.3.0\x04\0\x0b,\x01\0&pol\
-icy-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
-\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+@\x01\x04self\x05\x01\0\x04\0![method]verdict.require-recording\x01\x0a\x01@\x02\
+\x04self\x05\x05groups\x01\0\x04\0\x1d[method]verdict.add-reviewers\x01\x0b\x01@\
+\x02\x04self\x05\x06quorumy\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x0c\x01\
+@\x02\x04self\x05\x07secondsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0d\x03\
+\0\x1fgatewright:policy/verdict@1.4.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\x01\
+\x01i\0\x01@\x02\x04names\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\x02\
+\x01h\0\x01@\x02\x04self\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\
+\x04\x01@\x02\x04self\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\
+\x05\x01@\x02\x04self\x03\x06schemas\x01\0\x04\0$[method]manifest.set-settings-s\
+chema\x01\x06\x03\0\x20gatewright:policy/manifest@1.4.0\x05\x0a\x04\0>gatewright\
+:policy/policy-with-all-of-its-exports-removed@1.4.0\x04\0\x0b,\x01\0&policy-wit\
+h-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
+wit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -9,6 +9,7 @@
 //!
 //! A rule that allows something can hide what detectors find in its output (`hide`). That keeps card numbers off screens; it is no
 //! boundary against whoever runs commands, because a command can write everything in another way.
+//! What it shows can be recorded (`record`), and then goes on only while it is.
 
 mod settings;
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub struct Rule {
     terminal: Option<bool>,
     pub(crate) groups: Option<Vec<String>>,
     hide: Option<Vec<Hidden>>,
+    record: bool,
     answer: Answer,
 }
 
@@ -38,7 +39,7 @@ impl Rule {
     /// The answer to a request that it fits. It stands at this place, from 0.
     pub(crate) fn verdict(&self, ssh: &Ssh, index: usize) -> Verdict {
         let writes = WRITES.iter().any(|own| own.as_str() == ssh.request());
-        match &self.hide {
+        let verdict = match &self.hide {
             Some(hide) if writes => {
                 let name = match &self.name {
                     Some(name) => name.as_str().to_owned(),
@@ -52,7 +53,8 @@ impl Rule {
                 Mask { detectors: detectors.collect(), ..Mask::default() }.into()
             }
             _ => self.answer.verdict(self.name.as_ref(), index),
-        }
+        };
+        if self.record && writes { verdict.recorded() } else { verdict }
     }
 
     pub(crate) fn fits(&self, ssh: &Ssh) -> bool {
@@ -274,6 +276,9 @@ struct RuleFields {
     /// Of `exec`, `shell` and `subsystem` that are allowed: what detectors find in the output is hidden. In files that `sftp`
     /// carries nothing can be, so it is refused with this. Default: nothing.
     hide: Option<Vec<Hidden>>,
+    /// Of `exec`, `shell` and `subsystem` that are not blocked: they go on only while what they show is recorded. Files that `sftp`
+    /// carries are not, so it is refused with this. Default: false.
+    record: Option<bool>,
     /// Of a block or escalation: why, in a sentence that the client reads.
     reason: Option<Sentence>,
     /// Of a block: what to do to get access. Default: nothing.
@@ -315,6 +320,7 @@ impl TryFrom<RuleFields> for Rule {
             groups,
             decision,
             hide,
+            record,
             reason,
             remedy,
             reviewers,
@@ -331,6 +337,7 @@ impl TryFrom<RuleFields> for Rule {
             ("destinations", destinations.is_some(), &[Request::DirectTcpip, Request::TcpipForward]),
             ("sockets", sockets.is_some(), &[Request::DirectStreamlocal, Request::StreamlocalForward]),
             ("hide", hide.is_some(), WRITES),
+            ("record", record.is_some(), WRITES),
         ] {
             if is_there && !about(wanted) {
                 let words: Vec<_> =
@@ -340,6 +347,9 @@ impl TryFrom<RuleFields> for Rule {
         }
         if hide.is_some() && decision != Decision::Allow {
             return Err("`hide` belongs to rules that allow".to_owned());
+        }
+        if record.is_some() && decision == Decision::Block {
+            return Err("`record` belongs to rules that allow or escalate".to_owned());
         }
         let answer = AnswerFields { decision, reason, remedy, reviewers, quorum, ttl }.read()?;
         Ok(Self {
@@ -354,6 +364,7 @@ impl TryFrom<RuleFields> for Rule {
             terminal,
             groups,
             hide,
+            record: record.unwrap_or_default(),
             answer,
         })
     }

@@ -13,12 +13,18 @@ const RULES: &str = r#"{"rules": [
     {"name": "database", "requests": ["direct-tcpip"], "destinations": ["db.internal:5432", "*.web.internal:443"],
      "decision": "allow"},
     {"name": "shell", "requests": ["shell"], "terminal": true, "groups": ["sre"], "decision": "allow"},
+    {"name": "psql", "requests": ["exec"], "commands": ["psql"], "decision": "escalate", "record": true},
     {"name": "orders", "requests": ["exec", "pty"], "commands": ["orders **"], "decision": "allow",
      "hide": [{"detector": "card_number", "method": {"partial": 4}}, {"detector": "email", "method": "hash"}]}
 ]}"#;
 
 fn rule(request: &EventBuilder) -> Option<String> {
-    match evaluate(&request.event(), &testkit::settings(RULES).unwrap()) {
+    shown(evaluate(&request.event(), &testkit::settings(RULES).unwrap()))
+}
+
+fn shown(verdict: Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Record(verdict) => Some(format!("recorded, {}", shown(*verdict).unwrap_or_default())),
         Verdict::Allow => None,
         Verdict::Block(block) => Some(block.rule.into_owned()),
         Verdict::Escalate(escalation) => Some(format!("held: {}", escalation.rule)),
@@ -90,6 +96,7 @@ fn a_destination_is_a_place_and_not_the_end_of_a_name() {
 #[test]
 fn what_a_rule_hides_it_hides_in_what_is_written() {
     check(&exec("orders list"), Some("hidden: orders partial:4, orders hash"));
+    check(&exec("psql"), Some("recorded, held: psql"));
     // Nothing is written by a terminal itself.
     check(&EventBuilder::ssh("pty").named("xterm", ""), None);
 }
@@ -118,6 +125,10 @@ fn what_narrows_nothing_down_is_an_error() {
     assert_eq!(
         refused(&format!(r#"{{"requests": ["exec"], {hide}, "decision": "escalate"}}"#)),
         "`hide` belongs to rules that allow"
+    );
+    assert_eq!(
+        refused(r#"{"requests": ["exec"], "decision": "block", "record": true}"#),
+        "`record` belongs to rules that allow or escalate"
     );
     assert_eq!(
         refused(r#"{"requests": [], "decision": "allow"}"#),

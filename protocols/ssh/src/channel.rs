@@ -23,6 +23,7 @@ use gatewright_model::{
     event::{Event, Facet},
     id::{EventId, EventIds, SessionId},
     permit::Permit,
+    recording::{self, Frame},
     secret::Secret,
     session::{
         ConnectRequest, Credential, Input, Outcome, OutcomeResult, Output, ProtocolError, Rejection,
@@ -63,6 +64,8 @@ pub struct Channel {
     phase: Phase,
     /// The terminal that the target has agreed to.
     terminal: Option<Arc<str>>,
+    /// Its size.
+    size: recording::Size,
     /// The variables that the target has taken.
     environment: Vec<(Arc<str>, Arc<str>)>,
     /// The request that is dealt with.
@@ -73,6 +76,8 @@ pub struct Channel {
     running: Option<Running>,
     /// What is hidden in what it writes.
     masks: Option<Masks>,
+    /// It is recorded.
+    recording: bool,
     /// When the driver was asked to come back.
     wake: Option<Instant>,
     outputs: VecDeque<Output<Message>>,
@@ -123,11 +128,13 @@ impl Channel {
             seed,
             phase: Phase::New,
             terminal: None,
+            size: recording::Size::default(),
             environment: Vec::new(),
             asking: None,
             connected: false,
             running: None,
             masks: None,
+            recording: false,
             wake: None,
             outputs: VecDeque::new(),
         }
@@ -239,6 +246,7 @@ impl Channel {
                 self.let_go(Some(now));
             }
             Input::Permitted(permit) => self.permitted(permit),
+            Input::Recording(event) => self.recorded(event),
             Input::Connected(_) => {
                 self.connected = true;
                 self.send_on();
@@ -265,6 +273,9 @@ impl Channel {
             message @ (Message::Data(_) | Message::ExtendedData(..) | Message::Eof) => {
                 // Before something runs there is nobody who reads it, as with any server.
                 if self.running.is_some() {
+                    if message.window() > 0 {
+                        self.record(Frame::Typed(message.window()));
+                    }
                     self.send(Side::Upstream, message);
                 }
             }
@@ -317,19 +328,30 @@ impl Channel {
             Some(masks) => masks.pass(now, message),
             None => Some(message),
         };
-        if let Some(message) = shown {
-            self.send(Side::Downstream, message);
-        }
-        self.come_back();
+        self.pass_on(shown);
     }
 
     /// Shows what is held and has waited long enough; without an instant, all of it.
     fn let_go(&mut self, now: Option<Instant>) {
         let shown = self.masks.as_mut().map(|masks| masks.let_go(now));
-        for message in shown.into_iter().flatten() {
+        self.pass_on(shown.into_iter().flatten());
+    }
+
+    fn pass_on(&mut self, shown: impl IntoIterator<Item = Message>) {
+        for message in shown {
+            if let Message::Data(data) | Message::ExtendedData(_, data) = &message {
+                self.record(Frame::Output(data.clone()));
+            }
             self.send(Side::Downstream, message);
         }
         self.come_back();
+    }
+
+    /// Before whatever is sent next.
+    fn record(&mut self, frame: Frame) {
+        if self.recording {
+            self.outputs.push_back(Output::Record(frame));
+        }
     }
 
     /// The driver comes back when something that is held has waited long enough.
@@ -413,7 +435,7 @@ impl Channel {
         }
         if let Some(Asking { event, stage, .. }) = &self.asking {
             match stage {
-                Stage::Connecting => self.refused(*event, code),
+                Stage::Connecting | Stage::Recording => self.refused(*event, code),
                 Stage::Answering => self.finish(*event, Outcome::default()),
                 Stage::Waiting => {}
             }
@@ -454,6 +476,8 @@ impl Channel {
     /// Both sides are closed, and what ran is over.
     fn end(&mut self) {
         if let Some(Running { event, outcome, .. }) = self.running.take() {
+            self.record(Frame::End);
+            self.recording = false;
             let masked = self.masks.as_ref().map(Masks::masked).unwrap_or_default();
             self.finish(event, Outcome { masked, ..outcome.unwrap_or_default() });
         }
@@ -507,6 +531,14 @@ fn unmaskable() -> Rejection {
         message: Arc::from(
             "a policy wants parts of the output hidden, which can not be done for this request",
         ),
+        remedy: Arc::from("ask the operator of the gateway for a policy that allows or blocks it"),
+    }
+}
+
+fn unrecordable() -> Rejection {
+    Rejection {
+        code: "record.unsupported",
+        message: Arc::from("a policy wants it recorded, which can not be done for this request"),
         remedy: Arc::from("ask the operator of the gateway for a policy that allows or blocks it"),
     }
 }

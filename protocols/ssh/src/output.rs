@@ -39,6 +39,12 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// The same with a terminal: somebody waits for the echo of a key.
 const PATIENCE_AT_A_TERMINAL: Duration = Duration::from_millis(30);
 
+/// The same where much comes at once: then there is more, and whoever writes it was not let on.
+const PATIENCE_IN_BULK: Duration = Duration::from_secs(2);
+
+/// So many bytes at once are much: nobody writes a prompt in them.
+const BULK: usize = 4_096;
+
 /// What is held and grows all the time waits so many times as long.
 const GROWING: u32 = 5;
 
@@ -105,6 +111,7 @@ impl Stream {
     }
 
     fn pass(&mut self, now: Instant, patience: Duration, data: &[u8]) -> Option<Bytes> {
+        let patience = if data.len() >= BULK { PATIENCE_IN_BULK } else { patience };
         let mut shown = Vec::with_capacity(data.len());
         self.masker.push(data, &mut shown);
         let held = self.masker.held();

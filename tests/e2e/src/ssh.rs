@@ -40,6 +40,18 @@ impl Jump {
     /// # Errors
     /// As [`Jump::new`].
     pub fn with_host_key(rules: &str, expected: Option<&str>) -> Result<Self> {
+        Self::shaped(rules, expected, |_, setup| Ok(setup))
+    }
+
+    /// The same, of a gateway that is shaped.
+    ///
+    /// # Errors
+    /// As [`Jump::new`].
+    pub fn shaped(
+        rules: &str,
+        expected: Option<&str>,
+        shape: impl FnOnce(&Stage, Setup) -> Result<Setup>,
+    ) -> Result<Self> {
         let stage = Stage::new("ssh")?;
         let sshd = Sshd::start(&stage, "sshd")?;
         let port = free_port()?;
@@ -68,7 +80,7 @@ impl Jump {
         );
         let known = format!("[127.0.0.1]:{port} {}\n", public_key(&host_key)?);
         write(&stage.directory().join("known_hosts"), &known, 0o600)?;
-        let gateway = setup.more(&text).policy("ssh", &document)?.start()?;
+        let gateway = shape(&stage, setup.more(&text).policy("ssh", &document)?)?.start()?;
         Ok(Self { gateway, sshd, stage, port })
     }
 

@@ -1,161 +1,17 @@
 //! What a program writes, as far as it is shown: schedules of one channel with masks.
 
-// What goes wrong in a helper fails the test as well.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use gatewright_masking::MaskKey;
 use gatewright_model::{
-    id::{EventId, EventIds, SessionId},
     json_path::JsonPath,
     mask::{Detector, DetectorMask, JsonMask, MaskMethod, MaskPlan},
-    permit::Permit,
-    principal::{Principal, PrincipalKind},
-    secret::Secret,
-    session::{Account, Input, Outcome, Output, Session, Side},
+    session::{Input, Session as _, Side},
 };
-use gatewright_ssh::{
-    channel::{Channel, Seed},
-    message::{Message, Open, Request, STDERR, Size},
-};
+use gatewright_ssh::message::{Message, Request, Size};
 use proptest::prelude::*;
 
-/// A channel, and all that it has said.
-struct Play {
-    channel: Channel,
-    now: Instant,
-    judged: Option<EventId>,
-    wake: Option<Instant>,
-    to_client: Vec<Message>,
-    to_target: usize,
-    finished: Vec<Outcome>,
-}
-
-impl Play {
-    /// A session channel that was accepted.
-    fn open() -> Self {
-        let seed = Seed {
-            session: SessionId::from_random([7; 16]),
-            events: Arc::new(EventIds::default()),
-            token: Secret::new("tok"),
-            account: Arc::from("deploy"),
-            mask_key: MaskKey::new([7; 32]),
-            target: None,
-        };
-        let mut play = Self {
-            channel: Channel::new(seed),
-            now: Instant::now(),
-            judged: None,
-            wake: None,
-            to_client: Vec::new(),
-            to_target: 0,
-            finished: Vec::new(),
-        };
-        play.client(Message::Open(Open::Session)).tell(Input::Authenticated(principal())).permit(None);
-        play
-    }
-
-    /// The same, and this runs with these masks.
-    fn running(request: Request, masks: &MaskPlan) -> Self {
-        let mut play = Self::open();
-        play.ask(request).permit(Some(masks)).connected().target(Message::Success);
-        play.to_client.clear();
-        play.finished.clear();
-        play
-    }
-
-    /// At a terminal.
-    fn at_a_terminal(masks: &MaskPlan) -> Self {
-        let mut play = Self::open();
-        play.ask(Request::Pty { terminal: "xterm".into(), size: Size::default(), modes: Arc::default() });
-        play.permit(None).connected().target(Message::Success);
-        play.ask(Request::Shell).permit(Some(masks)).target(Message::Success);
-        play.to_client.clear();
-        play.finished.clear();
-        play
-    }
-
-    fn tell(&mut self, input: Input<Message>) -> &mut Self {
-        self.channel.handle_input(self.now, input).unwrap();
-        while let Some(output) = self.channel.poll_output() {
-            match output {
-                Output::Decide(event) => self.judged = Some(event.id),
-                Output::Send { side: Side::Downstream, unit } => self.to_client.push(unit),
-                Output::Send { .. } => self.to_target += 1,
-                Output::Finished { outcome, .. } => self.finished.push(outcome),
-                Output::Wake(at) => self.wake = Some(at),
-                _ => {}
-            }
-        }
-        self
-    }
-
-    fn client(&mut self, unit: Message) -> &mut Self {
-        self.tell(Input::Data { side: Side::Downstream, unit })
-    }
-
-    fn ask(&mut self, request: Request) -> &mut Self {
-        self.client(Message::Request { request, want_reply: true })
-    }
-
-    fn target(&mut self, unit: Message) -> &mut Self {
-        self.tell(Input::Data { side: Side::Upstream, unit })
-    }
-
-    fn out(&mut self, text: &str) -> &mut Self {
-        self.target(Message::Data(Bytes::copy_from_slice(text.as_bytes())))
-    }
-
-    fn err(&mut self, text: &str) -> &mut Self {
-        self.target(Message::ExtendedData(STDERR, Bytes::copy_from_slice(text.as_bytes())))
-    }
-
-    fn permit(&mut self, masks: Option<&MaskPlan>) -> &mut Self {
-        let masks = masks.map(|masks| Arc::new(masks.clone()));
-        self.tell(Input::Permitted(Permit::mint(self.judged.unwrap(), masks)))
-    }
-
-    fn connected(&mut self) -> &mut Self {
-        let account = Account { name: Arc::from("deploy"), password: None, require_tls: false };
-        self.tell(Input::Connected(account))
-    }
-
-    /// The instant comes that was asked for.
-    fn woken(&mut self) -> &mut Self {
-        self.now = self.wake.take().expect("nobody asked to be woken");
-        self.tell(Input::Timeout)
-    }
-
-    /// What the client was sent since this was asked last.
-    fn shown(&mut self) -> String {
-        let text = |data: &Bytes| String::from_utf8_lossy(data).into_owned();
-        let shown = self.to_client.drain(..).map(|message| match &message {
-            Message::Data(data) => text(data),
-            Message::ExtendedData(STDERR, data) => format!("<{}>", text(data)),
-            other => format!("[{other:?}]"),
-        });
-        shown.collect()
-    }
-}
-
-fn principal() -> Arc<Principal> {
-    Arc::new(Principal {
-        subject: "alice".into(),
-        issuer: "test".into(),
-        kind: PrincipalKind::Human,
-        groups: Vec::new(),
-        actors: Vec::new(),
-        claims: Vec::new(),
-        credential: "t1".into(),
-        issued_at: None,
-        expires_at: None,
-    })
-}
+use crate::play::Play;
 
 fn masks() -> MaskPlan {
     let mask = |detector, method, rule: &str| DetectorMask { detector, method, rule: rule.into() };
@@ -235,6 +91,18 @@ fn what_is_held_is_held_for_a_bounded_time() {
         assert!(play.now - start < Duration::from_secs(2));
     }
     assert!(play.channel.wakes_in_silence());
+}
+
+/// What comes in bulk and stops in the middle goes on: the target's machine was busy, or the network.
+#[test]
+fn a073_the_end_of_a_large_piece_waits_longer() {
+    let mut play = Play::running(exec(), &masks());
+    let large = "x".repeat(5_000) + " 4111";
+    play.out(&large);
+    assert_eq!(play.wake, Some(play.now + Duration::from_secs(2)));
+    play.now += Duration::from_secs(1);
+    play.tell(Input::Timeout).out(" 1111 1111 1111\n");
+    assert!(play.shown().ends_with(" ***************1111\n"));
 }
 
 #[test]
