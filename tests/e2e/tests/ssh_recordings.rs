@@ -158,9 +158,9 @@ fn typing(jump: &Jump) -> (Child, PathBuf) {
     (client, file)
 }
 
-/// Row A50: a recording that fails, and one that hangs, end the session; what is typed after its last byte reaches nobody.
+/// Rows A50 and F38: a recording that fails, and one that hangs, end the session; what is typed after its last byte reaches nobody.
 #[test]
-fn a050_nothing_is_typed_behind_the_end_of_a_recording() {
+fn f038_nothing_is_typed_behind_the_end_of_a_recording() {
     for hang in [false, true] {
         let mut disk = None;
         let jump = Jump::shaped(RULES, None, |stage, setup| {
