@@ -139,6 +139,7 @@ fn event() -> Event {
 
 fn evaluation() -> Evaluation {
     Evaluation {
+        recorded: false,
         decision: Decision::Allow,
         diagnostics: vec![Diagnostic {
             policy: "no-bare-delete".into(),

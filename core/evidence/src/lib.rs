@@ -13,6 +13,7 @@
 //!   checkpoints                    every signed checkpoint, oldest first
 //!   checkpoint                     the latest one
 //!   *.cut-*                        what a crash tore, kept
+//!   recordings/*.cast              what programs showed, where policies want that; see `recording`
 //!   lock                           held by the process that writes
 //! ```
 //!
@@ -44,6 +45,7 @@ mod key;
 mod line;
 mod log;
 mod note;
+mod recording;
 mod recover;
 mod segment;
 mod show;
@@ -62,6 +64,7 @@ pub use self::{
     key::{KeyError, SigningKey, VerifyingKey, VerifyingKeys},
     log::{AppendError, Durable, Fault, Health, Log, LogOptions, Receipt, Status},
     note::NoteError,
+    recording::{Listed, Recording, Recordings, State, Subject, Written, check},
     recover::{Cut, OpenError, Recovery},
     show::{Entry, Filter, ReadError, Records, kinds},
     verify::{Progress, Report, Verifier, VerifyError, verify},

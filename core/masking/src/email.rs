@@ -62,6 +62,12 @@ impl Iterator for Emails<'_> {
     }
 }
 
+/// Where the end of a text begins that can still become part of an address.
+pub(crate) fn unsettled(text: &[u8]) -> usize {
+    let near = text.iter().rev().take(LOOK_AHEAD);
+    text.len() - near.take_while(|byte| is_local(**byte) || **byte == b'@').count()
+}
+
 /// Where the local part before the `@` at `at` starts, if there is one.
 fn local_start(text: &[u8], at: usize) -> Option<usize> {
     let window = text.get(at.saturating_sub(MAX_LOCAL)..at)?;
@@ -133,4 +139,8 @@ pub(crate) const MAX_LOCAL: usize = 64;
 const MAX_DOMAIN: usize = 253;
 
 /// The longest find.
-pub(crate) const MAX_LENGTH: usize = MAX_LOCAL + 1 + MAX_DOMAIN;
+const MAX_LENGTH: usize = MAX_LOCAL + 1 + MAX_DOMAIN;
+
+/// How far behind its start an address can depend on bytes: the byte behind it that ends it, and three more of a
+/// character that it must not cut.
+pub(crate) const LOOK_AHEAD: usize = MAX_LENGTH + 4;

@@ -88,17 +88,23 @@ pub(crate) fn candidates(
     })
 }
 
+/// Where the end of a text begins that can still become part of a find, whatever follows. What starts before that is
+/// judged once and for all.
+pub(crate) fn unsettled(text: &[u8], wanted: DetectorSet) -> usize {
+    let numbers = wanted.contains(Detector::CardNumber) || wanted.contains(Detector::Ssn);
+    let number = if numbers { number::unsettled(text) } else { text.len() };
+    let email = if wanted.contains(Detector::Email) { email::unsettled(text) } else { text.len() };
+    number.min(email)
+}
+
 /// Bytes that can neither be part of a find nor influence one on their other side.
-///
-/// Text on both sides of such a byte can be judged apart, so a stream need not wait behind a line's end.
 pub(crate) const fn is_barrier(byte: u8) -> bool {
     // Digits, hyphen and dot are local characters too.
     !email::is_local(byte) && byte != b'@' && byte != b' '
 }
 
-/// How far behind its start a candidate can depend on bytes: the longest find, the byte behind it that ends
-/// it, and three more of a character that it must not cut.
-pub(crate) const LOOK_AHEAD: usize = max(email::MAX_LENGTH, number::MAX_LENGTH) + 4;
+/// How far behind its start a candidate can depend on bytes.
+pub(crate) const LOOK_AHEAD: usize = max(email::LOOK_AHEAD, number::LOOK_AHEAD);
 
 /// How far before its start a candidate can depend on bytes: a local part is at most this long, and a number
 /// looks at two.

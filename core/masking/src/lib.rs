@@ -1,12 +1,13 @@
 //! Hiding values: what to look for in text, and what to put in its place.
 //!
-//! Three parts, none of which knows a protocol:
+//! Four parts, none of which knows a protocol:
 //!
 //! - [`Masker`] applies one [`MaskMethod`](gatewright_model::mask::MaskMethod) to one value. Columns that a
 //!   policy masks by lineage go through it, whatever they hold.
 //! - [`TextMasker`] searches a value for what its detectors find and hides only that.
 //! - [`StreamMasker`] does the same to text that arrives in pieces, with bounded memory, and with the same
 //!   result however the text was cut.
+//! - [`TerminalMasker`] does the same to what programs write for terminals, and sees through colours.
 //!
 //! # What detectors are
 //!
@@ -24,14 +25,18 @@
 //! both sides, which is what makes streaming exact, and check digits are no regular language.
 
 mod email;
+mod escape;
 mod find;
 mod key;
 mod masker;
 mod number;
+mod search;
 mod stream;
+mod terminal;
 mod text;
 
 pub use key::{BadKey, MaskKey};
 pub use masker::{HASH_DIGITS, Masker, REDACTED};
 pub use stream::{MAX_HELD, StreamMasker};
+pub use terminal::{MAX_SPENT, MAX_TERMINAL_HELD, TerminalMasker, Width};
 pub use text::{Finds, Masked, TextMasker};

@@ -22,6 +22,11 @@ impl Masker {
         Self { method, hmac }
     }
 
+    /// Hides each character by a `*`.
+    pub(crate) fn covering(&self) -> Self {
+        Self { method: MaskMethod::Partial { keep: 0 }, hmac: self.hmac.clone() }
+    }
+
     /// The method.
     pub const fn method(&self) -> MaskMethod {
         self.method
@@ -64,8 +69,7 @@ fn partial(value: &[u8], keep: usize, out: &mut Vec<u8>) {
         .utf8_chunks()
         .map(|chunk| chunk.valid().chars().count() + usize::from(!chunk.invalid().is_empty()))
         .sum();
-    // A value that is not longer than what may stay is hidden whole: else short values would not be hidden.
-    let mut hidden = if count <= keep { count } else { count - keep };
+    let mut hidden = hidden_characters(count, keep);
     for chunk in value.utf8_chunks() {
         for char in chunk.valid().chars() {
             if hidden > 0 {
@@ -80,6 +84,12 @@ fn partial(value: &[u8], keep: usize, out: &mut Vec<u8>) {
             out.push(b'*');
         }
     }
+}
+
+/// How many characters of a value are hidden where so many may stay. A value that is not longer than that is hidden
+/// whole: else short values would not be hidden.
+pub(crate) const fn hidden_characters(count: usize, keep: usize) -> usize {
+    if count <= keep { count } else { count - keep }
 }
 
 const fn hex_digit(nibble: u8) -> u8 {

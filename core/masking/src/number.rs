@@ -154,6 +154,25 @@ impl Iterator for Numbers<'_> {
     }
 }
 
+/// Where the end of a text begins that can still become part of a number: groups, and what joins them.
+pub(crate) fn unsettled(text: &[u8]) -> usize {
+    let near = text.get(text.len().saturating_sub(LOOK_AHEAD)..).unwrap_or_default();
+    let mut start = near.len();
+    let mut rest = near;
+    loop {
+        let joined = match rest {
+            [before @ .., b' ' | b'-'] => before,
+            _ => rest,
+        };
+        let digits = joined.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 {
+            return text.len() - near.len() + start;
+        }
+        start = joined.len() - digits;
+        rest = joined.get(..start).unwrap_or_default();
+    }
+}
+
 /// Luhn's sum over a number whose length is not known yet: which digits count double depends on where it
 /// ends, so both sums are kept.
 #[derive(Debug, Default)]
@@ -206,7 +225,10 @@ const MIN_GROUP_DIGITS: usize = 3;
 const BLOCK: usize = 32;
 
 /// The longest find: 19 digits in groups of three, with what joins them.
-pub(crate) const MAX_LENGTH: usize = MAX_CARD_DIGITS + MAX_CARD_DIGITS / MIN_GROUP_DIGITS;
+const MAX_LENGTH: usize = MAX_CARD_DIGITS + MAX_CARD_DIGITS / MIN_GROUP_DIGITS;
+
+/// How far behind its start a number can depend on bytes: whether one more group is joined, and is too long.
+pub(crate) const LOOK_AHEAD: usize = MAX_LENGTH + 1 + MIN_GROUP_DIGITS;
 
 #[cfg(test)]
 mod tests {

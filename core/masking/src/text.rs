@@ -6,7 +6,7 @@ use gatewright_model::mask::{Detector, MaskMethod};
 
 use crate::{
     MaskKey, Masker,
-    find::{Candidate, DetectorSet, Find, candidates},
+    find::{Candidate, DetectorSet, Find, candidates, unsettled},
 };
 
 /// Searches text with some detectors and hides what they find.
@@ -62,16 +62,28 @@ impl TextMasker {
         candidates(text, range, self.wanted)
     }
 
+    /// Where the end of `text` begins that can still become part of a find.
+    pub(crate) fn unsettled(&self, text: &[u8]) -> usize {
+        unsettled(text, self.wanted)
+    }
+
     /// Appends what stands for `find`.
     pub(crate) fn hide(&self, text: &[u8], find: &Find, out: &mut Vec<u8>) {
-        let strongest = self
-            .rules
-            .iter()
-            .filter(|(detector, _)| find.detectors.contains(*detector))
-            .max_by_key(|(_, masker)| masker.method().strength());
-        if let (Some((_, masker)), Some(value)) = (strongest, text.get(find.range.clone())) {
+        if let (Some(masker), Some(value)) = (self.strongest(find), text.get(find.range.clone())) {
             masker.apply(value, out);
         }
+    }
+
+    /// Searches with the same detectors, and hides each character by a `*`.
+    pub(crate) fn covering(&self) -> Self {
+        let rules = self.rules.iter().map(|(detector, masker)| (*detector, masker.covering())).collect();
+        Self { wanted: self.wanted, rules }
+    }
+
+    /// What hides `find`.
+    pub(crate) fn strongest(&self, find: &Find) -> Option<&Masker> {
+        let rules = self.rules.iter().filter(|(detector, _)| find.detectors.contains(*detector));
+        rules.map(|(_, masker)| masker).max_by_key(|masker| masker.method().strength())
     }
 }
 

@@ -80,6 +80,34 @@ pub enum Record<'a> {
     Decision(DecisionRecord<'a>),
     /// An event that was forwarded is over. An event with no such record has the outcome `unknown`.
     Outcome(OutcomeRecord<'a>),
+    /// What goes on is recorded from here on. Written before anything of it reaches the target.
+    RecordingStarted {
+        /// The session.
+        session: SessionId,
+        /// The event that started it.
+        event: EventId,
+        /// Who is recorded.
+        subject: &'a str,
+        /// Where it runs.
+        target: &'a str,
+        /// The name of the recording's file.
+        file: &'a str,
+    },
+    /// A recording has ended. One without this record has ended with the gateway, and nothing proves what is in it.
+    RecordingEnded {
+        /// The session.
+        session: SessionId,
+        /// The event that started it.
+        event: EventId,
+        /// The name of the recording's file.
+        file: &'a str,
+        /// Its length.
+        bytes: u64,
+        /// SHA-256 of so many bytes of it.
+        sha256: Digest,
+        /// Does it end where what it records has ended? If not, more could not be recorded.
+        complete: bool,
+    },
     /// A person is asked.
     ApprovalRequested {
         /// The request.
@@ -208,7 +236,7 @@ pub enum Record<'a> {
 
 impl Record<'_> {
     /// The words that records say as their `kind`, in the order of the variants.
-    pub const KINDS: [&'static str; 20] = [
+    pub const KINDS: [&'static str; 22] = [
         "gateway_started",
         "gateway_stopped",
         "refused",
@@ -217,6 +245,8 @@ impl Record<'_> {
         "certificate_issued",
         "decision",
         "outcome",
+        "recording_started",
+        "recording_ended",
         "approval_requested",
         "approval_answered",
         "approval_settled",
@@ -303,6 +333,9 @@ impl Serialize for DecisionRecord<'_> {
         map.serialize_entry("command", &event.summary())?;
         map.serialize_entry("payload", &event.payload)?;
         map.serialize_entry("decision", evaluation.decision.as_str())?;
+        if evaluation.recorded {
+            map.serialize_entry("recorded", &true)?;
+        }
         match &evaluation.decision {
             Decision::Allow | Decision::Mask(_) => {}
             Decision::Block(block) => {

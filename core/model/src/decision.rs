@@ -67,6 +67,8 @@ pub struct Escalation {
 pub struct Evaluation {
     /// The combined decision.
     pub decision: Decision,
+    /// What it lets go on goes on only while it is recorded.
+    pub recorded: bool,
     /// What each policy that was asked said, in the order of the set.
     pub diagnostics: Vec<Diagnostic>,
     /// Which set answered. One event is judged by one set, from first byte to last (promise P5).

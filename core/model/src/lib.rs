@@ -21,6 +21,7 @@ pub mod kubernetes;
 pub mod mask;
 pub mod permit;
 pub mod principal;
+pub mod recording;
 pub mod secret;
 pub mod session;
 pub mod sql;

@@ -19,12 +19,13 @@ pub struct Permit {
     event: EventId,
     masks: Option<Arc<MaskPlan>>,
     judges_answer: bool,
+    recorded: bool,
 }
 
 impl Permit {
     /// Mints leave to forward `event`, with `masks` applied to its answer.
     pub const fn mint(event: EventId, masks: Option<Arc<MaskPlan>>) -> Self {
-        Self { event, masks, judges_answer: false }
+        Self { event, masks, judges_answer: false, recorded: false }
     }
 
     /// The same, and a policy wants to judge the answer before the client sees any of it.
@@ -35,6 +36,16 @@ impl Permit {
     /// Is the answer an event of its own ([`crate::event::Facet::with_answer`])?
     pub const fn judges_answer(&self) -> bool {
         self.judges_answer
+    }
+
+    /// The same, and a policy wants it to go on only while it is recorded.
+    pub fn recorded(self, recorded: bool) -> Self {
+        Self { recorded, ..self }
+    }
+
+    /// Is what goes on to be recorded ([`crate::session::Output::Record`])?
+    pub const fn is_recorded(&self) -> bool {
+        self.recorded
     }
 
     /// Which event may go.

@@ -12,6 +12,7 @@
 //! Connect               ->  Connected | Unreachable
 //! StartTls{Upstream}    ->  Secured{Upstream}
 //! Decide                ->  Permitted | Denied          (perhaps Held before)
+//! Record{Start}         ->  Recording | Terminate       (nothing is sent meanwhile)
 //! ```
 //!
 //! There is no input that means "forward it without a decision". No answer is a refusal.
@@ -24,6 +25,7 @@ use crate::{
     id::{ApprovalId, EventId, SessionId},
     permit::{Denial, Permit},
     principal::Principal,
+    recording::Frame,
     secret::Secret,
 };
 
@@ -50,6 +52,12 @@ pub trait Session: Send {
     /// Is something that was permitted still going on, like a stream that ends when somebody ends it? It is judged again
     /// when the policies change ([`Input::PoliciesChanged`]).
     fn is_judged_again(&self) -> bool {
+        false
+    }
+
+    /// Does it ask to be woken ([`Output::Wake`]) for the case that the target says nothing more? Then it is not while the
+    /// client takes nothing, because the target is not heard until it does.
+    fn wakes_in_silence(&self) -> bool {
         false
     }
 
@@ -130,6 +138,8 @@ pub enum Input<U> {
     Permitted(Permit),
     /// The event is refused.
     Denied(Denial),
+    /// What this event starts is recorded from here on.
+    Recording(EventId),
     /// The instant that `Wake` asked for has come.
     Timeout,
     /// Other policies are active than those that permitted what is going on: ask them, with an event of its own.
@@ -166,6 +176,9 @@ pub enum Output<U> {
         /// What.
         unit: U,
     },
+    /// Record something. What is to be sent after it is sent when it is recorded; where it can not be, that is not sent at
+    /// all, and the session is told to end (`record.failed`).
+    Record(Frame),
     /// Withdraw an approval request: whoever asked, in this session or in another one that this session
     /// proved to speak for, does not wait for it any more. One that is settled stays as it is.
     Withdraw(ApprovalId),

@@ -14,7 +14,7 @@ use gatewright_model::{
 };
 
 use crate::{
-    contract::verdict::{Draft, MaskDraft},
+    contract::verdict::{Draft, MaskDraft, Said},
     instance::Failure,
     set::Policy,
 };
@@ -22,7 +22,7 @@ use crate::{
 /// What one policy said.
 pub(crate) struct Answer<'p> {
     pub(crate) policy: &'p Policy,
-    pub(crate) said: Result<Draft, Failure>,
+    pub(crate) said: Result<Said, Failure>,
 }
 
 /// Why no policy is asked.
@@ -57,7 +57,7 @@ impl Unjudged {
             }
         };
         let block = Block { code: code.into(), rule: "".into(), reason, remedy: remedy.into() };
-        Evaluation { decision: Decision::Block(block), diagnostics: Vec::new(), set }
+        Evaluation { decision: Decision::Block(block), recorded: false, diagnostics: Vec::new(), set }
     }
 }
 
@@ -68,11 +68,18 @@ pub(crate) fn combine(event: &Event, set: SetVersion, answers: Vec<Answer>) -> E
     let mut blocks = Vec::new();
     let mut escalations = Vec::new();
     let mut masks = MaskPlan::default();
+    let mut recorded = false;
     for Answer { policy, said } in answers {
         if policy.mode == Mode::Monitor {
             continue;
         }
-        match said {
+        if said.as_ref().is_ok_and(|said| said.recorded) {
+            recorded = true;
+            if !can_record(event) {
+                blocks.push(unrecordable(policy));
+            }
+        }
+        match said.map(|said| said.draft) {
             Ok(Draft::Allow) => {}
             Ok(Draft::Block { rule, reason, remedy }) => blocks.push(Block {
                 code: denied(event).into(),
@@ -94,7 +101,9 @@ pub(crate) fn combine(event: &Event, set: SetVersion, answers: Vec<Answer>) -> E
             Err(failure) => blocks.push(failed(policy, &failure)),
         }
     }
-    Evaluation { decision: strongest(blocks, escalations, masks), diagnostics, set }
+    let decision = strongest(blocks, escalations, masks);
+    let recorded = recorded && !matches!(decision, Decision::Block(_));
+    Evaluation { decision, recorded, diagnostics, set }
 }
 
 fn strongest(blocks: Vec<Block>, escalations: Vec<Escalation>, masks: MaskPlan) -> Decision {
@@ -141,7 +150,7 @@ fn join(one: Escalation, other: Escalation) -> Result<Escalation, Block> {
 
 fn diagnostic(answer: &Answer) -> Diagnostic {
     let Answer { policy, said } = answer;
-    let (decision, rule, failure) = match said {
+    let (decision, rule, failure) = match said.as_ref().map(|said| &said.draft) {
         Ok(Draft::Allow) => ("allow", None, None),
         Ok(Draft::Block { rule, .. }) => ("block", Some(rule), None),
         Ok(Draft::Mask(_)) => ("mask", None, None),
@@ -179,6 +188,11 @@ fn can_hide(event: &Event, mask: &MaskDraft) -> bool {
         Facet::Kubernetes(_) => mask.columns.is_empty(),
         Facet::Ssh(_) => mask.columns.is_empty() && mask.json.is_empty() && mask.objects.is_empty(),
     }
+}
+
+/// Is there something that a recording could hold?
+fn can_record(event: &Event) -> bool {
+    matches!(&event.facet, Facet::Ssh(ssh) if ssh.request.starts())
 }
 
 fn plan(policy: &Policy, mask: MaskDraft) -> MaskPlan {
@@ -224,6 +238,15 @@ fn unmaskable(policy: &Policy, rule: &str) -> Block {
         reason:
             "a policy wants parts of the answer hidden, which can not be done for requests of this kind"
                 .into(),
+        remedy: "ask the operator of the gateway for a policy that allows or blocks it".into(),
+    }
+}
+
+fn unrecordable(policy: &Policy) -> Block {
+    Block {
+        code: "record.unsupported".into(),
+        rule: Arc::clone(&policy.name),
+        reason: "a policy wants it recorded, which can not be done for requests of this kind".into(),
         remedy: "ask the operator of the gateway for a policy that allows or blocks it".into(),
     }
 }

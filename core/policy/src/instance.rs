@@ -9,7 +9,7 @@ use wasmtime::{
 };
 
 use crate::{
-    contract::{EventHandle, ManifestHandle, VerdictHandle, verdict::Draft},
+    contract::{EventHandle, ManifestHandle, VerdictHandle, verdict::Said},
     guest::{Guest, Seen, Stop},
     manifest::{Inputs, ManifestDraft},
     module::{Module, ModuleError, Plan},
@@ -51,7 +51,7 @@ impl Instance {
         session: &Arc<SessionContext>,
         event: &Arc<Event>,
         now: SystemTime,
-    ) -> Result<(Draft, Seen), Failure> {
+    ) -> Result<(Said, Seen), Failure> {
         let _running = self.ticks.run();
         let guest = self.store.data_mut();
         guest.begin(self.ticks.budget(self.deadline));

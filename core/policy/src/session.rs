@@ -16,7 +16,7 @@ use gatewright_model::{
 use crate::{
     answers::Answers,
     combine::{Answer, Unjudged, combine},
-    contract::verdict::Draft,
+    contract::verdict::Said,
     document::Isolation,
     guest::Seen,
     instance::{Failure, Instance, StartError},
@@ -142,7 +142,7 @@ impl Seat {
         session: &Arc<SessionContext>,
         event: &Arc<Event>,
         now: SystemTime,
-    ) -> Result<(Draft, Seen), Failure> {
+    ) -> Result<(Said, Seen), Failure> {
         let said = self.ask_once(session, event, now).await;
         if let Err(failure) = &said {
             tracing::warn!(policy = &*self.policy.name, %failure, "a policy gave no answer");
@@ -155,7 +155,7 @@ impl Seat {
         session: &Arc<SessionContext>,
         event: &Arc<Event>,
         now: SystemTime,
-    ) -> Result<(Draft, Seen), Failure> {
+    ) -> Result<(Said, Seen), Failure> {
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
             None => Instance::start(&self.policy.module, &self.policy.document.settings)

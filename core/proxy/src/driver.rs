@@ -17,6 +17,7 @@ use std::{
 use gatewright_approval::Settled;
 use gatewright_model::{
     principal::Principal,
+    recording::Frame,
     session::{ConnectRequest, Credential, Input, Output, ProtocolError, Rejection, Session, Side},
 };
 use tokio::{
@@ -29,6 +30,7 @@ use crate::{
     config::Target,
     enforce::{self, Enforcer, Held, Manner, Verdict},
     listener::Door,
+    recorder::{self, Recorder},
     sessions::End,
     shutdown::DrainGuard,
     upstream,
@@ -52,6 +54,10 @@ pub struct Driver<W: Wire> {
     held: Option<Held>,
     wake: Option<Deadline>,
     expiry: Option<Deadline>,
+    /// What goes on is recorded.
+    recorder: Option<Recorder>,
+    /// Something could not be recorded: nothing that was to be sent behind it is.
+    muted: bool,
     /// The look at the driver that it was last polled with.
     looked: u32,
     rest: Option<Rest>,
@@ -169,6 +175,8 @@ impl<W: Wire> Driver<W> {
             held: None,
             wake: None,
             expiry: None,
+            recorder: None,
+            muted: false,
             looked: 0,
             rest: None,
             swapped: None,
@@ -244,6 +252,9 @@ impl<W: Wire> Driver<W> {
             .await;
             self.handle(happened).await;
         }
+        if let Some(recorder) = self.recorder.take() {
+            recorder.end().await;
+        }
         self.close_record();
     }
 
@@ -311,9 +322,19 @@ impl<W: Wire> Driver<W> {
 
     /// Does what the session asks for, until it asks for nothing more.
     async fn carry_out(&mut self) {
-        while let Some(output) = self.session.poll_output() {
+        loop {
+            let Some(output) = self.session.poll_output() else {
+                if std::mem::take(&mut self.muted) {
+                    self.withdraw().await;
+                    self.terminate(recorder::failed()).await;
+                    continue;
+                }
+                return;
+            };
             match output {
+                Output::Send { .. } | Output::Record(_) if self.muted => {}
                 Output::Send { side, unit } => self.queue(side, unit),
+                Output::Record(frame) => self.record(frame).await,
                 // A name that the listener does not have leads nowhere.
                 Output::Target(name) => self.target = self.door.listener.target(&name).cloned(),
                 Output::Decide(event) => {
@@ -353,6 +374,40 @@ impl<W: Wire> Driver<W> {
                     Side::Upstream => close(self.upstream.take()).await,
                 },
                 Output::Wake(at) => self.wake = Some(Deadline::at(at)),
+            }
+        }
+    }
+
+    async fn record(&mut self, frame: Frame) {
+        let done = match (&frame, &mut self.recorder, &self.enforcer) {
+            (Frame::Start { event, .. }, None, Some(enforcer)) => {
+                let event = *event;
+                match enforcer.begin_recording(&frame).await {
+                    Ok(recorder) => {
+                        self.recorder = Some(recorder);
+                        self.tell(Input::Recording(event)).await;
+                        return;
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, session = %self.sessions.id(), "nothing can be recorded");
+                        Err(error)
+                    }
+                }
+            }
+            (Frame::End, recorder, _) => {
+                if let Some(recorder) = recorder.take() {
+                    recorder.end().await;
+                }
+                Ok(())
+            }
+            (_, Some(recorder), _) => recorder.take(frame).await,
+            // Nobody records: that is not recorded.
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        };
+        if let Err(error) = done {
+            self.muted = true;
+            if let Some(recorder) = self.recorder.take() {
+                recorder.fail(&error);
             }
         }
     }
@@ -590,17 +645,23 @@ impl<W: Wire> Driver<W> {
         if past(&self.expiry) {
             return Poll::Ready(Happened::Expired);
         }
-        if past(&self.wake) { Poll::Ready(Happened::Woken) } else { Poll::Pending }
+        if self.is_to_wake() && past(&self.wake) { Poll::Ready(Happened::Woken) } else { Poll::Pending }
+    }
+
+    /// Is the silence of a target its own?
+    fn is_to_wake(&self) -> bool {
+        !self.session.wakes_in_silence() || self.queued(Side::Downstream) < HIGH_WATER
     }
 
     fn poll_deadlines(&mut self, context: &mut Context<'_>) -> Poll<Happened<W::Unit>> {
+        let is_to_wake = self.is_to_wake();
         let mut past = |deadline: &mut Option<Deadline>| {
             deadline.as_mut().is_some_and(|deadline| deadline.poll(context).is_ready())
         };
         if past(&mut self.expiry) {
             return Poll::Ready(Happened::Expired);
         }
-        if past(&mut self.wake) { Poll::Ready(Happened::Woken) } else { Poll::Pending }
+        if is_to_wake && past(&mut self.wake) { Poll::Ready(Happened::Woken) } else { Poll::Pending }
     }
 
     /// What happens elsewhere than on the wire.

@@ -5,6 +5,7 @@
 //! there a permit, if the session has not been ended meanwhile. Every way out that is not a permit is a denial.
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +14,7 @@ use std::{
 };
 
 use gatewright_approval::{Approvals, NewRequest, RequestError, Settled, Ticket};
-use gatewright_evidence::{AppendError, Log};
+use gatewright_evidence::{AppendError, Log, Recordings};
 use gatewright_model::{
     audit::{DecisionRecord, OutcomeRecord, Record},
     decision::{Block, Decision, Escalation, Evaluation, SetVersion},
@@ -22,6 +23,7 @@ use gatewright_model::{
     mask::MaskPlan,
     permit::{Denial, Permit},
     principal::Principal,
+    recording::Frame,
     session::{Outcome, OutcomeResult, Rejection},
 };
 use gatewright_policy::{Policies, SessionPolicies};
@@ -30,6 +32,7 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::{
     metrics::{DecisionMetrics, Metrics},
+    recorder::Recorder,
     sessions::{End, Ending, Entered, Sessions},
     transport,
 };
@@ -43,6 +46,8 @@ pub struct Enforcement {
     pub set_number: watch::Sender<u64>,
     /// Where records go.
     pub log: Log,
+    /// Where recordings go.
+    pub recordings: Recordings,
     /// Who is asked.
     pub approvals: Approvals,
     /// Groups that may decide where a policy names none.
@@ -83,8 +88,16 @@ struct Judgement {
     evaluation: Evaluation,
     /// When it was said.
     at: Instant,
+    duties: Duties,
+}
+
+/// What leave is given with.
+#[derive(Debug, Clone, Copy)]
+struct Duties {
     /// A policy wants to judge the answer too.
     judges_answer: bool,
+    /// A policy wants it recorded.
+    recorded: bool,
 }
 
 /// How the session of an event goes about it.
@@ -118,7 +131,7 @@ pub struct Held {
     /// Why a person must look at it.
     pub reason: Arc<str>,
     masks: MaskPlan,
-    judges_answer: bool,
+    duties: Duties,
     rule: Arc<str>,
     set: SetVersion,
 }
@@ -157,21 +170,21 @@ impl Enforcer {
         if let Err(denial) = self.record(&event, &judgement, manner.writes_with_turn).await {
             return Verdict::Deny(denial);
         }
-        let Judgement { evaluation, judges_answer, .. } = judgement;
+        let Judgement { evaluation, duties, .. } = judgement;
         match evaluation.decision {
-            Decision::Allow => self.permit(event.id, None, judges_answer),
-            Decision::Mask(masks) => self.permit(event.id, Some(Arc::new(masks)), judges_answer),
+            Decision::Allow => self.permit(event.id, None, duties),
+            Decision::Mask(masks) => self.permit(event.id, Some(Arc::new(masks)), duties),
             Decision::Block(block) => Verdict::Deny(Denial { event: event.id, block, approval: None }),
             Decision::Escalate { escalation, masks } => {
                 let escalation = if manner.locks { self.shortened(escalation) } else { escalation };
-                self.escalate(&event, escalation, masks, judges_answer, evaluation.set).await
+                self.escalate(&event, escalation, masks, duties, evaluation.set).await
             }
         }
     }
 
     /// Turns the answer of the reviewers into leave or refusal.
     pub async fn settle(&self, held: Held, settled: &Settled) -> Verdict {
-        let Held { event, approval, masks, judges_answer, rule, set, .. } = held;
+        let Held { event, approval, masks, duties, rule, set, .. } = held;
         let event = event.id;
         let deny = |code: &str, reason: String, remedy: &str| {
             let block = Block {
@@ -203,7 +216,7 @@ impl Enforcer {
                     );
                 }
                 let masks = (!masks.is_empty()).then(|| Arc::new(masks));
-                self.permit(event, masks, judges_answer)
+                self.permit(event, masks, duties)
             }
             Settled::Rejected { comment, .. } => deny(
                 "approval.rejected",
@@ -221,9 +234,13 @@ impl Enforcer {
 
     /// Gives leave, unless the session was ended, or its credential has expired, while the event waited for
     /// its policies, for the disk or for a person.
-    fn permit(&self, event: EventId, masks: Option<Arc<MaskPlan>>, judges_answer: bool) -> Verdict {
+    fn permit(&self, event: EventId, masks: Option<Arc<MaskPlan>>, duties: Duties) -> Verdict {
+        let Duties { judges_answer, recorded } = duties;
         match barred(&self.ending, &self.session.principal, SystemTime::now()) {
-            None => Verdict::Permit(Permit::mint(event, masks).judging_answer(judges_answer)),
+            None => {
+                let permit = Permit::mint(event, masks).judging_answer(judges_answer).recorded(recorded);
+                Verdict::Permit(permit)
+            }
             Some(rejection) => {
                 self.refused(event, rejection.code);
                 let Rejection { code, message: reason, remedy } = rejection;
@@ -286,6 +303,15 @@ impl Enforcer {
         self.events.load(Ordering::Relaxed)
     }
 
+    /// Begins to record something of it.
+    ///
+    /// # Errors
+    ///
+    /// Nothing can be recorded.
+    pub async fn begin_recording(&self, start: &Frame) -> io::Result<Recorder> {
+        Recorder::begin(Arc::clone(&self.shared), Arc::clone(&self.session), start).await
+    }
+
     /// Why the session was ended from outside. None: it was not.
     pub fn why_ended(&self) -> Option<End> {
         self.ending.why()
@@ -316,7 +342,8 @@ impl Enforcer {
         if benches.len() < BENCHES {
             benches.push(bench);
         }
-        Judgement { evaluation, at, judges_answer }
+        let duties = Duties { judges_answer, recorded: evaluation.recorded };
+        Judgement { evaluation, at, duties }
     }
 
     async fn record(&self, event: &Event, judgement: &Judgement, with_turn: bool) -> Result<(), Denial> {
@@ -359,7 +386,7 @@ impl Enforcer {
         event: &Arc<Event>,
         mut escalation: Escalation,
         masks: MaskPlan,
-        judges_answer: bool,
+        duties: Duties,
         set: SetVersion,
     ) -> Verdict {
         if escalation.reviewers.is_empty() {
@@ -377,16 +404,7 @@ impl Enforcer {
         if let Some(ticket) = self.shared.approvals.resume(&request, SystemTime::now()) {
             // It was asked and recorded before; how it is settled is recorded for this event.
             let (event, approval) = (Arc::clone(event), ticket.id().clone());
-            return Verdict::Hold(Held {
-                ticket,
-                event,
-                approval,
-                reason,
-                masks,
-                judges_answer,
-                rule,
-                set,
-            });
+            return Verdict::Hold(Held { ticket, event, approval, reason, masks, duties, rule, set });
         }
         let ticket = match self.shared.approvals.request(request, SystemTime::now()) {
             Ok(ticket) => ticket,
@@ -406,7 +424,7 @@ impl Enforcer {
             return Verdict::Deny(denial);
         }
         let event = Arc::clone(event);
-        Verdict::Hold(Held { ticket, event, approval, reason, masks, judges_answer, rule, set })
+        Verdict::Hold(Held { ticket, event, approval, reason, masks, duties, rule, set })
     }
 }
 

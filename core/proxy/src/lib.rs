@@ -2,7 +2,7 @@
 //!
 //! Start at [`serve`], which puts the parts together. A client's way is [`listener`], then [`driver`],
 //! which carries out what a protocol session asks for, over [`transport`] and [`upstream`]; [`enforce`]
-//! turns events into permits. Everything else stands around it: [`config`], [`keys`], [`revocations`],
+//! turns events into permits, [`recorder`] writes down what goes on. Everything else stands around it: [`config`], [`keys`], [`revocations`],
 //! [`sessions`], [`tls`], [`admin`], [`cli`], [`metrics`], [`telemetry`], [`shutdown`].
 
 pub mod admin;
@@ -18,6 +18,7 @@ pub mod keys;
 pub mod listener;
 pub mod match_names;
 pub mod metrics;
+pub mod recorder;
 pub mod refused_policies;
 pub mod revocations;
 pub mod serve;

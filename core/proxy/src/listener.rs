@@ -59,7 +59,7 @@ enum Protocol {
     Postgres(Arc<Shared>),
     /// Each worker has connections of its own to targets.
     Http(Arc<exchange::Shared>, Vec<Arc<Pool>>),
-    Ssh(Arc<ssh::Entrance>),
+    Ssh(Arc<ssh::Entrance>, MaskKey),
 }
 
 /// What every protocol is given to make its sessions with.
@@ -89,7 +89,10 @@ impl Door {
             None => DownstreamTls::Off,
         };
         let protocol = match listener.protocol {
-            "ssh" => Protocol::Ssh(Arc::new(ssh::Entrance::new(&listener, Arc::clone(&parts.ssh)))),
+            "ssh" => {
+                let entrance = ssh::Entrance::new(&listener, Arc::clone(&parts.ssh));
+                Protocol::Ssh(Arc::new(entrance), parts.mask_key.clone())
+            }
             "http" => Protocol::Http(
                 Arc::new(exchanges(&listener, Box::new(dialect::Http::new(parts.mask_key.clone())))),
                 pools,
@@ -199,13 +202,14 @@ async fn serve(door: Arc<Door>, client: Client, guard: DrainGuard) {
     let Some(key) = key.first_chunk::<8>() else { return };
     let id = SessionId::from_random(id);
     // Some clients wait for the server's first word.
-    if let Protocol::Ssh(entrance) = &door.protocol {
+    if let Protocol::Ssh(entrance, mask_key) = &door.protocol {
         let connection = match Connection::new(socket) {
             Ok(connection) => connection,
             Err(error) => return tracing::debug!(%error, %client, "a client left before it was served"),
         };
         let sessions = Arc::new(ClientSessions::new(Arc::clone(&door), id, client));
-        let client = ssh::Client { connection, sessions, counted, place };
+        let mask_key = mask_key.clone();
+        let client = ssh::Client { connection, sessions, mask_key, counted, place };
         return ssh::serve(Arc::clone(entrance), client, guard).await;
     }
     match open(&door, socket).await {
@@ -228,7 +232,7 @@ async fn serve(door: Arc<Door>, client: Client, guard: DrainGuard) {
                 let client = http::Client { connection, alpn, sessions, counted, place };
                 http::serve(Arc::clone(shared), Arc::clone(pool), client, guard).await;
             }
-            Protocol::Ssh(_) => {}
+            Protocol::Ssh(..) => {}
         },
         Err(error) => {
             tracing::debug!(%error, %client, "a client left before it said anything");

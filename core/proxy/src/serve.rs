@@ -9,7 +9,7 @@ use std::{
 };
 
 use gatewright_approval::Approvals;
-use gatewright_evidence::{AppendError, Health, Log, LogOptions, OpenError, Recovery};
+use gatewright_evidence::{AppendError, Health, Log, LogOptions, OpenError, Recordings, Recovery};
 use gatewright_identity::SetupError;
 use gatewright_model::audit::{Record, SetVersionRecord};
 use gatewright_policy::{
@@ -62,6 +62,7 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
         set_number: tokio::sync::watch::Sender::new(policies.current().version().number),
         policies: policies.clone(),
         log: log.clone(),
+        recordings: Recordings::new(config.recordings.clone(), config.recording_bytes),
         approvals: Approvals::new(),
         reviewers: config.reviewers.clone(),
         hold_with_locks: config.hold_in_transaction,

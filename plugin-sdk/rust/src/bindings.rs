@@ -6050,6 +6050,27 @@ pub mod gatewright {
             }
             impl Verdict {
                 #[allow(unused_unsafe, clippy::all)]
+                /// Of any verdict that lets something go on: it goes on only while it is recorded. Where that can not be, it is refused
+                /// or ends, `record.failed`; what has nothing that could be recorded is refused, `record.unsupported`. Since 1.4.0.
+                #[allow(async_fn_in_trait)]
+                pub fn require_recording(&self) -> () {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]verdict.require-recording"]
+                            fn wit_import0(_: i32);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) {
+                            unreachable!()
+                        }
+                        wit_import0((self).handle() as i32);
+                    }
+                }
+            }
+            impl Verdict {
+                #[allow(unused_unsafe, clippy::all)]
                 /// Of an escalation: members of this group may decide. Without any: the reviewers that the
                 /// gateway's configuration names. At most 16 groups.
                 #[allow(async_fn_in_trait)]
@@ -6675,9 +6696,9 @@ macro_rules! __export_policy_impl {
         (link_section =
         "component-type:wit-bindgen:0.63.0:gatewright:policy@1.4.0:policy:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 6614] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 6663] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd92\x01A\x02\x01A\x17\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8a3\x01A\x02\x01A\x17\
 \x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method]sql.\
 text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.finger\
 print\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.has-eff\
@@ -6783,7 +6804,7 @@ m\x01&\x01h\x0a\x01@\x01\x04self'\0s\x04\0\x18[method]session.protocol\x01(\x04\
 \x18[method]session.listener\x01(\x04\0\x16[method]session.target\x01(\x04\0\x17\
 [method]session.account\x01(\x01@\x02\x04self'\x04names\0\x0d\x04\0\x19[method]s\
 ession.attribute\x01)\x04\0\x1e[method]session.client-address\x01(\x03\0\x1dgate\
-wright:policy/event@1.4.0\x05\x08\x01B\x18\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\
+wright:policy/event@1.4.0\x05\x08\x01B\x1a\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\
 \0\x01\x04\0\x15[static]verdict.allow\x01\x02\x01@\x03\x04rules\x06reasons\x06re\
 medys\0\x01\x04\0\x15[static]verdict.block\x01\x03\x04\0\x14[static]verdict.mask\
 \x01\x02\x01@\x02\x04rules\x06reasons\0\x01\x04\0\x18[static]verdict.escalate\x01\
@@ -6792,20 +6813,21 @@ rules\x01\0\x04\0\x1a[method]verdict.add-column\x01\x06\x01@\x04\x04self\x05\x04
 paths\x06methods\x04rules\x01\0\x04\0\x1d[method]verdict.add-json-path\x01\x07\x01\
 @\x04\x04self\x05\x09namespaces\x04names\x04rules\x01\0\x04\0\x1b[method]verdict\
 .show-object\x01\x08\x01@\x04\x04self\x05\x08detectors\x06methods\x04rules\x01\0\
-\x04\0\x1c[method]verdict.add-detector\x01\x09\x01@\x02\x04self\x05\x05groups\x01\
-\0\x04\0\x1d[method]verdict.add-reviewers\x01\x0a\x01@\x02\x04self\x05\x06quorum\
-y\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x0b\x01@\x02\x04self\x05\x07seco\
-ndsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0c\x03\0\x1fgatewright:policy/v\
-erdict@1.4.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\
-\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\x02\x01h\0\x01@\x02\x04sel\
-f\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\x04\x01@\x02\x04self\
-\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\x05\x01@\x02\x04sel\
-f\x03\x06schemas\x01\0\x04\0$[method]manifest.set-settings-schema\x01\x06\x03\0\x20\
-gatewright:policy/manifest@1.4.0\x05\x0a\x02\x03\0\x04\x05event\x02\x03\0\x05\x07\
-verdict\x02\x03\0\x06\x08manifest\x01B\x10\x02\x03\x02\x01\x0b\x04\0\x05event\x03\
-\0\0\x02\x03\x02\x01\x0c\x04\0\x07verdict\x03\0\x02\x02\x03\x02\x01\x0d\x04\0\x08\
-manifest\x03\0\x04\x01i\x05\x01@\0\0\x06\x04\0\x08describe\x01\x07\x01j\0\x01s\x01\
-@\x01\x08settingss\0\x08\x04\0\x09configure\x01\x09\x01h\x01\x01i\x03\x01@\x01\x05\
+\x04\0\x1c[method]verdict.add-detector\x01\x09\x01@\x01\x04self\x05\x01\0\x04\0!\
+[method]verdict.require-recording\x01\x0a\x01@\x02\x04self\x05\x05groups\x01\0\x04\
+\0\x1d[method]verdict.add-reviewers\x01\x0b\x01@\x02\x04self\x05\x06quorumy\x01\0\
+\x04\0\x1a[method]verdict.set-quorum\x01\x0c\x01@\x02\x04self\x05\x07secondsw\x01\
+\0\x04\0\x17[method]verdict.set-ttl\x01\x0d\x03\0\x1fgatewright:policy/verdict@1\
+.4.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\x07vers\
+ions\0\x01\x04\0\x15[constructor]manifest\x01\x02\x01h\0\x01@\x02\x04self\x03\x04\
+kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\x04\x01@\x02\x04self\x03\x05i\
+nputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\x05\x01@\x02\x04self\x03\x06\
+schemas\x01\0\x04\0$[method]manifest.set-settings-schema\x01\x06\x03\0\x20gatewr\
+ight:policy/manifest@1.4.0\x05\x0a\x02\x03\0\x04\x05event\x02\x03\0\x05\x07verdi\
+ct\x02\x03\0\x06\x08manifest\x01B\x10\x02\x03\x02\x01\x0b\x04\0\x05event\x03\0\0\
+\x02\x03\x02\x01\x0c\x04\0\x07verdict\x03\0\x02\x02\x03\x02\x01\x0d\x04\0\x08man\
+ifest\x03\0\x04\x01i\x05\x01@\0\0\x06\x04\0\x08describe\x01\x07\x01j\0\x01s\x01@\
+\x01\x08settingss\0\x08\x04\0\x09configure\x01\x09\x01h\x01\x01i\x03\x01@\x01\x05\
 event\x0a\0\x0b\x04\0\x08evaluate\x01\x0c\x04\0\x1egatewright:policy/module@1.4.\
 0\x05\x0e\x04\0\x1egatewright:policy/policy@1.4.0\x04\0\x0b\x0c\x01\0\x06policy\x03\
 \0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
@@ -6822,8 +6844,8 @@ pub use __export_policy_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 6466] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa51\x01A\x02\x01A\x12\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 6515] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd61\x01A\x02\x01A\x12\
 \x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method]sql.\
 text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.finger\
 print\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.has-eff\
@@ -6929,7 +6951,7 @@ m\x01&\x01h\x0a\x01@\x01\x04self'\0s\x04\0\x18[method]session.protocol\x01(\x04\
 \x18[method]session.listener\x01(\x04\0\x16[method]session.target\x01(\x04\0\x17\
 [method]session.account\x01(\x01@\x02\x04self'\x04names\0\x0d\x04\0\x19[method]s\
 ession.attribute\x01)\x04\0\x1e[method]session.client-address\x01(\x03\0\x1dgate\
-wright:policy/event@1.4.0\x05\x08\x01B\x18\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\
+wright:policy/event@1.4.0\x05\x08\x01B\x1a\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\
 \0\x01\x04\0\x15[static]verdict.allow\x01\x02\x01@\x03\x04rules\x06reasons\x06re\
 medys\0\x01\x04\0\x15[static]verdict.block\x01\x03\x04\0\x14[static]verdict.mask\
 \x01\x02\x01@\x02\x04rules\x06reasons\0\x01\x04\0\x18[static]verdict.escalate\x01\
@@ -6938,19 +6960,20 @@ rules\x01\0\x04\0\x1a[method]verdict.add-column\x01\x06\x01@\x04\x04self\x05\x04
 paths\x06methods\x04rules\x01\0\x04\0\x1d[method]verdict.add-json-path\x01\x07\x01\
 @\x04\x04self\x05\x09namespaces\x04names\x04rules\x01\0\x04\0\x1b[method]verdict\
 .show-object\x01\x08\x01@\x04\x04self\x05\x08detectors\x06methods\x04rules\x01\0\
-\x04\0\x1c[method]verdict.add-detector\x01\x09\x01@\x02\x04self\x05\x05groups\x01\
-\0\x04\0\x1d[method]verdict.add-reviewers\x01\x0a\x01@\x02\x04self\x05\x06quorum\
-y\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x0b\x01@\x02\x04self\x05\x07seco\
-ndsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0c\x03\0\x1fgatewright:policy/v\
-erdict@1.4.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\
-\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\x02\x01h\0\x01@\x02\x04sel\
-f\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\x04\x01@\x02\x04self\
-\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\x05\x01@\x02\x04sel\
-f\x03\x06schemas\x01\0\x04\0$[method]manifest.set-settings-schema\x01\x06\x03\0\x20\
-gatewright:policy/manifest@1.4.0\x05\x0a\x04\0>gatewright:policy/policy-with-all\
--of-its-exports-removed@1.4.0\x04\0\x0b,\x01\0&policy-with-all-of-its-exports-re\
-moved\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.\
-0\x10wit-bindgen-rust\x060.63.0";
+\x04\0\x1c[method]verdict.add-detector\x01\x09\x01@\x01\x04self\x05\x01\0\x04\0!\
+[method]verdict.require-recording\x01\x0a\x01@\x02\x04self\x05\x05groups\x01\0\x04\
+\0\x1d[method]verdict.add-reviewers\x01\x0b\x01@\x02\x04self\x05\x06quorumy\x01\0\
+\x04\0\x1a[method]verdict.set-quorum\x01\x0c\x01@\x02\x04self\x05\x07secondsw\x01\
+\0\x04\0\x17[method]verdict.set-ttl\x01\x0d\x03\0\x1fgatewright:policy/verdict@1\
+.4.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\x07vers\
+ions\0\x01\x04\0\x15[constructor]manifest\x01\x02\x01h\0\x01@\x02\x04self\x03\x04\
+kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\x04\x01@\x02\x04self\x03\x05i\
+nputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\x05\x01@\x02\x04self\x03\x06\
+schemas\x01\0\x04\0$[method]manifest.set-settings-schema\x01\x06\x03\0\x20gatewr\
+ight:policy/manifest@1.4.0\x05\x0a\x04\0>gatewright:policy/policy-with-all-of-it\
+s-exports-removed@1.4.0\x04\0\x0b,\x01\0&policy-with-all-of-its-exports-removed\x03\
+\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
+bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -22,6 +22,11 @@ pub fn answer(verdict: Verdict) -> Handle {
         Verdict::Block(block) => Handle::block(&block.rule, &block.reason, &block.remedy),
         Verdict::Mask(mask) => answer_mask(&mask),
         Verdict::Escalate(escalation) => answer_escalation(&escalation),
+        Verdict::Record(verdict) => {
+            let handle = answer(*verdict);
+            handle.require_recording();
+            handle
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Verdict {
     Mask(Mask),
     /// Hold it until reviewers decide.
     Escalate(Escalation),
+    /// What this says, and it goes on only while it is recorded. Not of a block.
+    Record(Box<Self>),
 }
 
 /// A refusal and the way on.
@@ -38,6 +40,15 @@ impl Verdict {
     /// Refuses: the rule that decided, why, and what to do to get access.
     pub fn block(rule: impl Into<Text>, reason: impl Into<Text>, remedy: impl Into<Text>) -> Self {
         Self::Block(Block { rule: rule.into(), reason: reason.into(), remedy: remedy.into() })
+    }
+
+    /// The same, and what it lets go on goes on only while it is recorded.
+    #[must_use]
+    pub fn recorded(self) -> Self {
+        match self {
+            Self::Block(_) | Self::Record(_) => self,
+            other => Self::Record(Box::new(other)),
+        }
     }
 }
 

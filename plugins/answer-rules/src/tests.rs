@@ -27,7 +27,7 @@ fn check(event: &EventBuilder, expected: &str) {
         Verdict::Allow => "allow".to_owned(),
         Verdict::Block(block) => block.rule.into_owned(),
         Verdict::Escalate(escalation) => escalation.rule.into_owned(),
-        other @ Verdict::Mask(_) => panic!("unexpected answer: {other:?}"),
+        other @ (Verdict::Mask(_) | Verdict::Record(_)) => panic!("unexpected answer: {other:?}"),
     };
     assert_eq!(named, expected);
 }

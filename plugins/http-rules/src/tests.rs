@@ -25,7 +25,7 @@ fn rule(verdict: Verdict) -> Option<String> {
         Verdict::Allow => None,
         Verdict::Block(block) => Some(block.rule.into_owned()),
         Verdict::Escalate(escalation) => Some(escalation.rule.into_owned()),
-        other @ Verdict::Mask(_) => panic!("unexpected answer: {other:?}"),
+        other @ (Verdict::Mask(_) | Verdict::Record(_)) => panic!("unexpected answer: {other:?}"),
     }
 }
 

@@ -18,6 +18,7 @@ fn rule(settings: &str, request: &EventBuilder) -> Option<String> {
         Verdict::Block(block) => Some(block.rule.into_owned()),
         Verdict::Escalate(escalation) => Some(format!("held: {}", escalation.rule)),
         Verdict::Mask(mask) => Some(format!("shown: {} of {}", mask.objects.len(), mask.objects[0].rule)),
+        Verdict::Record(_) => panic!("no rule records"),
     }
 }
 

@@ -10,6 +10,9 @@
 //! That the subsystem `sftp` may run allows nothing of what it does: each operation is a `file`, fitted by what is done and by the paths,
 //! which are those that the target has resolved. Commands of scp's old protocol and of rsync are fitted by `transfers`: their paths
 //! are what the command says, whatever links there are.
+//! A rule that allows something can hide what detectors find in its output (`hide`). That keeps card numbers off screens; it is no
+//! boundary against whoever runs commands, because a command can write everything in another way.
+//! What it shows can be recorded (`record`), and then goes on only while it is.
 
 mod file;
 mod settings;
@@ -20,7 +23,7 @@ use gatewright_policy_sdk::{Event, Verdict, policy};
 
 pub use crate::{
     file::{Direction, FilePattern, Operation},
-    settings::{CommandPattern, Destination, Request, Rule, Settings},
+    settings::{CommandPattern, Destination, Hidden, Request, Rule, Settings},
 };
 
 policy! {
@@ -40,7 +43,7 @@ pub fn evaluate(event: &Event, settings: &Settings) -> Verdict {
         rule.fits(&ssh) && rule.groups.as_ref().is_none_or(|groups| principal.in_any_group(groups))
     };
     match settings.rules.iter().enumerate().find(|(_, rule)| fits(rule)) {
-        Some((index, rule)) => rule.answer.verdict(rule.name.as_ref(), index),
+        Some((index, rule)) => rule.verdict(&ssh, index),
         None => Verdict::block("no-rule", "no rule allows this request", "ask for a rule that covers it"),
     }
 }

@@ -1,7 +1,7 @@
 //! The settings. `gatewright policy inspect` prints them as a JSON schema.
 
 use gatewright_policy_sdk::{
-    Ssh,
+    Detector, DetectorMask, Mask, Method, Ssh, Verdict,
     settings::{Answer, AnswerFields, Decision, Pattern, Quorum, RuleName, Sentence, Ttl, refuse_empty},
 };
 use schemars::JsonSchema;
@@ -33,10 +33,33 @@ pub struct Rule {
     sockets: Option<Vec<Pattern>>,
     terminal: Option<bool>,
     pub(crate) groups: Option<Vec<String>>,
-    pub(crate) answer: Answer,
+    hide: Option<Vec<Hidden>>,
+    record: bool,
+    answer: Answer,
 }
 
 impl Rule {
+    /// The answer to a request that it fits. It stands at this place, from 0.
+    pub(crate) fn verdict(&self, ssh: &Ssh, index: usize) -> Verdict {
+        let writes = WRITES.iter().any(|own| own.as_str() == ssh.request());
+        let verdict = match &self.hide {
+            Some(hide) if writes => {
+                let name = match &self.name {
+                    Some(name) => name.as_str().to_owned(),
+                    None => format!("rule-{}", index + 1),
+                };
+                let detectors = hide.iter().map(|hidden| DetectorMask {
+                    detector: hidden.detector,
+                    method: hidden.method,
+                    rule: name.clone().into(),
+                });
+                Mask { detectors: detectors.collect(), ..Mask::default() }.into()
+            }
+            _ => self.answer.verdict(self.name.as_ref(), index),
+        };
+        if self.record && writes { verdict.recorded() } else { verdict }
+    }
+
     pub(crate) fn fits(&self, ssh: &Ssh) -> bool {
         let request = ssh.request();
         if !self.requests.iter().any(|own| own.as_str() == request)
@@ -127,6 +150,19 @@ impl Request {
             Self::X11 => "x11",
         }
     }
+}
+
+/// What writes for people: something can be hidden in that.
+const WRITES: &[Request] = &[Request::Exec, Request::Shell, Request::Subsystem];
+
+/// A kind of value that is hidden in what is written.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hidden {
+    /// `"card_number"`, `"ssn"` or `"email"`.
+    detector: Detector,
+    /// `"redact"`, `"hash"`, or `{ partial = 4 }` to leave the last 4 characters.
+    method: Method,
 }
 
 /// The words of a command: `uptime`, `systemctl status *`, `git-upload-pack repos/*`, `ls **`. A word with `*` at its end is the beginning
@@ -256,6 +292,12 @@ struct RuleFields {
     groups: Option<Vec<String>>,
     /// What becomes of the request.
     decision: Decision,
+    /// Of `exec`, `shell` and `subsystem` that are allowed: what detectors find in the output is hidden. In files that `sftp`
+    /// carries nothing can be, so it is refused with this. Default: nothing.
+    hide: Option<Vec<Hidden>>,
+    /// Of `exec`, `shell` and `subsystem` that are not blocked: they go on only while what they show is recorded. Files that `sftp`
+    /// carries are not, so it is refused with this. Default: false.
+    record: Option<bool>,
     /// Of a block or escalation: why, in a sentence that the client reads.
     reason: Option<Sentence>,
     /// Of a block: what to do to get access. Default: nothing.
@@ -285,6 +327,7 @@ impl TryFrom<RuleFields> for Rule {
             ("destinations", fields.destinations.as_ref().map(Vec::len)),
             ("sockets", fields.sockets.as_ref().map(Vec::len)),
             ("groups", fields.groups.as_ref().map(Vec::len)),
+            ("hide", fields.hide.as_ref().map(Vec::len)),
         ])?;
         let RuleFields {
             name,
@@ -302,6 +345,8 @@ impl TryFrom<RuleFields> for Rule {
             terminal,
             groups,
             decision,
+            hide,
+            record,
             reason,
             remedy,
             reviewers,
@@ -321,12 +366,20 @@ impl TryFrom<RuleFields> for Rule {
             ("variables", variables.is_some(), &[Request::Env]),
             ("destinations", destinations.is_some(), &[Request::DirectTcpip, Request::TcpipForward]),
             ("sockets", sockets.is_some(), &[Request::DirectStreamlocal, Request::StreamlocalForward]),
+            ("hide", hide.is_some(), WRITES),
+            ("record", record.is_some(), WRITES),
         ] {
             if is_there && !about(wanted) {
                 let words: Vec<_> =
                     wanted.iter().map(|request| format!("`{}`", request.as_str())).collect();
                 return Err(format!("`{key}` belongs to rules about {}", words.join(" or ")));
             }
+        }
+        if hide.is_some() && decision != Decision::Allow {
+            return Err("`hide` belongs to rules that allow".to_owned());
+        }
+        if record.is_some() && decision == Decision::Block {
+            return Err("`record` belongs to rules that allow or escalate".to_owned());
         }
         let answer = AnswerFields { decision, reason, remedy, reviewers, quorum, ttl }.read()?;
         Ok(Self {
@@ -341,6 +394,8 @@ impl TryFrom<RuleFields> for Rule {
             sockets,
             terminal,
             groups,
+            hide,
+            record: record.unwrap_or_default(),
             answer,
         })
     }

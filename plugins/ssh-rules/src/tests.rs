@@ -19,15 +19,26 @@ const RULES: &str = r#"{"rules": [
      "paths": ["/srv/in/**"], "decision": "allow"},
     {"name": "copies", "requests": ["exec"], "transfers": ["read"], "paths": ["/srv/out/**", "/srv/one"],
      "decision": "allow"},
-    {"name": "shell", "requests": ["shell"], "terminal": true, "groups": ["sre"], "decision": "allow"}
+    {"name": "shell", "requests": ["shell"], "terminal": true, "groups": ["sre"], "decision": "allow"},
+    {"name": "psql", "requests": ["exec"], "commands": ["psql"], "decision": "escalate", "record": true},
+    {"name": "orders", "requests": ["exec", "pty"], "commands": ["orders **"], "decision": "allow",
+     "hide": [{"detector": "card_number", "method": {"partial": 4}}, {"detector": "email", "method": "hash"}]}
 ]}"#;
 
 fn rule(request: &EventBuilder) -> Option<String> {
-    match evaluate(&request.event(), &testkit::settings(RULES).unwrap()) {
+    shown(evaluate(&request.event(), &testkit::settings(RULES).unwrap()))
+}
+
+fn shown(verdict: Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Record(verdict) => Some(format!("recorded, {}", shown(*verdict).unwrap_or_default())),
         Verdict::Allow => None,
         Verdict::Block(block) => Some(block.rule.into_owned()),
         Verdict::Escalate(escalation) => Some(format!("held: {}", escalation.rule)),
-        Verdict::Mask(_) => panic!("no rule masks"),
+        Verdict::Mask(mask) => {
+            let hidden = mask.detectors.iter().map(|mask| format!("{} {}", mask.rule, mask.method.word()));
+            Some(format!("hidden: {}", hidden.collect::<Vec<_>>().join(", ")))
+        }
     }
 }
 
@@ -90,6 +101,14 @@ fn a_destination_is_a_place_and_not_the_end_of_a_name() {
 }
 
 #[test]
+fn what_a_rule_hides_it_hides_in_what_is_written() {
+    check(&exec("orders list"), Some("hidden: orders partial:4, orders hash"));
+    check(&exec("psql"), Some("recorded, held: psql"));
+    // Nothing is written by a terminal itself.
+    check(&EventBuilder::ssh("pty").named("xterm", ""), None);
+}
+
+#[test]
 fn a_shell_needs_a_terminal_where_the_rule_says_so() {
     let shell = || EventBuilder::ssh("shell").groups(["sre"]);
     check(&shell().terminal("xterm"), None);
@@ -104,6 +123,19 @@ fn what_narrows_nothing_down_is_an_error() {
     assert_eq!(
         refused(r#"{"requests": ["shell"], "commands": ["ls"], "decision": "allow"}"#),
         "`commands` belongs to rules about `exec`"
+    );
+    let hide = r#""hide": [{"detector": "ssn", "method": "redact"}]"#;
+    assert_eq!(
+        refused(&format!(r#"{{"requests": ["pty"], {hide}, "decision": "allow"}}"#)),
+        "`hide` belongs to rules about `exec` or `shell` or `subsystem`"
+    );
+    assert_eq!(
+        refused(&format!(r#"{{"requests": ["exec"], {hide}, "decision": "escalate"}}"#)),
+        "`hide` belongs to rules that allow"
+    );
+    assert_eq!(
+        refused(r#"{"requests": ["exec"], "decision": "block", "record": true}"#),
+        "`record` belongs to rules that allow or escalate"
     );
     assert_eq!(
         refused(r#"{"requests": [], "decision": "allow"}"#),

@@ -24,10 +24,12 @@ use std::{
     time::Instant,
 };
 
+use gatewright_masking::MaskKey;
 use gatewright_model::{
     event::{Event, Facet},
     id::{EventId, EventIds, SessionId},
     permit::Permit,
+    recording::{self, Frame},
     session::{
         ConnectRequest, Credential, Input, Outcome, OutcomeResult, Output, ProtocolError, Rejection,
         Session, Side,
@@ -42,6 +44,7 @@ use self::{
 use crate::{
     digest,
     message::{Message, Open, Request, STDERR},
+    output::Masks,
     telling,
 };
 
@@ -58,6 +61,8 @@ pub struct Seed {
     pub rights: ChannelRights,
     /// The account that the client's user name asks for.
     pub account: Arc<str>,
+    /// Key of keyed hashes in what is hidden.
+    pub mask_key: MaskKey,
     /// Which of the listener's targets its user name leads to. None: the only one.
     pub target: Option<Arc<str>>,
 }
@@ -69,6 +74,8 @@ pub struct Channel {
     phase: Phase,
     /// The terminal that the target has agreed to.
     terminal: Option<Arc<str>>,
+    /// Its size.
+    size: recording::Size,
     /// The variables that the target has taken.
     environment: Vec<(Arc<str>, Arc<str>)>,
     /// The request that is dealt with.
@@ -79,6 +86,12 @@ pub struct Channel {
     running: Option<Running>,
     /// Of a channel that runs `sftp`, what is done with files.
     files: Option<Box<Files>>,
+    /// What is hidden in what it writes.
+    masks: Option<Masks>,
+    /// It is recorded.
+    recording: bool,
+    /// When the driver was asked to come back.
+    wake: Option<Instant>,
     outputs: VecDeque<Output<Message>>,
 }
 
@@ -130,16 +143,20 @@ impl Channel {
             seed,
             phase: Phase::New,
             terminal: None,
+            size: recording::Size::default(),
             environment: Vec::new(),
             asking: None,
             connected: false,
             running: None,
             files: None,
+            masks: None,
+            recording: false,
+            wake: None,
             outputs: VecDeque::new(),
         }
     }
 
-    fn step(&mut self, input: Input<Message>) -> Result<(), ProtocolError> {
+    fn step(&mut self, now: Instant, input: Input<Message>) -> Result<(), ProtocolError> {
         match (std::mem::replace(&mut self.phase, Phase::Over), input) {
             (Phase::Over, _) => {}
             (phase, Input::Entered(session)) => {
@@ -168,7 +185,7 @@ impl Channel {
                 self.send(Side::Downstream, Message::Accepted);
                 self.phase = Phase::Open;
             }
-            (Phase::Open, input) => return self.open(input),
+            (Phase::Open, input) => return self.open(now, input),
             (phase, Input::Rejected(rejection)) => self.turn_away(&phase, &rejection),
             (phase, Input::Unreachable) => self.turn_away(&phase, &unreachable()),
             (_, Input::Data { side, .. }) => {
@@ -241,22 +258,28 @@ impl Channel {
         }
     }
 
-    fn open(&mut self, input: Input<Message>) -> Result<(), ProtocolError> {
+    fn open(&mut self, now: Instant, input: Input<Message>) -> Result<(), ProtocolError> {
         self.phase = Phase::Open;
         match input {
             Input::Data { side: Side::Downstream, unit } => return self.hear_client(unit),
-            Input::Data { side: Side::Upstream, unit } => return self.hear_target(unit),
+            Input::Data { side: Side::Upstream, unit } => return self.hear_target(now, unit),
             Input::Closed { side: Side::Upstream } => {
+                self.let_go(None);
                 if let Some(asking) = self.asking.take() {
                     self.finish(asking.event, Outcome::default());
                     self.reply(asking.want_reply, false);
                 }
                 self.end();
             }
+            Input::Timeout => {
+                self.wake = None;
+                self.let_go(Some(now));
+            }
             Input::Permitted(permit) => match self.permitted_file(permit) {
                 Ok(went_on) => return went_on,
                 Err(permit) => self.permitted(permit),
             },
+            Input::Recording(event) => self.recorded(event),
             Input::Connected(_) => {
                 self.connected = true;
                 self.send_on();
@@ -292,6 +315,9 @@ impl Channel {
             message @ (Message::Data(_) | Message::ExtendedData(..) | Message::Eof) => {
                 // Before something runs there is nobody who reads it, as with any server.
                 if self.running.is_some() {
+                    if message.window() > 0 {
+                        self.record(Frame::Typed(message.window()));
+                    }
                     self.send(Side::Upstream, message);
                 }
             }
@@ -303,7 +329,7 @@ impl Channel {
         Ok(())
     }
 
-    fn hear_target(&mut self, message: Message) -> Result<(), ProtocolError> {
+    fn hear_target(&mut self, now: Instant, message: Message) -> Result<(), ProtocolError> {
         match message {
             Message::Success => self.answered(true),
             Message::Failure => self.answered(false),
@@ -314,11 +340,13 @@ impl Channel {
                     code: (!ok).then(|| Arc::from(format!("exit.{status}"))),
                     ..Outcome::default()
                 });
+                self.let_go(None);
                 self.send(Side::Downstream, message);
             }
             Message::ExitSignal { ref signal, .. } => {
                 let code = Some(Arc::from(format!("signal.{signal}")));
                 self.note(Outcome { result: OutcomeResult::Error, code, ..Outcome::default() });
+                self.let_go(None);
                 self.send(Side::Downstream, message);
             }
             Message::Data(data) if self.files.is_some() => {
@@ -329,7 +357,9 @@ impl Channel {
                 self.end();
                 return Err(out_of_order(Side::Upstream));
             }
-            Message::Data(_) | Message::ExtendedData(..) | Message::Eof => {
+            Message::Data(_) | Message::ExtendedData(..) => self.show(now, message),
+            Message::Eof => {
+                self.let_go(None);
                 self.send(Side::Downstream, message);
             }
             // Whatever else a server says of its own is not the client's.
@@ -340,6 +370,48 @@ impl Channel {
             }
         }
         Ok(())
+    }
+
+    /// What the target writes, as far as it is not hidden.
+    fn show(&mut self, now: Instant, message: Message) {
+        let shown = match &mut self.masks {
+            Some(masks) => masks.pass(now, message),
+            None => Some(message),
+        };
+        self.pass_on(shown);
+    }
+
+    /// Shows what is held and has waited long enough; without an instant, all of it.
+    fn let_go(&mut self, now: Option<Instant>) {
+        let shown = self.masks.as_mut().map(|masks| masks.let_go(now));
+        self.pass_on(shown.into_iter().flatten());
+    }
+
+    fn pass_on(&mut self, shown: impl IntoIterator<Item = Message>) {
+        for message in shown {
+            if let Message::Data(data) | Message::ExtendedData(_, data) = &message {
+                self.record(Frame::Output(data.clone()));
+            }
+            self.send(Side::Downstream, message);
+        }
+        self.come_back();
+    }
+
+    /// Before whatever is sent next.
+    fn record(&mut self, frame: Frame) {
+        if self.recording {
+            self.outputs.push_back(Output::Record(frame));
+        }
+    }
+
+    /// The driver comes back when something that is held has waited long enough.
+    fn come_back(&mut self) {
+        if let Some(due) = self.masks.as_ref().and_then(Masks::due)
+            && self.wake.is_none_or(|wake| due < wake)
+        {
+            self.wake = Some(due);
+            self.outputs.push_back(Output::Wake(due));
+        }
     }
 
     /// The target has said how it ended; the first word counts.
@@ -413,7 +485,7 @@ impl Channel {
         }
         if let Some(Asking { event, stage, .. }) = &self.asking {
             match stage {
-                Stage::Connecting => self.refused(*event, code),
+                Stage::Connecting | Stage::Recording => self.refused(*event, code),
                 Stage::Answering => self.finish(*event, Outcome::default()),
                 Stage::Waiting => {}
             }
@@ -455,7 +527,10 @@ impl Channel {
     fn end(&mut self) {
         self.give_up_files();
         if let Some(Running { event, outcome, .. }) = self.running.take() {
-            self.finish(event, outcome.unwrap_or_default());
+            self.record(Frame::End);
+            self.recording = false;
+            let masked = self.masks.as_ref().map(Masks::masked).unwrap_or_default();
+            self.finish(event, Outcome { masked, ..outcome.unwrap_or_default() });
         }
         self.phase = Phase::Over;
         self.asking = None;
@@ -467,8 +542,8 @@ impl Channel {
 impl Session for Channel {
     type Unit = Message;
 
-    fn handle_input(&mut self, _now: Instant, input: Input<Message>) -> Result<(), ProtocolError> {
-        self.step(input)
+    fn handle_input(&mut self, now: Instant, input: Input<Message>) -> Result<(), ProtocolError> {
+        self.step(now, input)
     }
 
     fn poll_output(&mut self) -> Option<Output<Message>> {
@@ -478,6 +553,11 @@ impl Session for Channel {
     /// What runs may hold anything; nobody outside knows.
     fn holds_locks(&self) -> bool {
         false
+    }
+
+    /// While the client takes nothing, the target is not heard: its silence says nothing then.
+    fn wakes_in_silence(&self) -> bool {
+        true
     }
 
     fn wants_input(&self, side: Side) -> bool {
@@ -523,6 +603,14 @@ fn unmaskable() -> Rejection {
         message: Arc::from(
             "a policy wants parts of the output hidden, which can not be done for this request",
         ),
+        remedy: Arc::from("ask the operator of the gateway for a policy that allows or blocks it"),
+    }
+}
+
+fn unrecordable() -> Rejection {
+    Rejection {
+        code: "record.unsupported",
+        message: Arc::from("a policy wants it recorded, which can not be done for this request"),
         remedy: Arc::from("ask the operator of the gateway for a policy that allows or blocks it"),
     }
 }

@@ -9,7 +9,8 @@
 //!   open    ------------------>  asked about; accepted or refused
 //!   pty, env, exec, ... ------>  one after the other: asked about  --- permit --->   the same request
 //!                  <-----------  its reply                                   <----   its reply
-//!   data    <----------------->  from the moment something runs              <--->   data
+//!   data    ------------------>  from the moment something runs              ---->   data
+//!   data    <------------------  what policies want hidden in it is hidden   <----   data
 //! ```
 //!
 //! The one idea: **a request is one event, and nothing overtakes it**. Requests of a channel are answered in their order
@@ -20,6 +21,7 @@ pub mod channel;
 pub mod command;
 pub mod digest;
 pub mod message;
+mod output;
 pub mod sftp;
 mod telling;
 mod transfer;

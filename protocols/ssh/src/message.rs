@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
+use gatewright_model::recording;
 
 /// A message of a channel.
 #[derive(Clone, PartialEq, Eq)]
@@ -136,6 +137,18 @@ pub struct Size {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
+}
+
+impl Size {
+    /// What a recording says of it. A terminal without a size has the usual one.
+    pub fn of_characters(self) -> recording::Size {
+        let Self { columns, rows, .. } = self;
+        if columns == 0 || rows == 0 {
+            recording::Size::default()
+        } else {
+            recording::Size { columns, rows }
+        }
+    }
 }
 
 impl Message {

@@ -7,11 +7,11 @@ use std::{fmt::Write as _, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use expect_test::{Expect, expect};
+use gatewright_masking::MaskKey;
 use gatewright_model::{
     decision::Block,
     event::Facet,
     id::{EventId, EventIds, SessionId},
-    mask::{Detector, DetectorMask, MaskMethod, MaskPlan},
     permit::{Denial, Permit},
     principal::{Principal, PrincipalKind},
     secret::Secret,
@@ -37,6 +37,7 @@ impl Play {
             credential: Credential::Bearer(Secret::new("tok")),
             rights: ChannelRights::ALL,
             account: Arc::from("deploy"),
+            mask_key: MaskKey::new([7; 32]),
             target: None,
         };
         Self { channel: Channel::new(seed), transcript: String::new(), judged: None }
@@ -309,19 +310,6 @@ fn a_permit_of_another_event_permits_nothing() {
     play.transcript.clear();
     play.tell(Input::Permitted(Permit::mint(id, None)));
     assert_eq!(play.transcript, "");
-}
-
-#[test]
-fn what_can_not_be_masked_is_not_run() {
-    let mut play = Play::open();
-    play.client(exec("id"));
-    let id = play.judged.as_ref().unwrap().0;
-    let mask =
-        DetectorMask { detector: Detector::CardNumber, method: MaskMethod::Redact, rule: "p/r".into() };
-    let masks = MaskPlan { detectors: vec![mask], ..MaskPlan::default() };
-    play.tell(Input::Permitted(Permit::mint(id, Some(Arc::new(masks)))));
-    assert!(play.transcript.contains("finished 2: refused mask.unsupported"), "{}", play.transcript);
-    assert!(play.transcript.contains("ExitStatus(126)") && !play.transcript.contains("to target"));
 }
 
 #[test]

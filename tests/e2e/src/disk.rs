@@ -61,6 +61,22 @@ impl Disk {
         self.switch_to("write nothing")
     }
 
+    /// From now on there is no room for recordings.
+    ///
+    /// # Errors
+    /// Where the switch can not be written.
+    pub fn fill_recordings(&self) -> Result<()> {
+        self.switch_to("recordings are not written")
+    }
+
+    /// From now on, whoever writes a recording waits.
+    ///
+    /// # Errors
+    /// Where the switch can not be written.
+    pub fn hang_recordings(&self) -> Result<()> {
+        self.switch_to("stuck recordings")
+    }
+
     /// It works again, and answers what it owes.
     ///
     /// # Errors
@@ -88,7 +104,8 @@ const SOURCE: &str = r#"
 #include <string.h>
 #include <unistd.h>
 
-/* The first letter of the switch: 'h' hangs, 'f' fails, 'w' is full; without a switch the disk works. */
+/* The first letter of the switch: 'h' hangs, 'f' fails, 'w' is full, 'r' has no room for recordings, 's' hangs with them;
+   without a switch the disk works. */
 static char position(const char *path) {
     char letter = 0;
     int file = path ? open(path, O_RDONLY) : -1;
@@ -110,19 +127,22 @@ int fdatasync(int fd) {
     return next(fd);
 }
 
-/* Is it a file of the log? */
-static int of_evidence(int fd) {
+/* Is it a file in this folder? */
+static int is_in(int fd, const char *folder) {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, path, sizeof path - 1);
     if (length < 0) return 0;
     path[length] = 0;
-    return strstr(path, "/evidence/") != NULL;
+    return strstr(path, folder) != NULL;
 }
 
 ssize_t write(int fd, const void *bytes, size_t count) {
     ssize_t (*next)(int, const void *, size_t) = (ssize_t (*)(int, const void *, size_t)) dlsym(RTLD_NEXT, "write");
-    if (position(getenv("GATEWRIGHT_TEST_DISK")) == 'w' && of_evidence(fd)) {
+    const char *path = getenv("GATEWRIGHT_TEST_DISK");
+    while (position(path) == 's' && is_in(fd, "/recordings/")) usleep(5000);
+    char letter = position(path);
+    if ((letter == 'w' && is_in(fd, "/evidence/")) || (letter == 'r' && is_in(fd, "/recordings/"))) {
         errno = ENOSPC;
         return -1;
     }

@@ -55,7 +55,7 @@ impl Jump {
     /// # Errors
     /// As [`Jump::new`], and where `change` fails.
     pub fn with(rules: &str, change: impl FnOnce(&Sshd, &mut Lines) -> Result<()>) -> Result<Self> {
-        Self::start(|_| rules.to_owned(), change)
+        Self::start(|_| rules.to_owned(), change, |_, setup| Ok(setup))
     }
 
     /// With rules that name the account's folder.
@@ -63,12 +63,21 @@ impl Jump {
     /// # Errors
     /// As [`Jump::new`].
     pub fn with_rules_for(rules: impl Fn(&Path) -> String) -> Result<Self> {
-        Self::start(rules, |_, _| Ok(()))
+        Self::start(rules, |_, _| Ok(()), |_, setup| Ok(setup))
+    }
+
+    /// The same as [`Jump::new`], of a gateway that is shaped.
+    ///
+    /// # Errors
+    /// As [`Jump::new`].
+    pub fn shaped(rules: &str, shape: impl FnOnce(&Stage, Setup) -> Result<Setup>) -> Result<Self> {
+        Self::start(|_| rules.to_owned(), |_, _| Ok(()), shape)
     }
 
     fn start(
         rules: impl Fn(&Path) -> String,
         change: impl FnOnce(&Sshd, &mut Lines) -> Result<()>,
+        shape: impl FnOnce(&Stage, Setup) -> Result<Setup>,
     ) -> Result<Self> {
         let stage = Stage::new("ssh")?;
         let sshd = Sshd::start(&stage, "sshd")?;
@@ -111,7 +120,7 @@ impl Jump {
         // Within a connection that goes on from the gateway, the names of targets are the gateway's.
         let known = format!("[127.0.0.1]:{port},host,other {}\n", public_key(&host_key)?);
         write(&stage.directory().join("known_hosts"), &known, 0o600)?;
-        let gateway = setup.more(&text).policy("ssh", &document)?.start()?;
+        let gateway = shape(&stage, setup.more(&text).policy("ssh", &document)?)?.start()?;
         Ok(Self { gateway, sshd, stage, port })
     }
 

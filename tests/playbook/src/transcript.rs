@@ -71,6 +71,7 @@ impl Transcript {
                 self.later.push(line);
             }
             Output::Withdraw(approval) => self.later.push(format!("  withdraw {approval}")),
+            Output::Record(frame) => self.later.push(format!("  record {frame:?}")),
             Output::Park(approval) => self.later.push(format!("  park {approval}")),
             Output::StartTls { side } => self.later.push(format!("  start tls {side:?}")),
             Output::Close { side } => self.later.push(format!("  close {side:?}")),

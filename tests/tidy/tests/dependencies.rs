@@ -23,7 +23,7 @@ const INSIDE: &[(&str, &[&str])] = &[
     ("gatewright-postgres", &["gatewright-model", "gatewright-masking", "gatewright-sql"]),
     ("gatewright-http", &["gatewright-model", "gatewright-masking"]),
     ("gatewright-kubernetes", &["gatewright-model", "gatewright-http", "gatewright-masking"]),
-    ("gatewright-ssh", &["gatewright-model"]),
+    ("gatewright-ssh", &["gatewright-model", "gatewright-masking"]),
     (
         "gatewright",
         &[

@@ -50,6 +50,14 @@ pub(crate) enum Draft {
     Escalate { rule: String, reason: String, reviewers: Vec<Arc<str>>, quorum: u8, ttl: Duration },
 }
 
+/// What a module said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) draft: Draft,
+    /// What it lets go on goes on only while it is recorded.
+    pub(crate) recorded: bool,
+}
+
 /// A mask as the module made it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct MaskDraft {
@@ -111,7 +119,7 @@ pub(crate) struct DetectorDraft {
 /// of an instance (until it wraps), so a handle kept from an earlier call names nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Drafts {
-    open: Vec<(u32, Draft)>,
+    open: Vec<(u32, Said)>,
     last: u32,
 }
 
@@ -125,13 +133,17 @@ impl Drafts {
             return Err(Stop::Invalid(format!("made more than {DRAFTS} verdicts for one event")));
         }
         self.last = self.last.wrapping_add(1);
-        self.open.push((self.last, draft));
+        self.open.push((self.last, Said { draft, recorded: false }));
         Ok(Resource::new_own(self.last))
     }
 
     fn get(&mut self, handle: &Resource<H>) -> Result<&mut Draft, Stop> {
+        self.said(handle).map(|said| &mut said.draft)
+    }
+
+    fn said(&mut self, handle: &Resource<H>) -> Result<&mut Said, Stop> {
         let open = self.open.iter_mut().find(|(number, _)| *number == handle.rep());
-        open.map(|(_, draft)| draft).ok_or_else(stale)
+        open.map(|(_, said)| said).ok_or_else(stale)
     }
 
     fn mask(&mut self, handle: &Resource<H>) -> Result<&mut MaskDraft, Stop> {
@@ -142,13 +154,13 @@ impl Drafts {
     }
 
     /// Takes the verdict that the module returned.
-    pub(crate) fn take(&mut self, handle: &Resource<H>) -> Result<Draft, Stop> {
+    pub(crate) fn take(&mut self, handle: &Resource<H>) -> Result<Said, Stop> {
         let place = self.open.iter().position(|(number, _)| *number == handle.rep()).ok_or_else(stale)?;
         match self.open.swap_remove(place).1 {
-            Draft::Mask(mask) if mask.is_empty() => {
+            Said { draft: Draft::Mask(mask), .. } if mask.is_empty() => {
                 Err(Stop::Invalid("returned a mask that hides nothing".to_owned()))
             }
-            draft => Ok(draft),
+            said => Ok(said),
         }
     }
 
@@ -189,6 +201,15 @@ pub(super) fn link(interface: &mut Interface) -> wasmtime::Result<()> {
             let (reviewers, ttl) = (Vec::new(), Duration::from_secs(600));
             Ok(Draft::Escalate { rule, reason, reviewers, quorum: 1, ttl })
         })
+    })?;
+    instance.func_wrap("[method]verdict.require-recording", |mut cx: Cx, (verdict,): (Resource<H>,)| {
+        cx.data_mut().count_call()?;
+        let said = cx.data_mut().drafts.said(&verdict)?;
+        if matches!(said.draft, Draft::Block { .. }) {
+            return Err(Stop::Invalid("wants a block recorded, which lets nothing go on".to_owned()))?;
+        }
+        said.recorded = true;
+        Ok(())
     })?;
     link_mask(interface)?;
     link_escalation(interface)

@@ -7,11 +7,17 @@ use std::{
 };
 
 use clap::{Subcommand, builder::PossibleValuesParser};
-use gatewright_evidence::{Filter, Records, Report, SigningKey, Verifier, VerifyingKey, VerifyingKeys};
+use gatewright_evidence::{
+    Filter, Listed, Records, Report, SigningKey, State, Verifier, VerifyingKey, VerifyingKeys,
+};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{Answer, ConfigArgument, Failure, Terminal, count};
-use crate::{config::parse_duration, keys};
+use crate::{
+    config::{Config, parse_duration},
+    keys,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -19,6 +25,9 @@ pub(super) enum Command {
     Verify(Verify),
     /// Print records
     Show(Show),
+    /// List recordings of programs, each compared with what the log says of it
+    #[command(after_help = "A recording is an asciicast: `asciinema play FILE` plays it.")]
+    Recordings(ListRecordings),
     /// Print the key that verifies the log: give it to auditors, and keep a copy elsewhere
     Key(ConfigArgument),
 }
@@ -44,7 +53,22 @@ pub(super) struct Verify {
     /// A checkpoint of this log that was kept elsewhere
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
+    /// The folder of the recordings; without it, the configuration's, or `recordings` in the folder of the log
+    #[arg(long, value_name = "FOLDER")]
+    recordings: Option<PathBuf>,
     /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListRecordings {
+    #[command(flatten)]
+    source: Source,
+    /// The folder of the recordings; without it, the configuration's, or `recordings` in the folder of the log
+    #[arg(long, value_name = "FOLDER")]
+    recordings: Option<PathBuf>,
+    /// Print the list as JSON
     #[arg(long)]
     json: bool,
 }
@@ -77,6 +101,7 @@ pub(super) fn run(command: &Command, terminal: &mut Terminal) -> Result<Answer, 
     match command {
         Command::Verify(arguments) => verify(arguments, terminal),
         Command::Show(arguments) => show(arguments, terminal),
+        Command::Recordings(arguments) => list_recordings(arguments, terminal),
         Command::Key(config) => key(config, terminal),
     }
 }
@@ -95,6 +120,8 @@ fn verify(arguments: &Verify, terminal: &mut Terminal) -> Result<Answer, Failure
         (None, Some(config)) => config.evidence.clone(),
         (None, None) => return Err(Failure::new("no log was named", "name its folder")),
     };
+    let recordings =
+        folder_of_recordings(arguments.recordings.as_ref(), &arguments.source, config.as_ref(), &directory);
     let mut verifying = Vec::new();
     for key in &arguments.keys {
         read_keys(key, &mut verifying)?;
@@ -114,12 +141,96 @@ fn verify(arguments: &Verify, terminal: &mut Terminal) -> Result<Answer, Failure
             "name the folder of the log, and a key as `gatewright evidence key` prints it",
         )
     })?;
+    // Whoever has the log alone has nothing to compare.
+    let is_there = arguments.recordings.is_some() || recordings.is_dir();
+    let compared = if is_there { compared(&directory, &recordings)? } else { Vec::new() };
     if arguments.json {
-        terminal.json(&report)?;
+        terminal.json(&Verified { report: &report, recordings: &compared })?;
     } else {
         print_report(&report, &directory, terminal)?;
+        print_compared(&compared, &recordings, terminal)?;
     }
-    Ok(if report.is_intact() { Answer::Done } else { Answer::No })
+    let intact = report.is_intact() && !compared.iter().any(|listed| listed.state.is_wrong());
+    Ok(if intact { Answer::Done } else { Answer::No })
+}
+
+#[derive(Serialize)]
+struct Verified<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    /// Those that the log tells of, where they are.
+    recordings: &'a [Listed],
+}
+
+/// Where the recordings are of the log in `directory`.
+fn folder_of_recordings(
+    named: Option<&PathBuf>,
+    source: &Source,
+    config: Option<&Config>,
+    directory: &Path,
+) -> PathBuf {
+    match (named, config) {
+        (Some(named), _) => named.clone(),
+        (None, Some(config)) if source.directory.is_none() => config.recordings.clone(),
+        (None, _) => directory.join("recordings"),
+    }
+}
+
+fn compared(directory: &Path, recordings: &Path) -> Result<Vec<Listed>, Failure> {
+    gatewright_evidence::check(directory, recordings)
+        .map_err(|error| Failure::new(chain(&error), "name the folder of the log"))
+}
+
+fn print_compared(compared: &[Listed], recordings: &Path, terminal: &mut Terminal) -> Result<(), Failure> {
+    for listed in compared.iter().filter(|listed| listed.state.is_wrong()) {
+        let path = recordings.join(&listed.file);
+        terminal.line(super::terminal::visible(&format!(
+            "{}: {}",
+            path.display(),
+            listed.state.as_str()
+        )))?;
+    }
+    let intact = compared.iter().filter(|listed| listed.state == State::Intact).count();
+    if !compared.is_empty() {
+        terminal.line(format_args!("  {} of {} intact", intact, count(compared.len(), "recording")))?;
+    }
+    Ok(())
+}
+
+fn list_recordings(arguments: &ListRecordings, terminal: &mut Terminal) -> Result<Answer, Failure> {
+    let config = match &arguments.source.directory {
+        Some(_) => None,
+        None => match arguments.source.config.load(terminal)? {
+            Ok(config) => Some(config),
+            Err(answer) => return Ok(answer),
+        },
+    };
+    let directory = match (&arguments.source.directory, &config) {
+        (Some(directory), _) => directory.clone(),
+        (None, Some(config)) => config.evidence.clone(),
+        (None, None) => return Err(Failure::new("no log was named", "name its folder")),
+    };
+    let named = arguments.recordings.as_ref();
+    let recordings = folder_of_recordings(named, &arguments.source, config.as_ref(), &directory);
+    let compared = compared(&directory, &recordings)?;
+    let wrong = compared.iter().any(|listed| listed.state.is_wrong());
+    if arguments.json {
+        terminal.json(&compared)?;
+    } else {
+        let rows = compared.iter().map(|listed| {
+            let bytes = listed.bytes.map(|bytes| bytes.to_string()).unwrap_or_default();
+            let state = match listed.state {
+                State::Intact if !listed.complete => "intact, not complete",
+                state => state.as_str(),
+            };
+            let path = recordings.join(&listed.file).display().to_string();
+            let (time, subject, target) =
+                (listed.time.clone(), listed.subject.clone(), listed.target.clone());
+            vec![time, subject, target, bytes, state.to_owned(), path]
+        });
+        terminal.table(&["Time", "Who", "Target", "Bytes", "State", "File"], rows.collect())?;
+    }
+    Ok(if wrong { Answer::No } else { Answer::Done })
 }
 
 fn print_report(report: &Report, directory: &Path, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -215,6 +326,7 @@ fn row(record: &Value) -> Vec<String> {
         }
         _ => text(&[
             "command",
+            "file",
             "approval",
             "target",
             "listener",

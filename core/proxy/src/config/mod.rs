@@ -75,6 +75,10 @@ pub struct Config {
     pub origin: Arc<str>,
     /// How long the log's disk may take for a sync until requests are refused.
     pub sync_deadline: Duration,
+    /// Folder of the recordings. May not exist yet.
+    pub recordings: PathBuf,
+    /// Bytes of one recording at most.
+    pub recording_bytes: u64,
     /// Folder of the policy documents. It exists.
     pub policies: PathBuf,
     /// Whose tokens are accepted.
@@ -206,6 +210,11 @@ fn read(
         check_evidence(directory, context);
     }
 
+    let recordings = root.table("recordings", context);
+    let recorded = recordings.as_ref().and_then(|recordings| recordings.path("directory", context));
+    let recording_bytes =
+        recordings.as_ref().and_then(|recordings| recordings.number("max_bytes", context));
+
     let policies = root.table("policies", context).and_then(|policies| policies.path("directory", context));
     if let Some(policies) = &policies {
         check_policies(policies, context);
@@ -247,6 +256,11 @@ fn read(
             state: state?.value,
             drain: drain?.value,
             workers: workers.and_then(|workers| count(workers.value)).unwrap_or_else(processors),
+            recordings: match (recorded, &directory) {
+                (Some(recorded), _) => recorded.value,
+                (None, directory) => directory.as_ref()?.value.join("recordings"),
+            },
+            recording_bytes: u64::try_from(recording_bytes?.value).ok()?,
             evidence: directory?.value,
             origin: origin?,
             sync_deadline: sync_deadline?.value,

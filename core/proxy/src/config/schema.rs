@@ -77,6 +77,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         about: "Where the record of every decision is kept",
     },
     Setting {
+        key: "recordings",
+        kind: Kind::Table(RECORDINGS),
+        need: Need::Optional("every setting has its default"),
+        about: "Where it is kept what programs show, where a policy wants that recorded",
+    },
+    Setting {
         key: "policies",
         kind: Kind::Table(POLICIES),
         need: Need::Optional("every setting has its default"),
@@ -153,6 +159,21 @@ const EVIDENCE: &[Setting] = &[
         kind: Kind::Duration,
         need: Need::Default("\"2s\""),
         about: "How long the disk may take to make records safe; then every request is refused until it answers",
+    },
+];
+
+const RECORDINGS: &[Setting] = &[
+    Setting {
+        key: "directory",
+        kind: Kind::Path,
+        need: Need::Optional("`recordings` in the folder of the evidence log"),
+        about: "Folder of the recordings; made with the first one, readable by the gateway only",
+    },
+    Setting {
+        key: "max_bytes",
+        kind: Kind::Number(4_096, 1 << 40),
+        need: Need::Default("268435456"),
+        about: "How long one recording may be; what goes on ends when its recording is full",
     },
 ];
 

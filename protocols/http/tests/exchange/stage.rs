@@ -317,6 +317,7 @@ impl Play {
             }
             Output::Withdraw(_) => "  withdraw".to_owned(),
             Output::Park(_) => "  park".to_owned(),
+            Output::Record(frame) => format!("  record {frame:?}"),
             Output::StartTls { .. } | Output::Authenticate(Credential::Connection) => {
                 panic!("nothing asks for this")
             }

@@ -5,14 +5,18 @@ use std::sync::Arc;
 use gatewright_model::{
     id::EventId,
     permit::{Denial, Permit},
-    session::{Outcome, OutcomeResult, Side},
+    recording::Frame,
+    session::{Outcome, OutcomeResult, Output, Rejection, Side},
     ssh::SshRequest,
 };
 
-use super::{Channel, LARGEST_ENVIRONMENT, MOST_VARIABLES, NOT_PERMITTED, Running, unmaskable};
+use super::{
+    Channel, LARGEST_ENVIRONMENT, MOST_VARIABLES, NOT_PERMITTED, Running, unmaskable, unrecordable,
+};
 use crate::{
     command,
     message::{Message, Request},
+    output::Masks,
     sftp, telling,
 };
 
@@ -23,6 +27,8 @@ pub(super) struct Asking {
     pub(super) want_reply: bool,
     pub(super) event: EventId,
     pub(super) stage: Stage,
+    /// Where it goes on only while it is recorded: is it yet?
+    pub(super) recorded: Option<bool>,
 }
 
 /// How far it has come.
@@ -32,6 +38,8 @@ pub(super) enum Stage {
     Waiting,
     /// It is permitted; the target's channel is being opened.
     Connecting,
+    /// A recording of it is being begun.
+    Recording,
     /// It was sent; the target has not answered.
     Answering,
 }
@@ -41,8 +49,10 @@ impl Channel {
     pub(super) fn ask(&mut self, request: Request, want_reply: bool) {
         let about = match &request {
             // Uneventful: it says nothing but how large a window is.
-            Request::WindowChange(_) => {
+            Request::WindowChange(size) => {
                 if self.connected {
+                    self.size = size.of_characters();
+                    self.record(Frame::Resize(self.size));
                     self.send(Side::Upstream, Message::Request { request, want_reply: false });
                 }
                 return;
@@ -82,7 +92,8 @@ impl Channel {
         match about.filter(|about| self.seed.rights.include(about)) {
             Some(about) => {
                 let event = self.decide(about);
-                self.asking = Some(Asking { request, want_reply, event, stage: Stage::Waiting });
+                self.asking =
+                    Some(Asking { request, want_reply, event, stage: Stage::Waiting, recorded: None });
             }
             None => self.reply(want_reply, false),
         }
@@ -97,11 +108,28 @@ impl Channel {
     pub(super) fn permitted(&mut self, permit: Permit) {
         let waits = |asking: &&mut Asking| asking.event == permit.event() && asking.stage == Stage::Waiting;
         let Some(asking) = self.asking.as_mut().filter(waits) else { return };
-        let event = asking.event;
-        if permit.consume().is_some_and(|masks| !masks.is_empty()) {
-            self.refused(event, unmaskable().code);
-            let Some(asking) = self.asking.take() else { return };
-            return self.withdraw(&asking, &telling::rejected(&unmaskable()), NOT_PERMITTED);
+        // What writes for people can have something hidden in it; files that are carried can not.
+        let writes = match &asking.request {
+            Request::Exec(_) | Request::Shell => true,
+            Request::Subsystem(name) => &**name != "sftp",
+            _ => false,
+        };
+        let recorded = permit.is_recorded();
+        if recorded && !writes {
+            return self.give_up(&unrecordable());
+        }
+        if let Some(plan) = permit.consume().filter(|plan| !plan.is_empty()) {
+            let terminal = self.terminal.is_some();
+            let masks = writes.then(|| Masks::new(&plan, &self.seed.mask_key, terminal)).flatten();
+            if masks.is_none() {
+                return self.give_up(&unmaskable());
+            }
+            self.masks = masks;
+        } else if writes {
+            self.masks = None;
+        }
+        if recorded {
+            asking.recorded = Some(false);
         }
         asking.stage = Stage::Connecting;
         if self.connected {
@@ -116,6 +144,15 @@ impl Channel {
         let is_next = |asking: &&mut Asking| asking.stage == Stage::Connecting;
         let Some(asking) = self.asking.as_mut().filter(is_next) else { return };
         let request = asking.request.clone();
+        if asking.recorded == Some(false) {
+            asking.stage = Stage::Recording;
+            let (event, title) = (asking.event, title(&asking.request));
+            let (terminal, size) = (self.terminal.clone(), self.size);
+            return self.outputs.push_back(Output::Record(Frame::Start { event, title, terminal, size }));
+        }
+        if asking.recorded.is_some() {
+            self.recording = true;
+        }
         // A signal has no reply (RFC 4254 section 6.9).
         if let Request::Signal(_) = request {
             let (event, want_reply) = (asking.event, asking.want_reply);
@@ -128,12 +165,33 @@ impl Channel {
         self.send(Side::Upstream, Message::Request { request, want_reply: true });
     }
 
+    /// A recording has begun.
+    pub(super) fn recorded(&mut self, event: EventId) {
+        let begins = |asking: &&mut Asking| asking.event == event && asking.stage == Stage::Recording;
+        if let Some(asking) = self.asking.as_mut().filter(begins) {
+            asking.recorded = Some(true);
+            asking.stage = Stage::Connecting;
+            self.send_on();
+        }
+    }
+
+    /// A permit is of no use: what it asks for can not be done for this request.
+    fn give_up(&mut self, rejection: &Rejection) {
+        let Some(asking) = self.asking.take() else { return };
+        self.refused(asking.event, rejection.code);
+        self.withdraw(&asking, &telling::rejected(rejection), NOT_PERMITTED);
+    }
+
     /// The target has answered the request that was sent to it.
     pub(super) fn answered(&mut self, done: bool) {
         let Some(asking) = self.asking.take_if(|asking| asking.stage == Stage::Answering) else { return };
         let Asking { request, want_reply, event, .. } = asking;
         self.reply(want_reply, done);
         if !done {
+            if self.running.is_none() {
+                self.record(Frame::End);
+                self.recording = false;
+            }
             let code = Some(Arc::from("ssh.request_failed"));
             return self
                 .finish(event, Outcome { result: OutcomeResult::Error, code, ..Outcome::default() });
@@ -147,7 +205,10 @@ impl Channel {
                 }
                 return;
             }
-            Request::Pty { terminal, .. } => self.terminal = Some(terminal),
+            Request::Pty { terminal, size, .. } => {
+                self.terminal = Some(terminal);
+                self.size = size.of_characters();
+            }
             Request::Env { name, value } => self.environment.push((name, value)),
             _ => {}
         }
@@ -187,4 +248,18 @@ impl Channel {
 
 fn is_sftp(request: &Request) -> bool {
     matches!(request, Request::Subsystem(name) if **name == *sftp::SUBSYSTEM)
+}
+
+/// What a recording is called: of a command its program, because arguments may be secrets.
+fn title(request: &Request) -> Arc<str> {
+    match request {
+        Request::Exec(text) => {
+            let words = command::read(text).and_then(|command| command.words);
+            words
+                .and_then(|words| words.into_iter().next())
+                .unwrap_or_else(|| Arc::from("a command of a shell"))
+        }
+        Request::Subsystem(name) => Arc::clone(name),
+        _ => Arc::from("shell"),
+    }
 }

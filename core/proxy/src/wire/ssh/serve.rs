@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use gatewright_masking::MaskKey;
 use gatewright_model::{id::SessionId, secret::Secret, session::Credential};
 use gatewright_ssh::{
     channel::{self, Seed},
@@ -74,6 +75,8 @@ pub struct Client {
     pub connection: Connection,
     /// What it proves, and the sessions that it has.
     pub sessions: Arc<ClientSessions>,
+    /// Key of keyed hashes in what is hidden.
+    pub mask_key: MaskKey,
     /// Counts the connection among those that are open.
     pub counted: ConnectionGuard,
     /// Its place among the connections of a worker.
@@ -90,6 +93,7 @@ struct Shared {
     outer: Option<Admitted>,
     /// Why it was not let in, each time that it tried: a client shows one key after the other.
     refused: Mutex<Vec<&'static str>>,
+    mask_key: MaskKey,
     open: AtomicUsize,
     /// What the target listens on for the client, and the port that it chose: cancelled when the client takes it back.
     forwards: Mutex<Vec<(Open, Arc<Bound>, CancellationToken)>>,
@@ -138,8 +142,8 @@ fn server(host_key: Option<&PrivateKey>) -> Config {
 
 /// Serves a connection.
 pub async fn serve(entrance: Arc<Entrance>, client: Client, guard: DrainGuard) {
-    let Client { connection, sessions, counted: _counted, place: _place } = client;
-    let shared = Arc::new(Shared::new(entrance, sessions, None, guard));
+    let Client { connection, sessions, mask_key, counted: _counted, place: _place } = client;
+    let shared = Arc::new(Shared::new(entrance, sessions, mask_key, None, guard));
     shared.run(connection.into_stream()).await;
 }
 
@@ -177,6 +181,7 @@ impl Shared {
     fn new(
         entrance: Arc<Entrance>,
         sessions: Arc<ClientSessions>,
+        mask_key: MaskKey,
         outer: Option<Admitted>,
         guard: DrainGuard,
     ) -> Self {
@@ -186,6 +191,7 @@ impl Shared {
             admitted: OnceLock::new(),
             outer,
             refused: Mutex::default(),
+            mask_key,
             open: AtomicUsize::new(0),
             forwards: Mutex::default(),
             guard,
@@ -365,6 +371,7 @@ impl Shared {
             rights: admitted.rights,
             account: Arc::clone(&target.account),
             target: Some(Arc::clone(&target.name)),
+            mask_key: self.mask_key.clone(),
         };
         let session = Box::new(channel::Channel::new(seed));
         let driver = Driver::new(wire, Arc::clone(&self.sessions), session, side);
@@ -424,6 +431,7 @@ impl Shared {
         let inner = Self::new(
             Arc::clone(&self.entrance),
             Arc::new(sessions),
+            self.mask_key.clone(),
             Some(admitted.at(target)),
             self.guard.clone(),
         );
