@@ -14,20 +14,18 @@
 //! - Of the client nothing is wanted while a request of it is dealt with: what it sends behind that waits.
 //! - `Closed` of a side: its channel, or its connection, is closed. Everything that it sent before was handed in.
 
+mod again;
 mod asking;
 mod files;
+mod place;
 
-use std::{
-    collections::VecDeque,
-    net::{Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use gatewright_masking::MaskKey;
 use gatewright_model::{
     event::{Event, Facet},
     id::{EventId, EventIds, SessionId},
+    mask::MaskPlan,
     permit::Permit,
     recording::{self, Frame},
     session::{
@@ -40,6 +38,7 @@ use gatewright_model::{
 use self::{
     asking::{Asking, Stage},
     files::Files,
+    place::is_a_place,
 };
 use crate::{
     digest,
@@ -80,6 +79,10 @@ pub struct Channel {
     environment: Vec<(Arc<str>, Arc<str>)>,
     /// The request that is dealt with.
     asking: Option<Asking>,
+    /// The event that was asked about last waits, or has waited, for a reviewer.
+    asks_a_person: bool,
+    /// The event by which what runs is being judged again.
+    again: Option<EventId>,
     /// The target's channel is open.
     connected: bool,
     /// What runs.
@@ -101,10 +104,12 @@ enum Phase {
     Proving(Open),
     Opening {
         open: Open,
+        about: Arc<SshRequest>,
         event: EventId,
     },
     /// Of `direct-*`: a permit was used up, and the target is to connect.
     Leading {
+        about: Arc<SshRequest>,
         event: EventId,
     },
     Open,
@@ -115,6 +120,12 @@ enum Phase {
 #[derive(Debug)]
 struct Running {
     event: EventId,
+    /// What was asked for.
+    about: Arc<SshRequest>,
+    /// A reviewer has approved it.
+    is_approved: bool,
+    /// What is hidden in it.
+    plan: Option<Arc<MaskPlan>>,
     /// A program, and no connection to somewhere else.
     is_program: bool,
     /// How it ended, once the target has said so.
@@ -146,6 +157,8 @@ impl Channel {
             size: recording::Size::default(),
             environment: Vec::new(),
             asking: None,
+            asks_a_person: false,
+            again: None,
             connected: false,
             running: None,
             files: None,
@@ -179,13 +192,17 @@ impl Channel {
                 let text = telling::denied(&denial, self.seed.session);
                 self.refuse(&text);
             }
-            (Phase::Leading { event }, Input::Connected(_)) => {
+            (Phase::Leading { event, about }, Input::Connected(_)) => {
                 self.connected = true;
-                self.running = Some(Running { event, is_program: false, outcome: None });
+                self.running = Some(Running { is_program: false, ..self.started(event, about) });
                 self.send(Side::Downstream, Message::Accepted);
                 self.phase = Phase::Open;
             }
             (Phase::Open, input) => return self.open(now, input),
+            (phase @ Phase::Opening { .. }, Input::Held { .. }) => {
+                self.asks_a_person = true;
+                self.phase = phase;
+            }
             (phase, Input::Rejected(rejection)) => self.turn_away(&phase, &rejection),
             (phase, Input::Unreachable) => self.turn_away(&phase, &unreachable()),
             (_, Input::Data { side, .. }) => {
@@ -233,14 +250,15 @@ impl Channel {
         if !self.seed.rights.include(&request) {
             return self.refuse(NOT_CERTIFIED);
         }
-        let event = self.decide(request);
-        self.phase = Phase::Opening { open, event };
+        let about = Arc::new(request);
+        let event = self.decide(Arc::clone(&about));
+        self.phase = Phase::Opening { open, about, event };
     }
 
     /// The channel may be opened.
     fn opened(&mut self, phase: Phase, permit: Permit) {
         match phase {
-            Phase::Opening { event, open } if permit.event() == event => {
+            Phase::Opening { event, about, open } if permit.event() == event => {
                 if permit.consume().is_some_and(|masks| !masks.is_empty()) {
                     self.refused(event, unmaskable().code);
                     return self.refuse(&telling::rejected(&unmaskable()));
@@ -251,7 +269,7 @@ impl Channel {
                     self.phase = Phase::Open;
                 } else {
                     self.connect();
-                    self.phase = Phase::Leading { event };
+                    self.phase = Phase::Leading { about, event };
                 }
             }
             phase => self.phase = phase,
@@ -275,6 +293,7 @@ impl Channel {
                 self.wake = None;
                 self.let_go(Some(now));
             }
+            Input::Permitted(permit) if self.again == Some(permit.event()) => self.permitted_again(permit),
             Input::Permitted(permit) => match self.permitted_file(permit) {
                 Ok(went_on) => return went_on,
                 Err(permit) => self.permitted(permit),
@@ -284,11 +303,15 @@ impl Channel {
                 self.connected = true;
                 self.send_on();
             }
+            Input::Held { event, approval, .. } if self.again == Some(event) => self.held_again(approval),
             Input::Held { event, approval, reason } => {
+                self.asks_a_person = true;
                 let text = telling::held(event, self.seed.session, &approval, &reason);
                 self.tell(&text);
                 self.held_file(event);
             }
+            Input::Denied(denial) if self.again == Some(denial.event) => self.denied_again(&denial),
+            Input::PoliciesChanged if self.is_judged_again() => self.ask_again(),
             Input::Denied(denial) => match self.denied_file(&denial) {
                 Some(went_on) => return went_on,
                 None => self.denied(&denial),
@@ -421,16 +444,20 @@ impl Channel {
         }
     }
 
-    fn decide(&mut self, request: SshRequest) -> EventId {
-        let about = SshEvent {
-            request: Arc::new(request),
-            terminal: self.terminal.clone(),
-            environment: self.environment.clone(),
-        };
+    fn decide(&mut self, request: Arc<SshRequest>) -> EventId {
+        self.asks_a_person = false;
+        let about =
+            SshEvent { request, terminal: self.terminal.clone(), environment: self.environment.clone() };
         let id = self.seed.events.draw();
         let event = Event { id, payload: digest::of(&about), facet: Facet::Ssh(about) };
         self.outputs.push_back(Output::Decide(event));
         id
+    }
+
+    /// What was permitted runs.
+    const fn started(&self, event: EventId, about: Arc<SshRequest>) -> Running {
+        let is_approved = self.asks_a_person;
+        Running { event, about, is_approved, plan: None, is_program: true, outcome: None }
     }
 
     fn connect(&mut self) {
@@ -480,7 +507,7 @@ impl Channel {
 
     /// A phase is left before anything of its event was sent: what was permitted by then has not run.
     fn withhold(&mut self, left: &Phase, code: &str) {
-        if let Phase::Leading { event } = left {
+        if let Phase::Leading { event, .. } = left {
             self.refused(*event, code);
         }
         if let Some(Asking { event, stage, .. }) = &self.asking {
@@ -555,6 +582,10 @@ impl Session for Channel {
         false
     }
 
+    fn is_judged_again(&self) -> bool {
+        self.running.is_some() && self.again.is_none() && matches!(self.phase, Phase::Open)
+    }
+
     /// While the client takes nothing, the target is not heard: its silence says nothing then.
     fn wakes_in_silence(&self) -> bool {
         true
@@ -568,33 +599,6 @@ impl Session for Channel {
             _ => false,
         }
     }
-}
-
-/// What every resolver reads alike: with a blank or a NUL in it, some read the beginning only. And of addresses, the one usual way to write
-/// them: what a rule refuses in one spelling must not be reached in another (threats A44).
-fn is_a_place(host: &str, port: u32) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
-    !host.is_empty()
-        && host.len() <= 253
-        && host.bytes().all(plain)
-        && (1..=65535).contains(&port)
-        && is_usual(host)
-}
-
-fn is_usual(host: &str) -> bool {
-    if host.contains(':') {
-        let Ok(address) = host.parse::<Ipv6Addr>() else { return false };
-        // Addresses of IPv4 within those of IPv6: mapped, compatible, and those of NAT64 (RFC 6052 section 2.1).
-        let hides_another = address.to_ipv4_mapped().is_some()
-            || matches!(address.segments(), [0, 0, 0, 0, 0, 0, high, low] if (high, low) > (0, 1))
-            || matches!(address.segments(), [0x64, 0xff9b, ..]);
-        return !hides_another && address.to_string() == host;
-    }
-    // Resolvers take a name whose last part is a number for an address: `2130706433`, `127.1`, `0x7f.1` are 127.0.0.1.
-    let last = host.rsplit('.').next().unwrap_or_default();
-    let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
-        || last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"));
-    if is_number { host.parse::<Ipv4Addr>().is_ok() } else { !host.split('.').any(str::is_empty) }
 }
 
 fn unmaskable() -> Rejection {
@@ -628,47 +632,5 @@ fn out_of_order(fault: Side) -> ProtocolError {
         fault,
         code: "ssh.state",
         detail: Arc::from("a message came where the protocol has none"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a044_a_place_has_one_spelling() {
-        for host in ["db.internal", "127.0.0.1", "::1", "2001:db8::7", "host-1", "a_b.c", "10.example"] {
-            assert!(is_a_place(host, 22), "{host}");
-        }
-        for host in [
-            "",
-            ".",
-            "db.internal.",
-            "a..b",
-            ".a",
-            "2130706433",
-            "127.1",
-            "127.0.0.01",
-            "0x7f.1",
-            "0X7F000001",
-            "017700000001",
-            "256.0.0.1",
-            "1.2.3.4.5",
-            "::ffff:127.0.0.1",
-            "::ffff:7f00:1",
-            "::127.0.0.1",
-            "64:ff9b::a9fe:a9fe",
-            "0:0:0:0:0:0:0:1",
-            "2001:DB8::7",
-            "fe80::1%eth0",
-            "[::1]",
-            "a b",
-            "a\0b",
-            "a/b",
-            "é",
-        ] {
-            assert!(!is_a_place(host, 22), "{host}");
-        }
-        assert!(!is_a_place("h", 0) && !is_a_place("h", 65_536));
     }
 }

@@ -12,6 +12,7 @@ use gatewright_model::{
     decision::Block,
     event::Facet,
     id::{EventId, EventIds, SessionId},
+    mask::{Detector, DetectorMask, MaskMethod, MaskPlan},
     permit::{Denial, Permit},
     principal::{Principal, PrincipalKind},
     secret::Secret,

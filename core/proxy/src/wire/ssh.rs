@@ -11,6 +11,7 @@
 
 mod admission;
 mod forward;
+mod handler;
 mod mortal;
 mod own;
 mod serve;

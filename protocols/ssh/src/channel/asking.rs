@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gatewright_model::{
     id::EventId,
+    mask::MaskPlan,
     permit::{Denial, Permit},
     recording::Frame,
     session::{Outcome, OutcomeResult, Output, Rejection, Side},
@@ -24,6 +25,9 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Asking {
     pub(super) request: Request,
+    pub(super) about: Arc<SshRequest>,
+    /// What is to be hidden in it.
+    pub(super) plan: Option<Arc<MaskPlan>>,
     pub(super) want_reply: bool,
     pub(super) event: EventId,
     pub(super) stage: Stage,
@@ -91,9 +95,12 @@ impl Channel {
         };
         match about.filter(|about| self.seed.rights.include(about)) {
             Some(about) => {
-                let event = self.decide(about);
-                self.asking =
-                    Some(Asking { request, want_reply, event, stage: Stage::Waiting, recorded: None });
+                let about = Arc::new(about);
+                let event = self.decide(Arc::clone(&about));
+                let stage = Stage::Waiting;
+                let asking =
+                    Asking { request, about, plan: None, want_reply, event, stage, recorded: None };
+                self.asking = Some(asking);
             }
             None => self.reply(want_reply, false),
         }
@@ -111,7 +118,7 @@ impl Channel {
         // What writes for people can have something hidden in it; files that are carried can not.
         let writes = match &asking.request {
             Request::Exec(_) | Request::Shell => true,
-            Request::Subsystem(name) => &**name != "sftp",
+            Request::Subsystem(name) => **name != *sftp::SUBSYSTEM,
             _ => false,
         };
         let recorded = permit.is_recorded();
@@ -125,6 +132,7 @@ impl Channel {
                 return self.give_up(&unmaskable());
             }
             self.masks = masks;
+            asking.plan = Some(plan);
         } else if writes {
             self.masks = None;
         }
@@ -185,7 +193,7 @@ impl Channel {
     /// The target has answered the request that was sent to it.
     pub(super) fn answered(&mut self, done: bool) {
         let Some(asking) = self.asking.take_if(|asking| asking.stage == Stage::Answering) else { return };
-        let Asking { request, want_reply, event, .. } = asking;
+        let Asking { request, about, plan, want_reply, event, .. } = asking;
         self.reply(want_reply, done);
         if !done {
             if self.running.is_none() {
@@ -199,7 +207,7 @@ impl Channel {
         match request {
             // Over when it has ended.
             Request::Exec(_) | Request::Shell | Request::Subsystem(_) => {
-                self.running = Some(Running { event, is_program: true, outcome: None });
+                self.running = Some(Running { plan, ..self.started(event, about) });
                 if is_sftp(&request) {
                     self.files = Some(Box::default());
                 }

@@ -1,5 +1,7 @@
 //! The subsystem `sftp` on a channel: what both sides send goes through a relay that knows what it does.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use gatewright_model::{
     id::EventId,
@@ -77,7 +79,7 @@ impl Channel {
         while let Some(does) = self.files.as_mut().and_then(|files| files.relay.poll()) {
             match does {
                 Does::Ask(operation) => {
-                    let event = self.decide(SshRequest::File(operation));
+                    let event = self.decide(Arc::new(SshRequest::File(operation)));
                     if let Some(files) = &mut self.files {
                         files.relay.asked(event);
                     }

@@ -3,6 +3,7 @@
 // What goes wrong in a helper fails the test as well.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod again;
 mod masks;
 mod play;
 mod recordings;

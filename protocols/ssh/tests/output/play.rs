@@ -10,7 +10,8 @@ use gatewright_model::{
     permit::Permit,
     principal::{Principal, PrincipalKind},
     secret::Secret,
-    session::{Account, Input, Outcome, Output, Session as _, Side},
+    session::{Account, Credential, Input, Outcome, Output, Session as _, Side},
+    ssh::ChannelRights,
 };
 use gatewright_ssh::{
     channel::{Channel, Seed},
@@ -36,7 +37,8 @@ impl Play {
         let seed = Seed {
             session: SessionId::from_random([7; 16]),
             events: Arc::new(EventIds::default()),
-            token: Secret::new("tok"),
+            credential: Credential::Bearer(Secret::new("tok")),
+            rights: ChannelRights::ALL,
             account: Arc::from("deploy"),
             mask_key: MaskKey::new([7; 32]),
             target: None,
@@ -84,6 +86,7 @@ impl Play {
                     self.in_order.push(format!("to target {unit:?}"));
                 }
                 Output::Send { unit, .. } => self.in_order.push(format!("to client {unit:?}")),
+                Output::Withdraw(_) => self.in_order.push("withdraw".to_owned()),
                 Output::Finished { outcome, .. } => {
                     self.in_order.push(format!("finished {} {:?}", outcome.result.as_str(), outcome.code));
                 }

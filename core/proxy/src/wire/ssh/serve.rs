@@ -1,8 +1,5 @@
 //! A client's connection: who it is, and a driver for each channel that it opens.
 //!
-//! russh calls the handler within the loop of the connection: whatever it waits for, all channels wait for. So it waits for nothing
-//! but the proof of an identity, before there is any channel; everything else is the business of the channels' own tasks.
-//!
 //! A user name that leads to no target leads to the gateway itself (`own`). From there a client can go on: a `direct-tcpip` to the name of
 //! a target, as `ssh -J` asks for one, is a connection of its own within this one, and the client need not prove itself again.
 
@@ -23,11 +20,8 @@ use gatewright_ssh::{
 use parking_lot::Mutex;
 use russh::{
     Channel, ChannelOpenFailure, Disconnect, MethodKind, MethodSet, SshId,
-    keys::{Algorithm, Certificate, PrivateKey},
-    server::{
-        Auth, ChannelOpenHandle, Config, GlobalReplyHandle, Handler, Msg, PublicKeyOffer, Response,
-        Session, VerifiedPublicKey, run_stream,
-    },
+    keys::PrivateKey,
+    server::{self, Auth, ChannelOpenHandle, Config, GlobalReplyHandle, Msg, Session, run_stream},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -40,6 +34,7 @@ use super::{
     admission::{self, Access, Admitted, Destination, Shown},
     algorithms,
     forward::{Asked, Bound, Forwards},
+    handler::{Failed, Served},
     mortal::{Mortal, Within},
     own,
     side::Side,
@@ -84,7 +79,7 @@ pub struct Client {
 }
 
 /// What all channels of one connection share.
-struct Shared {
+pub(super) struct Shared {
     entrance: Arc<Entrance>,
     sessions: Arc<ClientSessions>,
     /// The client that was let in, and its connection to the target.
@@ -267,17 +262,17 @@ impl Shared {
         }
     }
 
-    fn admit_token(&self, user: &str, token: &str) -> Auth {
+    pub(super) fn admit_token(&self, user: &str, token: &str) -> Auth {
         let credential = Credential::Bearer(Secret::new(token));
         self.admit(admission::admit_token(&self.sessions, user, credential))
     }
 
-    fn admit_key(&self, user: &str, shown: Shown<'_>) -> Auth {
+    pub(super) fn admit_key(&self, user: &str, shown: Shown<'_>) -> Auth {
         self.admit(admission::admit_key(&self.entrance.access, &self.sessions, user, shown))
     }
 
     /// Within another connection, a client has proved who it is.
-    fn admit_outer(&self, user: &str) -> Option<Auth> {
+    pub(super) fn admit_outer(&self, user: &str) -> Option<Auth> {
         let outer = self.outer.as_ref()?;
         let Destination::Target(target) = &outer.destination else { return None };
         if *target.account != *user || !outer.may_use(user) {
@@ -298,7 +293,7 @@ impl Shared {
         (taken < MOST_CHANNELS && !self.guard.is_draining()).then_some(place)
     }
 
-    fn open(
+    pub(super) fn open(
         self: &Arc<Self>,
         open: Open,
         channel: Channel<Msg>,
@@ -322,7 +317,7 @@ impl Shared {
     }
 
     /// The client wants the target to listen.
-    fn forward(self: &Arc<Self>, open: Open, reply: GlobalReplyHandle) {
+    pub(super) fn forward(self: &Arc<Self>, open: Open, reply: GlobalReplyHandle) {
         let Some((admitted, link)) = self.admitted.get() else { return };
         let Destination::Target(target) = &admitted.destination else { return };
         let Some(place) = self.take_place() else { return };
@@ -337,7 +332,7 @@ impl Shared {
     }
 
     /// The client takes it back. `false`: it had nothing like it.
-    fn cancel_forward(&self, open: &Open) -> bool {
+    pub(super) fn cancel_forward(&self, open: &Open) -> bool {
         let mut forwards = self.forwards.lock();
         let is_meant = |(own, bound, _): &mut (Open, Arc<Bound>, CancellationToken)| match (own, open) {
             (Open::TcpipForward { address, port }, Open::TcpipForward { address: other, port: wanted }) => {
@@ -443,6 +438,25 @@ impl Shared {
         }
     }
 
+    /// Would this let the client in, once it has proved to have its key?
+    pub(super) fn would_admit(&self, user: &str, shown: Shown<'_>) -> Auth {
+        match admission::judge(&self.entrance.access, &self.sessions, user, shown) {
+            Ok(_) => Auth::Accept,
+            Err(error) => {
+                tracing::info!(%error, client = %self.sessions.client(), "a client's key was refused");
+                self.note_refusal(error.code());
+                refused()
+            }
+        }
+    }
+
+    /// What a target opens is led on to this client.
+    pub(super) fn lead_to(&self, client: server::Handle) {
+        if let Some((_, link)) = self.admitted.get() {
+            link.grants().lead_to(client);
+        }
+    }
+
     fn note_refusal(&self, code: &'static str) {
         let mut refused = self.refused.lock();
         if !refused.contains(&code) {
@@ -463,7 +477,7 @@ impl Shared {
 }
 
 /// A client may try again, in the same way too, until it has tried too often.
-fn refused() -> Auth {
+pub(super) fn refused() -> Auth {
     Auth::Reject { proceed_with_methods: Some(methods()), partial_success: false }
 }
 
@@ -479,163 +493,5 @@ impl Drop for ChannelPlace {
         if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.0.sessions.rest();
         }
-    }
-}
-
-/// What russh calls.
-struct Served(Arc<Shared>);
-
-#[derive(Debug)]
-struct Failed(russh::Error);
-
-impl From<russh::Error> for Failed {
-    fn from(error: russh::Error) -> Self {
-        Self(error)
-    }
-}
-
-impl Handler for Served {
-    type Error = Failed;
-
-    async fn auth_none(&mut self, user: &str) -> Result<Auth, Failed> {
-        Ok(self.0.admit_outer(user).unwrap_or_else(refused))
-    }
-
-    /// It proves nothing yet; but a key that would not do need not sign anything.
-    async fn auth_publickey_offered(
-        &mut self,
-        user: &str,
-        offer: PublicKeyOffer<'_>,
-    ) -> Result<Auth, Failed> {
-        // RSA's own name is that of SHA-1.
-        if *offer.algorithm == (Algorithm::Rsa { hash: None }) {
-            return Ok(refused());
-        }
-        let shown = offer.certificate.map_or(Shown::Key(offer.public_key), Shown::Certificate);
-        let judged = admission::judge(&self.0.entrance.access, &self.0.sessions, user, shown);
-        Ok(match judged {
-            Ok(_) => Auth::Accept,
-            Err(error) => {
-                tracing::info!(%error, client = %self.0.sessions.client(), "a client's key was refused");
-                self.0.note_refusal(error.code());
-                refused()
-            }
-        })
-    }
-
-    async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Failed> {
-        Ok(self.0.admit_key(user, Shown::Key(key.public_key)))
-    }
-
-    async fn auth_openssh_certificate(
-        &mut self,
-        user: &str,
-        certificate: &Certificate,
-    ) -> Result<Auth, Failed> {
-        Ok(self.0.admit_key(user, Shown::Certificate(certificate)))
-    }
-
-    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Failed> {
-        Ok(self.0.admit_token(user, password))
-    }
-
-    async fn auth_keyboard_interactive<'a>(
-        &'a mut self,
-        user: &str,
-        _: &str,
-        response: Option<Response<'a>>,
-    ) -> Result<Auth, Failed> {
-        let Some(mut response) = response else {
-            return Ok(Auth::Partial {
-                name: "Gatewright".into(),
-                instructions:
-                    "The answer is a token: `gatewright token mint`, or one of your identity provider."
-                        .into(),
-                prompts: vec![("Token: ".into(), false)].into(),
-            });
-        };
-        let token = response.next();
-        Ok(match token.as_deref().map(std::str::from_utf8) {
-            Some(Ok(token)) => self.0.admit_token(user, token.trim()),
-            _ => refused(),
-        })
-    }
-
-    async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Failed> {
-        if let Some((_, link)) = self.0.admitted.get() {
-            link.grants().lead_to(session.handle());
-        }
-        Ok(())
-    }
-
-    async fn tcpip_forward(
-        &mut self,
-        address: &str,
-        port: u32,
-        reply: GlobalReplyHandle,
-        _: &mut Session,
-    ) -> Result<(), Failed> {
-        self.0.forward(Open::TcpipForward { address: Arc::from(address), port }, reply);
-        Ok(())
-    }
-
-    async fn cancel_tcpip_forward(
-        &mut self,
-        address: &str,
-        port: u32,
-        _: &mut Session,
-    ) -> Result<bool, Failed> {
-        Ok(self.0.cancel_forward(&Open::TcpipForward { address: Arc::from(address), port }))
-    }
-
-    async fn streamlocal_forward(
-        &mut self,
-        path: &str,
-        reply: GlobalReplyHandle,
-        _: &mut Session,
-    ) -> Result<(), Failed> {
-        self.0.forward(Open::StreamlocalForward { path: Arc::from(path) }, reply);
-        Ok(())
-    }
-
-    async fn cancel_streamlocal_forward(&mut self, path: &str, _: &mut Session) -> Result<bool, Failed> {
-        Ok(self.0.cancel_forward(&Open::StreamlocalForward { path: Arc::from(path) }))
-    }
-
-    async fn channel_open_session(
-        &mut self,
-        channel: Channel<Msg>,
-        reply: ChannelOpenHandle,
-        session: &mut Session,
-    ) -> Result<(), Failed> {
-        self.0.open(Open::Session, channel, reply, session);
-        Ok(())
-    }
-
-    async fn channel_open_direct_tcpip(
-        &mut self,
-        channel: Channel<Msg>,
-        host: &str,
-        port: u32,
-        originator: &str,
-        originator_port: u32,
-        reply: ChannelOpenHandle,
-        session: &mut Session,
-    ) -> Result<(), Failed> {
-        let originator = (Arc::from(originator), originator_port);
-        let open = Open::DirectTcpip { host: Arc::from(host), port, originator };
-        self.0.open(open, channel, reply, session);
-        Ok(())
-    }
-
-    async fn channel_open_direct_streamlocal(
-        &mut self,
-        channel: Channel<Msg>,
-        path: &str,
-        reply: ChannelOpenHandle,
-        session: &mut Session,
-    ) -> Result<(), Failed> {
-        self.0.open(Open::DirectStreamlocal { path: Arc::from(path) }, channel, reply, session);
-        Ok(())
     }
 }

@@ -1,0 +1,72 @@
+//! Where a tunnel may be asked to lead.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// What every resolver reads alike: with a blank or a NUL in it, some read the beginning only. And of addresses, the one usual way to write
+/// them: what a rule refuses in one spelling must not be reached in another (threats A44).
+pub(super) fn is_a_place(host: &str, port: u32) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
+    !host.is_empty()
+        && host.len() <= 253
+        && host.bytes().all(plain)
+        && (1..=65535).contains(&port)
+        && is_usual(host)
+}
+
+fn is_usual(host: &str) -> bool {
+    if host.contains(':') {
+        let Ok(address) = host.parse::<Ipv6Addr>() else { return false };
+        // Addresses of IPv4 within those of IPv6: mapped, compatible, and those of NAT64 (RFC 6052 section 2.1).
+        let hides_another = address.to_ipv4_mapped().is_some()
+            || matches!(address.segments(), [0, 0, 0, 0, 0, 0, high, low] if (high, low) > (0, 1))
+            || matches!(address.segments(), [0x64, 0xff9b, ..]);
+        return !hides_another && address.to_string() == host;
+    }
+    // Resolvers take a name whose last part is a number for an address: `2130706433`, `127.1`, `0x7f.1` are 127.0.0.1.
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
+        || last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"));
+    if is_number { host.parse::<Ipv4Addr>().is_ok() } else { !host.split('.').any(str::is_empty) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a044_a_place_has_one_spelling() {
+        for host in ["db.internal", "127.0.0.1", "::1", "2001:db8::7", "host-1", "a_b.c", "10.example"] {
+            assert!(is_a_place(host, 22), "{host}");
+        }
+        for host in [
+            "",
+            ".",
+            "db.internal.",
+            "a..b",
+            ".a",
+            "2130706433",
+            "127.1",
+            "127.0.0.01",
+            "0x7f.1",
+            "0X7F000001",
+            "017700000001",
+            "256.0.0.1",
+            "1.2.3.4.5",
+            "::ffff:127.0.0.1",
+            "::ffff:7f00:1",
+            "::127.0.0.1",
+            "64:ff9b::a9fe:a9fe",
+            "0:0:0:0:0:0:0:1",
+            "2001:DB8::7",
+            "fe80::1%eth0",
+            "[::1]",
+            "a b",
+            "a\0b",
+            "a/b",
+            "é",
+        ] {
+            assert!(!is_a_place(host, 22), "{host}");
+        }
+        assert!(!is_a_place("h", 0) && !is_a_place("h", 65_536));
+    }
+}

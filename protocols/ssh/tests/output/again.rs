@@ -1,0 +1,114 @@
+//! What runs is judged again when the policies change.
+
+use bytes::Bytes;
+use gatewright_model::{
+    decision::Block,
+    id::ApprovalId,
+    mask::{Detector, DetectorMask, MaskMethod, MaskPlan},
+    permit::Denial,
+    session::{Input, Session as _},
+};
+use gatewright_ssh::message::{Message, Request};
+
+use crate::play::Play;
+
+fn hidden(detector: Detector) -> MaskPlan {
+    let mask = DetectorMask { detector, method: MaskMethod::Redact, rule: "ssh/r".into() };
+    MaskPlan { detectors: vec![mask], ..MaskPlan::default() }
+}
+
+fn exec() -> Request {
+    Request::Exec(Bytes::from_static(b"tail -f log"))
+}
+
+fn running(masks: &MaskPlan) -> Play {
+    let mut play = Play::running(exec(), masks);
+    assert!(play.channel.is_judged_again());
+    let first = play.judged;
+    play.tell(Input::PoliciesChanged);
+    assert_ne!(play.judged, first, "it has an event of its own");
+    assert!(!play.channel.is_judged_again(), "once at a time");
+    play.in_order.clear();
+    play
+}
+
+fn deny(play: &mut Play) {
+    let block = Block {
+        code: "ssh.denied".into(),
+        rule: "ssh/closed".into(),
+        reason: "not any more".into(),
+        remedy: "".into(),
+    };
+    let denial = Denial { event: play.judged.unwrap(), block, approval: None };
+    play.tell(Input::Denied(denial));
+}
+
+fn held(play: &mut Play) {
+    let approval = ApprovalId::from_random([1; 10]);
+    play.tell(Input::Held { event: play.judged.unwrap(), approval, reason: "look".into() });
+}
+
+/// It was killed, and is over.
+fn is_cut(play: &Play) -> bool {
+    let all = play.in_order.join("\n");
+    let finished = play.finished.last().and_then(|outcome| outcome.code.as_deref());
+    all.contains("to target Request(\"signal\"") && finished == Some("policy.changed")
+}
+
+#[test]
+fn what_is_still_permitted_goes_on() {
+    for masks in [MaskPlan::default(), hidden(Detector::Email)] {
+        let mut play = running(&masks);
+        play.permit(Some(&masks));
+        assert!(!is_cut(&play));
+        assert!(play.channel.is_judged_again(), "and is judged again the next time");
+        play.out("more\n");
+        assert!(play.shown().contains("more"));
+    }
+}
+
+#[test]
+fn what_is_blocked_now_is_ended_and_told_so() {
+    let mut play = running(&MaskPlan::default());
+    deny(&mut play);
+    assert!(is_cut(&play), "{:?}", play.in_order);
+    assert!(play.shown().contains("blocked by ssh/closed: not any more"));
+}
+
+#[test]
+fn what_is_to_be_hidden_in_another_way_or_recorded_ends() {
+    let mut play = running(&MaskPlan::default());
+    play.permit(Some(&hidden(Detector::Email)));
+    assert!(is_cut(&play), "{:?}", play.in_order);
+    let mut play = running(&hidden(Detector::Email));
+    play.permit(None);
+    assert!(is_cut(&play), "{:?}", play.in_order);
+    let mut play = running(&MaskPlan::default());
+    play.permit_recorded(None);
+    assert!(is_cut(&play), "{:?}", play.in_order);
+}
+
+#[test]
+fn what_a_reviewer_has_approved_is_not_asked_about_again() {
+    let mut play = Play::open();
+    play.ask(exec());
+    held(&mut play);
+    play.permit(None).connected().target(Message::Success);
+    play.tell(Input::PoliciesChanged);
+    held(&mut play);
+    assert!(!is_cut(&play), "{:?}", play.in_order);
+    assert!(play.in_order.contains(&"withdraw".to_owned()));
+    // Nobody has approved this one.
+    let mut play = running(&MaskPlan::default());
+    held(&mut play);
+    assert!(is_cut(&play), "{:?}", play.in_order);
+    assert!(play.in_order.contains(&"withdraw".to_owned()));
+}
+
+#[test]
+fn what_does_not_run_is_not_judged_again() {
+    let mut play = Play::open();
+    assert!(!play.channel.is_judged_again());
+    play.ask(exec());
+    assert!(!play.channel.is_judged_again());
+}
