@@ -464,7 +464,7 @@ fn name(id: u32, path: &str) -> Message {
 fn files() -> Play {
     let mut play = Play::open();
     play.client(request(Request::Subsystem("sftp".into()))).permit().connected().target(Message::Success);
-    play.client(sftp(1, 3, "")).target(sftp(2, 3, "")).target(name(u32::MAX, "/home/app"));
+    play.client(sftp(1, 3, "")).target(sftp(2, 3, "")).target(name(u32::MAX, "/users/app"));
     play.transcript.clear();
     play
 }
