@@ -100,6 +100,8 @@ struct Running {
     is_program: bool,
     /// How it ended, once the target has said so.
     outcome: Option<Outcome>,
+    /// Its output has ended, and the client is told so when it has: a client that knows may close the channel, and never hears how it ended.
+    is_silent: bool,
 }
 
 /// Variables of one channel at most.
@@ -156,7 +158,7 @@ impl Channel {
             }
             (Phase::Leading { event }, Input::Connected(_)) => {
                 self.connected = true;
-                self.running = Some(Running { event, is_program: false, outcome: None });
+                self.running = Some(Running { event, is_program: false, outcome: None, is_silent: false });
                 self.send(Side::Downstream, Message::Accepted);
                 self.phase = Phase::Open;
             }
@@ -228,6 +230,7 @@ impl Channel {
                     self.finish(asking.event, Outcome::default());
                     self.reply(asking.want_reply, false);
                 }
+                self.end_output();
                 self.end();
             }
             Input::Permitted(permit) => match self.permitted_file(permit) {
@@ -292,12 +295,15 @@ impl Channel {
                     ..Outcome::default()
                 });
                 self.send(Side::Downstream, message);
+                self.end_output();
             }
             Message::ExitSignal { ref signal, .. } => {
                 let code = Some(Arc::from(format!("signal.{signal}")));
                 self.note(Outcome { result: OutcomeResult::Error, code, ..Outcome::default() });
                 self.send(Side::Downstream, message);
+                self.end_output();
             }
+            Message::Eof if self.outlives_output() => {}
             Message::Data(data) if self.files.is_some() => {
                 return self.relay(Side::Upstream, &data).unwrap_or(Ok(()));
             }
@@ -323,6 +329,21 @@ impl Channel {
     fn note(&mut self, outcome: Outcome) {
         if let Some(running) = &mut self.running {
             running.outcome.get_or_insert(outcome);
+        }
+    }
+
+    /// Does a program go on whose output has ended?
+    fn outlives_output(&mut self) -> bool {
+        let Some(running) = &mut self.running else { return false };
+        running.is_silent = running.is_program && running.outcome.is_none();
+        running.is_silent
+    }
+
+    /// Tells the client that the output has ended, if that waited.
+    fn end_output(&mut self) {
+        let waits = |running: &mut Running| std::mem::take(&mut running.is_silent);
+        if self.running.as_mut().is_some_and(waits) {
+            self.send(Side::Downstream, Message::Eof);
         }
     }
 

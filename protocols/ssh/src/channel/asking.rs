@@ -138,7 +138,7 @@ impl Channel {
         match request {
             // Over when it has ended.
             Request::Exec(_) | Request::Shell | Request::Subsystem(_) => {
-                self.running = Some(Running { event, is_program: true, outcome: None });
+                self.running = Some(Running { event, is_program: true, outcome: None, is_silent: false });
                 if is_sftp(&request) {
                     self.files = Some(Box::default());
                 }
