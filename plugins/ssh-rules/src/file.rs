@@ -75,7 +75,7 @@ pub enum Direction {
     Write,
 }
 
-/// An absolute path: `/etc/motd`, `/home/*/notes`, `/srv/**`. `*` is any one part of a path, and `**` at the end any number of them, none too:
+/// An absolute path: `/etc/motd`, `/users/*/notes`, `/srv/**`. `*` is any one part of a path, and `**` at the end any number of them, none too:
 /// `/srv/**` is `/srv` and everything below it. Case counts, and every character is itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]

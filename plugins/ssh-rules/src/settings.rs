@@ -274,7 +274,7 @@ struct RuleFields {
     subsystems: Option<Vec<Pattern>>,
     /// Of `file`: what is done: `read`, `list`, `write`, `rename`, ... Default: anything.
     operations: Option<Vec<Operation>>,
-    /// Of `file`, and of `exec` with `transfers`: `/etc/motd`, `/home/*/notes`, `/srv/**`. Where there are two paths, both have to fit. A transfer
+    /// Of `file`, and of `exec` with `transfers`: `/etc/motd`, `/users/*/notes`, `/srv/**`. Where there are two paths, both have to fit. A transfer
     /// is about everything below its path, so only patterns with `**` fit one. Default: any.
     paths: Option<Vec<FilePattern>>,
     /// Of `file`: only where what was there before is lost (`true`), because a file is emptied or cut, or another takes its name; or only where it is

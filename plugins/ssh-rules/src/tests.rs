@@ -13,7 +13,7 @@ const RULES: &str = r#"{"rules": [
     {"name": "database", "requests": ["direct-tcpip"], "destinations": ["db.internal:5432", "*.web.internal:443"],
      "decision": "allow"},
     {"name": "reading", "requests": ["file"], "operations": ["read", "list", "stat", "realpath", "readlink"],
-     "paths": ["/srv/**", "/home/*/notes", "/etc/motd"], "decision": "allow"},
+     "paths": ["/srv/**", "/users/*/notes", "/etc/motd"], "decision": "allow"},
     {"name": "no-loss", "requests": ["file"], "replaces": true, "decision": "block"},
     {"name": "filing", "requests": ["file"], "operations": ["write", "rename", "hardlink", "symlink"],
      "paths": ["/srv/in/**"], "decision": "allow"},
@@ -154,16 +154,16 @@ fn what_narrows_nothing_down_is_an_error() {
 #[test]
 fn a046_a_file_is_fitted_by_what_is_done_and_by_all_of_its_paths() {
     let file = |operation: &str, path: &str| EventBuilder::ssh_file(operation, path, None);
-    for path in ["/srv", "/srv/a/b", "/home/alice/notes", "/etc/motd"] {
+    for path in ["/srv", "/srv/a/b", "/users/alice/notes", "/etc/motd"] {
         check(&file("read", path), None);
     }
     for path in [
         "/",
         "/srvx",
         "/etc/passwd",
-        "/home/notes",
-        "/home/a/b/notes",
-        "/home/alice/notes/x",
+        "/users/notes",
+        "/users/a/b/notes",
+        "/users/alice/notes/x",
         "/etc/motd/x",
     ] {
         check(&file("read", path), Some("no-rule"));

@@ -130,6 +130,8 @@ struct Running {
     is_program: bool,
     /// How it ended, once the target has said so.
     outcome: Option<Outcome>,
+    /// Its output has ended, and the client is told so when it has: a client that knows may close the channel, and never hears how it ended.
+    is_silent: bool,
 }
 
 /// Variables of one channel at most.
@@ -287,6 +289,7 @@ impl Channel {
                     self.finish(asking.event, Outcome::default());
                     self.reply(asking.want_reply, false);
                 }
+                self.end_output();
                 self.end();
             }
             Input::Timeout => {
@@ -365,13 +368,16 @@ impl Channel {
                 });
                 self.let_go(None);
                 self.send(Side::Downstream, message);
+                self.end_output();
             }
             Message::ExitSignal { ref signal, .. } => {
                 let code = Some(Arc::from(format!("signal.{signal}")));
                 self.note(Outcome { result: OutcomeResult::Error, code, ..Outcome::default() });
                 self.let_go(None);
                 self.send(Side::Downstream, message);
+                self.end_output();
             }
+            Message::Eof if self.outlives_output() => {}
             Message::Data(data) if self.files.is_some() => {
                 return self.relay(Side::Upstream, &data).unwrap_or(Ok(()));
             }
@@ -444,6 +450,21 @@ impl Channel {
         }
     }
 
+    /// Does a program go on whose output has ended?
+    fn outlives_output(&mut self) -> bool {
+        let Some(running) = &mut self.running else { return false };
+        running.is_silent = running.is_program && running.outcome.is_none();
+        running.is_silent
+    }
+
+    /// Tells the client that the output has ended, if that waited.
+    fn end_output(&mut self) {
+        let waits = |running: &mut Running| std::mem::take(&mut running.is_silent);
+        if self.running.as_mut().is_some_and(waits) {
+            self.send(Side::Downstream, Message::Eof);
+        }
+    }
+
     fn decide(&mut self, request: Arc<SshRequest>) -> EventId {
         self.asks_a_person = false;
         let about =
@@ -457,7 +478,7 @@ impl Channel {
     /// What was permitted runs.
     const fn started(&self, event: EventId, about: Arc<SshRequest>) -> Running {
         let is_approved = self.asks_a_person;
-        Running { event, about, is_approved, plan: None, is_program: true, outcome: None }
+        Running { event, about, is_approved, plan: None, is_program: true, outcome: None, is_silent: false }
     }
 
     fn connect(&mut self) {

@@ -4,9 +4,9 @@
 //! client                                  relay                                       target
 //!   OPEN srv/x  ----------------------->  held, and what comes behind it
 //!                                         REALPATH srv/x  ------------------------->
-//!                                              <-----------------------------------  /home/app/srv/x
-//!                                         asked about: file read /home/app/srv/x
-//!                                         OPEN /home/app/srv/x  ------- permit ---->
+//!                                              <-----------------------------------  /users/app/srv/x
+//!                                         asked about: file read /users/app/srv/x
+//!                                         OPEN /users/app/srv/x  ------- permit ---->
 //!   READ, WRITE, ... on the handle  --------------------------------------------->
 //! ```
 //!

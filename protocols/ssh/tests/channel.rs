@@ -361,6 +361,25 @@ fn a044_a_destination_that_two_resolvers_read_in_two_ways_is_none() {
     }
 }
 
+/// A client that knows that nothing more comes closes the channel, and would not hear how it ended.
+#[test]
+fn f001_the_end_of_the_output_is_told_with_the_status() {
+    let mut play = Play::running("id");
+    play.target(Message::Eof);
+    assert_eq!(play.transcript, "");
+    play.target(Message::ExitStatus(3)).tell(Input::Closed { side: Side::Upstream });
+    let told =
+        "to client: ExitStatus(3)\nto client: Eof\nfinished 2: error exit.3\nclose target\nclose client\n";
+    assert_eq!(play.transcript, told);
+    let mut silent = Play::running("id");
+    silent.target(Message::Eof).tell(Input::Closed { side: Side::Upstream });
+    assert!(
+        silent.transcript.starts_with("to client: Eof\nfinished 2: unknown\n"),
+        "{}",
+        silent.transcript
+    );
+}
+
 #[test]
 fn f001_a_target_that_dies_leaves_no_good_end() {
     let mut play = Play::running("id");
@@ -454,7 +473,7 @@ fn name(id: u32, path: &str) -> Message {
 fn files() -> Play {
     let mut play = Play::open();
     play.client(request(Request::Subsystem("sftp".into()))).permit().connected().target(Message::Success);
-    play.client(sftp(1, 3, "")).target(sftp(2, 3, "")).target(name(u32::MAX, "/home/app"));
+    play.client(sftp(1, 3, "")).target(sftp(2, 3, "")).target(name(u32::MAX, "/users/app"));
     play.transcript.clear();
     play
 }
