@@ -76,6 +76,8 @@ pub struct Channel {
     running: Option<Running>,
     /// What is hidden in what it writes.
     masks: Option<Masks>,
+    /// What is said of its end, when all that it wrote is shown.
+    parting: Option<Message>,
     /// It is recorded.
     recording: bool,
     /// When the driver was asked to come back.
@@ -134,6 +136,7 @@ impl Channel {
             connected: false,
             running: None,
             masks: None,
+            parting: None,
             recording: false,
             wake: None,
             outputs: VecDeque::new(),
@@ -298,14 +301,12 @@ impl Channel {
                     code: (!ok).then(|| Arc::from(format!("exit.{status}"))),
                     ..Outcome::default()
                 });
-                self.let_go(None);
-                self.send(Side::Downstream, message);
+                self.part(message);
             }
             Message::ExitSignal { ref signal, .. } => {
                 let code = Some(Arc::from(format!("signal.{signal}")));
                 self.note(Outcome { result: OutcomeResult::Error, code, ..Outcome::default() });
-                self.let_go(None);
-                self.send(Side::Downstream, message);
+                self.part(message);
             }
             Message::Data(_) | Message::ExtendedData(..) => self.show(now, message),
             Message::Eof => {
@@ -345,6 +346,18 @@ impl Channel {
             self.send(Side::Downstream, message);
         }
         self.come_back();
+        if self.masks.as_ref().and_then(Masks::due).is_none()
+            && let Some(message) = self.parting.take()
+        {
+            self.send(Side::Downstream, message);
+        }
+    }
+
+    /// How it ended is said behind what it wrote. A server says so when the program has ended, though it may have more of its
+    /// output: nothing is let go for that.
+    fn part(&mut self, message: Message) {
+        self.parting = Some(message);
+        self.pass_on(None);
     }
 
     /// Before whatever is sent next.
