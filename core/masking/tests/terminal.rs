@@ -1,6 +1,6 @@
 //! Output for terminals: what is shown is searched, however it is written and cut.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ fn a_number_with_colours_in_it_is_hidden_and_keeps_them() {
             "4111111\x1b[01;31m\x1b[K1111\x1b[m\x1b[K11111",
             "bob@\x1b]8;;mailto:x\x1b\\example.com\x1b]8;;\x1b\\ ok",
             "4111\x1b[C1111\x1b[C1111\x1b[C1111",
-            "4\x071\01\x0e1\x0f11111\x7f111111\x1b(B1",
+            "4\x071\x001\x0e1\x0f11111\x7f111111\x1b(B1",
             "4111 1111\u{9b}1m 1111 1111",
         ],
         PARTIAL,
