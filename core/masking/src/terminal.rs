@@ -234,13 +234,15 @@ impl TerminalMasker {
         let cover = Cover::new(masker, value, passed.saturating_sub(find.range.start), self.width);
         for (offset, text) in cover.0 {
             let at = find.range.start + offset;
+            let mut is_passed_over = false;
             while let Some(mark) = self.marks.front().copied().filter(|mark| mark.at <= at) {
                 self.pass_mark(out);
-                if mark.stands {
-                    break;
-                }
+                is_passed_over |= mark.stands;
             }
-            out.extend_from_slice(&text);
+            // Where the sequence itself takes the column, nothing else may.
+            if !is_passed_over {
+                out.extend_from_slice(&text);
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Output for terminals: what is shown is searched, however it is written and cut.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ fn a_number_with_colours_in_it_is_hidden_and_keeps_them() {
             "4111111\x1b[01;31m\x1b[K1111\x1b[m\x1b[K11111",
             "bob@\x1b]8;;mailto:x\x1b\\example.com\x1b]8;;\x1b\\ ok",
             "4111\x1b[C1111\x1b[C1111\x1b[C1111",
-            "4\x071\01\x0e1\x0f11111\x7f111111\x1b(B1",
+            "4\x071\x001\x0e1\x0f11111\x7f111111\x1b(B1",
             "4111 1111\u{9b}1m 1111 1111",
         ],
         PARTIAL,
@@ -56,7 +56,7 @@ fn a_number_with_colours_in_it_is_hidden_and_keeps_them() {
             "\u{1b}[31m4111\u{1b}[0m 1111 1111 1111 ok" -> "\u{1b}[31m****\u{1b}[0m***********1111 ok"
             "4111111\u{1b}[01;31m\u{1b}[K1111\u{1b}[m\u{1b}[K11111" -> "*******\u{1b}[01;31m\u{1b}[K****\u{1b}[m\u{1b}[K*1111"
             "bob@\u{1b}]8;;mailto:x\u{1b}\\example.com\u{1b}]8;;\u{1b}\\ ok" -> "****\u{1b}]8;;mailto:x\u{1b}\\*******.com\u{1b}]8;;\u{1b}\\ ok"
-            "4111\u{1b}[C1111\u{1b}[C1111\u{1b}[C1111" -> "****\u{1b}[C*****\u{1b}[C*****\u{1b}[C*1111"
+            "4111\u{1b}[C1111\u{1b}[C1111\u{1b}[C1111" -> "****\u{1b}[C****\u{1b}[C****\u{1b}[C1111"
             "4\u{7}1\01\u{e}1\u{f}11111\u{7f}111111\u{1b}(B1" -> "*\u{7}*\0*\u{e}*\u{f}*****\u{7f}***111\u{1b}(B1"
             "4111 1111\u{9b}1m 1111 1111" -> "*********\u{9b}1m******1111"
         "#]],
@@ -136,6 +136,15 @@ fn what_a_title_says_is_hidden_in_it() {
             "\u{1b}[4111111111111111m" -> "\u{1b}[****************m"
         "#]],
     );
+}
+
+/// A sequence that passes a column over takes it.
+#[test]
+fn a_column_that_is_passed_over_is_not_written_to() {
+    for width in [Width::Kept, Width::Free] {
+        let out = masked("|4111\x1b[C1111\x1b[C1111\x1b[C1111|", PARTIAL, width);
+        assert_eq!(out, "|****\x1b[C****\x1b[C****\x1b[C1111|");
+    }
 }
 
 /// A second net, and no boundary: what is drawn is not what is read.

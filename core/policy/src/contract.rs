@@ -34,7 +34,7 @@ pub(crate) const MODULE: &str = "gatewright:policy/module@1.4.0";
 
 /// SHA-256 over the contract's WIT files in the order of their names, each as name, 0, contents, 0. Whoever changes the contract changes
 /// this, and writes into `plugin-sdk/wit/CHANGES.md` what it means for modules that exist.
-pub const CONTRACT_DIGEST: &str = "76043b15ca910ba9fe6daf91b1a9a3230cdd22c63dcc8f6af1e01429f2626d04";
+pub const CONTRACT_DIGEST: &str = "a5bb5f07ad4897001dc0e89b8e842697be4c21b6ec45a192a56b3e920cf925d7";
 
 /// Version of the contract.
 pub const CONTRACT_VERSION: &str = "1.4.0";

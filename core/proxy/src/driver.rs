@@ -17,7 +17,6 @@ use std::{
 use gatewright_approval::Settled;
 use gatewright_model::{
     principal::Principal,
-    recording::Frame,
     session::{ConnectRequest, Credential, Input, Output, ProtocolError, Rejection, Session, Side},
 };
 use tokio::{
@@ -30,7 +29,7 @@ use crate::{
     config::Target,
     enforce::{self, Enforcer, Held, Manner, Verdict},
     listener::Door,
-    recorder::{self, Recorder},
+    recorder::{self, Tape},
     sessions::End,
     shutdown::DrainGuard,
     upstream,
@@ -55,9 +54,7 @@ pub struct Driver<W: Wire> {
     wake: Option<Deadline>,
     expiry: Option<Deadline>,
     /// What goes on is recorded.
-    recorder: Option<Recorder>,
-    /// Something could not be recorded: nothing that was to be sent behind it is.
-    muted: bool,
+    tape: Tape,
     /// The look at the driver that it was last polled with.
     looked: u32,
     rest: Option<Rest>,
@@ -175,8 +172,7 @@ impl<W: Wire> Driver<W> {
             held: None,
             wake: None,
             expiry: None,
-            recorder: None,
-            muted: false,
+            tape: Tape::default(),
             looked: 0,
             rest: None,
             swapped: None,
@@ -252,9 +248,7 @@ impl<W: Wire> Driver<W> {
             .await;
             self.handle(happened).await;
         }
-        if let Some(recorder) = self.recorder.take() {
-            recorder.end().await;
-        }
+        self.tape.end().await;
         self.close_record();
     }
 
@@ -324,7 +318,8 @@ impl<W: Wire> Driver<W> {
     async fn carry_out(&mut self) {
         loop {
             let Some(output) = self.session.poll_output() else {
-                if std::mem::take(&mut self.muted) {
+                if self.tape.is_torn() {
+                    self.tape = Tape::default();
                     self.withdraw().await;
                     self.terminate(recorder::failed()).await;
                     continue;
@@ -332,9 +327,13 @@ impl<W: Wire> Driver<W> {
                 return;
             };
             match output {
-                Output::Send { .. } | Output::Record(_) if self.muted => {}
+                Output::Send { .. } | Output::Record(_) if self.tape.is_torn() => {}
                 Output::Send { side, unit } => self.queue(side, unit),
-                Output::Record(frame) => self.record(frame).await,
+                Output::Record(frame) => {
+                    if let Some(begun) = self.tape.record(frame, self.enforcer.as_deref()).await {
+                        self.tell(Input::Recording(begun)).await;
+                    }
+                }
                 // A name that the listener does not have leads nowhere.
                 Output::Target(name) => self.target = self.door.listener.target(&name).cloned(),
                 Output::Decide(event) => {
@@ -374,40 +373,6 @@ impl<W: Wire> Driver<W> {
                     Side::Upstream => close(self.upstream.take()).await,
                 },
                 Output::Wake(at) => self.wake = Some(Deadline::at(at)),
-            }
-        }
-    }
-
-    async fn record(&mut self, frame: Frame) {
-        let done = match (&frame, &mut self.recorder, &self.enforcer) {
-            (Frame::Start { event, .. }, None, Some(enforcer)) => {
-                let event = *event;
-                match enforcer.begin_recording(&frame).await {
-                    Ok(recorder) => {
-                        self.recorder = Some(recorder);
-                        self.tell(Input::Recording(event)).await;
-                        return;
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, session = %self.sessions.id(), "nothing can be recorded");
-                        Err(error)
-                    }
-                }
-            }
-            (Frame::End, recorder, _) => {
-                if let Some(recorder) = recorder.take() {
-                    recorder.end().await;
-                }
-                Ok(())
-            }
-            (_, Some(recorder), _) => recorder.take(frame).await,
-            // Nobody records: that is not recorded.
-            _ => Err(io::ErrorKind::NotConnected.into()),
-        };
-        if let Err(error) = done {
-            self.muted = true;
-            if let Some(recorder) = self.recorder.take() {
-                recorder.fail(&error);
             }
         }
     }

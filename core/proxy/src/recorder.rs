@@ -15,10 +15,61 @@ use gatewright_model::{
 };
 use tokio::{task::spawn_blocking, time::timeout};
 
-use crate::enforce::Enforcement;
+use crate::enforce::{Enforcement, Enforcer};
 
 /// How long a disk may take for a piece of a recording: a session that can not be recorded is over within two seconds (threats A50).
 const PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// What a driver records with: one recording at a time.
+#[derive(Default)]
+pub struct Tape {
+    recorder: Option<Recorder>,
+    torn: bool,
+}
+
+impl Tape {
+    /// Records it. What comes back has begun to be recorded.
+    pub async fn record(&mut self, frame: Frame, enforcer: Option<&Enforcer>) -> Option<EventId> {
+        let done = match (&frame, &mut self.recorder, enforcer) {
+            (Frame::Start { event, .. }, None, Some(enforcer)) => {
+                match enforcer.begin_recording(&frame).await {
+                    Ok(recorder) => {
+                        self.recorder = Some(recorder);
+                        return Some(*event);
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            (Frame::End, ..) => {
+                self.end().await;
+                Ok(())
+            }
+            (_, Some(recorder), _) => recorder.take(frame).await,
+            // Nobody records: that is not recorded.
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, "something that must be recorded can not be, and ends");
+            self.torn = true;
+            if let Some(recorder) = self.recorder.take() {
+                recorder.close(false);
+            }
+        }
+        None
+    }
+
+    /// Could something not be recorded? Nothing that was to be sent behind it may be.
+    pub const fn is_torn(&self) -> bool {
+        self.torn
+    }
+
+    /// Writes down what there is, and whether that is all.
+    pub async fn end(&mut self) {
+        if let Some(recorder) = self.recorder.take() {
+            recorder.end().await;
+        }
+    }
+}
 
 /// A recording that goes on.
 pub struct Recorder {
@@ -72,7 +123,7 @@ impl Recorder {
     /// # Errors
     ///
     /// It was not recorded, and nothing will be any more.
-    pub async fn take(&mut self, frame: Frame) -> io::Result<()> {
+    async fn take(&mut self, frame: Frame) -> io::Result<()> {
         let at = self.began.elapsed();
         let mut recording = self.recording.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let recording = on_a_thread(move || {
@@ -92,7 +143,7 @@ impl Recorder {
     }
 
     /// Writes down what there is of it, and whether that is all.
-    pub async fn end(mut self) {
+    async fn end(mut self) {
         let complete = match self.take(Frame::End).await {
             Ok(()) => true,
             Err(error) => {
@@ -101,12 +152,6 @@ impl Recorder {
             }
         };
         self.close(complete);
-    }
-
-    /// The same, of one that failed.
-    pub fn fail(self, error: &io::Error) {
-        tracing::error!(%error, file = self.file, session = %self.session.id, "a session ends because it can not be recorded");
-        self.close(false);
     }
 
     fn close(self, complete: bool) {

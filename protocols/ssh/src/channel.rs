@@ -91,6 +91,8 @@ pub struct Channel {
     files: Option<Box<Files>>,
     /// What is hidden in what it writes.
     masks: Option<Masks>,
+    /// What is said of its end, when all that it wrote is shown.
+    parting: Option<Message>,
     /// It is recorded.
     recording: bool,
     /// When the driver was asked to come back.
@@ -165,6 +167,7 @@ impl Channel {
             running: None,
             files: None,
             masks: None,
+            parting: None,
             recording: false,
             wake: None,
             outputs: VecDeque::new(),
@@ -366,18 +369,13 @@ impl Channel {
                     code: (!ok).then(|| Arc::from(format!("exit.{status}"))),
                     ..Outcome::default()
                 });
-                self.let_go(None);
-                self.send(Side::Downstream, message);
-                self.end_output();
+                self.part(message);
             }
             Message::ExitSignal { ref signal, .. } => {
                 let code = Some(Arc::from(format!("signal.{signal}")));
                 self.note(Outcome { result: OutcomeResult::Error, code, ..Outcome::default() });
-                self.let_go(None);
-                self.send(Side::Downstream, message);
-                self.end_output();
+                self.part(message);
             }
-            Message::Eof if self.outlives_output() => {}
             Message::Data(data) if self.files.is_some() => {
                 return self.relay(Side::Upstream, &data).unwrap_or(Ok(()));
             }
@@ -389,7 +387,9 @@ impl Channel {
             Message::Data(_) | Message::ExtendedData(..) => self.show(now, message),
             Message::Eof => {
                 self.let_go(None);
-                self.send(Side::Downstream, message);
+                if !self.outlives_output() {
+                    self.send(Side::Downstream, message);
+                }
             }
             // Whatever else a server says of its own is not the client's.
             Message::Request { .. } => {}
@@ -424,6 +424,19 @@ impl Channel {
             self.send(Side::Downstream, message);
         }
         self.come_back();
+        if self.masks.as_ref().and_then(Masks::due).is_none()
+            && let Some(message) = self.parting.take()
+        {
+            self.send(Side::Downstream, message);
+            self.end_output();
+        }
+    }
+
+    /// How it ended is said behind what it wrote. A server says so when the program has ended, though it may have more of its
+    /// output: nothing is let go for that.
+    fn part(&mut self, message: Message) {
+        self.parting = Some(message);
+        self.pass_on(None);
     }
 
     /// Before whatever is sent next.

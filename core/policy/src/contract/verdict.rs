@@ -206,7 +206,7 @@ pub(super) fn link(interface: &mut Interface) -> wasmtime::Result<()> {
         cx.data_mut().count_call()?;
         let said = cx.data_mut().drafts.said(&verdict)?;
         if matches!(said.draft, Draft::Block { .. }) {
-            return Err(Stop::Invalid("wants a block recorded, which lets nothing go on".to_owned()))?;
+            Err(Stop::Invalid("wants a block recorded, which lets nothing go on".to_owned()))?;
         }
         said.recorded = true;
         Ok(())

@@ -43,21 +43,30 @@ fn both_streams_are_searched_apart_and_what_was_hidden_is_counted() {
 
 #[test]
 fn what_is_held_comes_before_the_status_and_the_end() {
-    for end in [
-        Message::ExitStatus(1),
-        Message::Eof,
-        Message::ExitSignal { signal: "TERM".into(), core_dumped: false, message: "".into() },
-    ] {
+    let signal = Message::ExitSignal { signal: "TERM".into(), core_dumped: false, message: "".into() };
+    for end in [Message::ExitStatus(1), signal] {
         let mut play = Play::running(exec(), &masks());
-        play.out("4111 1111").err("99").target(end.clone());
-        assert_eq!(play.shown(), format!("4111 1111<99>[{end:?}]"));
-        // Some write after they have said how they ended.
-        play.out(" 1111 1111\n");
-        assert_eq!(play.shown(), "**********\n");
+        play.out("4111 1111").err("99").target(end.clone()).target(Message::Eof);
+        assert_eq!(play.shown(), format!("4111 1111<99>[{end:?}][Eof]"));
+        // Nothing is held that it would have to wait for.
+        let mut play = Play::running(exec(), &masks());
+        play.out("done\n").target(end.clone());
+        assert_eq!(play.shown(), format!("done\n[{end:?}]"));
+        let mut play = Play::running(exec(), &masks());
+        play.out("4111 1111").target(end.clone()).woken();
+        assert_eq!(play.shown(), format!("4111 1111[{end:?}]"));
     }
     let mut play = Play::running(exec(), &masks());
     play.out("4111 1111").tell(Input::Closed { side: Side::Upstream });
     assert_eq!(play.shown(), "4111 1111");
+}
+
+/// OpenSSH says how a program ended when it has ended, and sends what is left of its output behind that.
+#[test]
+fn a073_what_comes_behind_the_status_is_searched_together_with_what_came_before() {
+    let mut play = Play::running(exec(), &masks());
+    play.out("4111 1111").target(Message::ExitStatus(0)).out(" 1111 1111\n").target(Message::Eof);
+    assert_eq!(play.shown(), "***************1111\n[ExitStatus(0)][Eof]");
 }
 
 #[test]
@@ -192,7 +201,7 @@ proptest! {
         play.target(Message::Eof);
         prop_assert_eq!(
             play.shown(),
-            "one **********\x1b[31m****\x1b[0m*1111, two [redacted]\r\n\x1b]0;****************\x07three\r\n[Eof]"
+            "one **********\x1b[31m****\x1b[0m*1111, two [redacted]\r\n\x1b]0;****************\x07three\r\n"
         );
     }
 }
