@@ -79,13 +79,13 @@ const NEEDS: &[Need] = &[
     Need {
         what: "OpenSSH's client",
         package: "openssh-client",
-        purposes: &[Purpose::Test],
+        purposes: EVERY,
         present: || run::exists("ssh"),
     },
     Need {
         what: "an OpenSSH server (only its program is used)",
         package: "openssh-server",
-        purposes: &[Purpose::Test],
+        purposes: EVERY,
         present: || Path::new("/usr/sbin/sshd").exists(),
     },
     Need {

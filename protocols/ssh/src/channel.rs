@@ -18,6 +18,7 @@ mod again;
 mod asking;
 mod files;
 mod place;
+mod stopping;
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -39,10 +40,11 @@ use self::{
     asking::{Asking, Stage},
     files::Files,
     place::is_a_place,
+    stopping::Stopping,
 };
 use crate::{
     digest,
-    message::{Message, Open, Request, STDERR},
+    message::{Message, Open, STDERR},
     output::Masks,
     telling,
 };
@@ -95,6 +97,10 @@ pub struct Channel {
     parting: Option<Message>,
     /// It is recorded.
     recording: bool,
+    /// The signal that was sent to end what runs.
+    stopped_by: Option<Arc<str>>,
+    /// When something was heard last.
+    now: Option<Instant>,
     /// When the driver was asked to come back.
     wake: Option<Instant>,
     outputs: VecDeque<Output<Message>>,
@@ -115,6 +121,8 @@ enum Phase {
         event: EventId,
     },
     Open,
+    /// The client's side is closed, and what ran is being ended.
+    Stopping(Stopping),
     Over,
 }
 
@@ -169,6 +177,8 @@ impl Channel {
             masks: None,
             parting: None,
             recording: false,
+            stopped_by: None,
+            now: None,
             wake: None,
             outputs: VecDeque::new(),
         }
@@ -177,6 +187,7 @@ impl Channel {
     fn step(&mut self, now: Instant, input: Input<Message>) -> Result<(), ProtocolError> {
         match (std::mem::replace(&mut self.phase, Phase::Over), input) {
             (Phase::Over, _) => {}
+            (Phase::Stopping(stopping), input) => self.phase = self.stops(now, stopping, &input),
             (phase, Input::Entered(session)) => {
                 self.seed.session = session;
                 self.phase = phase;
@@ -523,7 +534,7 @@ impl Channel {
                 self.reply(want_reply, false);
             }
         }
-        if !matches!(self.phase, Phase::Over) {
+        if matches!(self.phase, Phase::Open) {
             self.end();
         }
     }
@@ -566,24 +577,6 @@ impl Channel {
         self.outputs.push_back(Output::Send { side, unit });
     }
 
-    /// Ends the program that runs, if one does: servers let one go on whose channel is closed, until it writes something.
-    ///
-    /// With `HUP` where the client has left, as a terminal would: what is to outlive that can say so (`nohup`).
-    fn stop(&mut self, signal: &str) {
-        let runs =
-            self.running.as_ref().is_some_and(|running| running.is_program && running.outcome.is_none());
-        // Sent and not answered: it runs, or is about to.
-        let is_begun = self.asking.as_ref().is_some_and(|asking| {
-            let starts =
-                matches!(asking.request, Request::Exec(_) | Request::Shell | Request::Subsystem(_));
-            starts && asking.stage == Stage::Answering
-        });
-        if runs || is_begun {
-            let request = Request::Signal(Arc::from(signal));
-            self.send(Side::Upstream, Message::Request { request, want_reply: false });
-        }
-    }
-
     /// Both sides are closed, and what ran is over.
     fn end(&mut self) {
         self.give_up_files();
@@ -593,9 +586,8 @@ impl Channel {
             let masked = self.masks.as_ref().map(Masks::masked).unwrap_or_default();
             self.finish(event, Outcome { masked, ..outcome.unwrap_or_default() });
         }
-        self.phase = Phase::Over;
         self.asking = None;
-        self.outputs.push_back(Output::Close { side: Side::Upstream });
+        self.phase = self.stay_until_it_stops();
         self.outputs.push_back(Output::Close { side: Side::Downstream });
     }
 }
@@ -604,6 +596,7 @@ impl Session for Channel {
     type Unit = Message;
 
     fn handle_input(&mut self, now: Instant, input: Input<Message>) -> Result<(), ProtocolError> {
+        self.now = Some(now);
         self.step(now, input)
     }
 
@@ -630,6 +623,7 @@ impl Session for Channel {
             (Phase::New, Side::Downstream) => true,
             (Phase::Open, Side::Downstream) => self.asking.is_none() && self.wants_files(),
             (Phase::Open, Side::Upstream) => self.connected,
+            (Phase::Stopping(_), Side::Upstream) => true,
             _ => false,
         }
     }

@@ -78,6 +78,7 @@ impl Play {
                     format!("finished {event}: {}{code}", outcome.result.as_str())
                 }
                 Output::Close { side } => format!("close {}", side_name(side)),
+                Output::Wake(_) => "wake".to_owned(),
                 other => format!("{other:?}"),
             };
             writeln!(self.transcript, "{line}").unwrap();
@@ -325,7 +326,7 @@ fn f025_a_client_that_leaves_takes_what_it_asked_for_along() {
     running.tell(Input::Closed { side: Side::Downstream });
     assert_eq!(
         running.transcript,
-        "to target: Request(\"signal\", false)\nfinished 2: unknown\nclose target\nclose client\n"
+        "to target: Request(\"signal\", false)\nfinished 2: unknown\nwake\nclose client\n"
     );
     for mut play in [waiting, permitted] {
         play.transcript.clear();
@@ -342,11 +343,35 @@ fn f003_a_program_whose_start_is_not_confirmed_is_ended_too() {
     assert!(
         play.transcript.ends_with(
             "to target: Request(\"exec\", true)\nfinished 2: unknown\nto target: Request(\"signal\", false)\n\
-             close target\nclose client\n"
+             wake\nclose client\n"
         ),
         "{}",
         play.transcript
     );
+}
+
+/// A signal that comes while a program is being started reaches nobody: it is sent until the target says that it has ended.
+#[test]
+fn f003_a_program_is_told_to_end_until_it_has_ended() {
+    let signal = "to target: Request(\"signal\", false)\n";
+    let mut play = Play::running("sleep 9");
+    play.tell(Input::Closed { side: Side::Downstream });
+    play.transcript.clear();
+    play.target(Message::Data(Bytes::from_static(b"x"))).tell(Input::Timeout);
+    assert_eq!(play.transcript, format!("{signal}wake\n"));
+    assert_eq!(play.wants(), (false, true));
+    play.transcript.clear();
+    play.target(Message::ExitSignal { signal: "HUP".into(), core_dumped: false, message: "".into() });
+    assert_eq!(play.transcript, "close target\n");
+    // One that will not is left in the end.
+    let mut play = Play::running("nohup sleep 9");
+    play.tell(Input::Closed { side: Side::Downstream });
+    play.transcript.clear();
+    for _ in 0..9 {
+        play.tell(Input::Timeout);
+    }
+    assert_eq!(play.transcript.matches(signal).count(), 4);
+    assert!(play.transcript.ends_with("close target\n"), "{}", play.transcript);
 }
 
 #[test]
@@ -401,7 +426,7 @@ fn a_session_that_is_ended_says_why() {
             to client: stderr "gatewright: it was revoked [auth.revoked]\r\n"
             to target: Request("signal", false)
             finished 2: unknown
-            close target
+            wake
             close client
         "#]],
     );
@@ -517,7 +542,7 @@ fn a046_nothing_gets_around_the_relay() {
     assert_eq!(play.transcript, "");
     play.client(Message::Data(Bytes::from_static(b"GET / HTTP/1.1\r\n")));
     assert!(play.transcript.contains("[sftp.protocol]"), "{}", play.transcript);
-    assert!(play.transcript.contains("close target") && !play.transcript.contains("to target: Data"));
+    assert!(play.transcript.contains("close client") && !play.transcript.contains("to target: Data"));
 }
 
 #[test]
@@ -533,16 +558,16 @@ fn files_are_over_before_what_opened_them() {
     check(
         &play,
         expect![[r#"
-        to target: Data(15)
-        decide 3: file read /x
-        to target: Data(23)
-        to client: Data(14)
-        to target: Request("signal", false)
-        finished 3: unknown
-        finished 2: unknown
-        close target
-        close client
-    "#]],
+            to target: Data(15)
+            decide 3: file read /x
+            to target: Data(23)
+            to client: Data(14)
+            to target: Request("signal", false)
+            finished 3: unknown
+            finished 2: unknown
+            wake
+            close client
+        "#]],
     );
     let mut masked = files();
     masked.client(sftp(11, 7, "/srv")).target(name(u32::MAX, "/srv"));

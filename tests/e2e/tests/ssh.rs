@@ -73,7 +73,9 @@ fn a_command_that_is_allowed_runs_with_its_input_its_output_and_its_status() {
     let mut client =
         client.args(["127.0.0.1", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     // More than all windows together, so that both directions have to wait for each other.
-    let sent: Vec<u8> = (0..20_000_000_u32).map(|number| (number % 251) as u8).collect();
+    let megabytes = std::env::var("GATEWRIGHT_MEGABYTES").ok().and_then(|text| text.parse().ok());
+    let size = megabytes.unwrap_or(20_u32) * 1_000_000;
+    let sent: Vec<u8> = (0..size).map(|number| (number % 251) as u8).collect();
     let mut input = client.stdin.take().unwrap();
     let writer = thread::spawn({
         let sent = sent.clone();

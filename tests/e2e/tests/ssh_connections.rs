@@ -117,19 +117,53 @@ fn a041_new_keys_in_the_middle_of_a_transfer_lose_nothing() {
     let mut client = client.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = client.stdin.take().unwrap();
     let block: Vec<u8> = (0..1 << 20_u32).map(|number| (number % 253) as u8).collect();
-    const BLOCKS: usize = 60;
+    let blocks = megabytes(60);
     let writer = thread::spawn({
         let block = block.clone();
-        move || (0..BLOCKS).for_each(|_| input.write_all(&block).unwrap())
+        move || (0..blocks).for_each(|_| input.write_all(&block).unwrap())
     });
     let (mut output, mut back) = (client.stdout.take().unwrap(), vec![0; block.len()]);
-    for number in 0..BLOCKS {
+    for number in 0..blocks {
         output.read_exact(&mut back).unwrap();
         assert!(back == block, "block {number}");
     }
     writer.join().unwrap();
     assert_eq!(output.read(&mut [0]).unwrap(), 0);
     assert!(client.wait().unwrap().success());
+}
+
+/// How much a test transfers, unless `GATEWRIGHT_MEGABYTES` says more.
+fn megabytes(usual: usize) -> usize {
+    std::env::var("GATEWRIGHT_MEGABYTES").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+/// Whenever a client's process is killed, nothing of it is left: no program at the target, no session, and its record is closed.
+#[test]
+fn f025_a_client_that_is_killed_at_any_moment_leaves_nothing() {
+    let jump = Jump::new(RULES).unwrap();
+    // Found again among the processes of the target by its number of seconds.
+    let seconds = 1_000_000 + u64::from(std::process::id());
+    for moment in 0..24_u64 {
+        let command = format!("head -c 3000000 /dev/zero; : {moment}; sleep {seconds}");
+        let mut client = jump.client("alice", &[]).unwrap();
+        let client = client.args(["127.0.0.1", &command]).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut client = client.spawn().unwrap();
+        thread::sleep(std::time::Duration::from_millis(moment * 25));
+        client.kill().unwrap();
+        client.wait().unwrap();
+    }
+    eventually("nothing runs at the target", || {
+        let found = std::process::Command::new("pgrep").args(["-f", &format!("sleep {seconds}")]).output();
+        found.unwrap().stdout.is_empty()
+    });
+    eventually("every session that was opened is closed", || {
+        let evidence = jump.evidence().unwrap();
+        evidence.of("session_opened").len() == evidence.of("session_closed").len()
+    });
+    let olga = gatewright_e2e::Mint::person("olga", &["operators"]);
+    let open = jump.gateway.ask(&olga, &["sessions", "list", "--json"]).unwrap();
+    assert_eq!(String::from_utf8_lossy(&open.stdout).trim(), "[]");
+    assert_eq!(jump.gateway.metric("gatewright_connections_open{listener=\"ssh\"}").unwrap(), 0.0);
 }
 
 /// Both directions full at once, again and again: opening a window must not wait behind what waits for one.

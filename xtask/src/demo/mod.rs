@@ -2,6 +2,7 @@
 
 mod api;
 mod cluster;
+mod host;
 mod stage;
 mod stay;
 mod tour;

@@ -4,9 +4,10 @@ use std::fs;
 
 use gatewright_testbed::{
     ADMIN_TOKEN, Conversation, Error, Gateway, Kubernetes, Mint, Nginx, Postgres, Result, SAMPLE, Setup,
-    Stage, free_port, gateway_program, repository,
+    Sshd, Stage, free_port, gateway_program, repository,
 };
 
+use super::host;
 use crate::paint::{Style, paint};
 
 /// Somebody with a token.
@@ -45,6 +46,9 @@ pub(super) struct Demo {
     /// The port of the gateway's listener for the cluster.
     pub(super) cluster_port: u16,
     pub(super) cluster: Kubernetes,
+    /// The port of the gateway's listener for the host.
+    pub(super) ssh_port: u16,
+    pub(super) sshd: Sshd,
     pub(super) postgres: Postgres,
     pub(super) stage: Stage,
     /// How many records of the log the tour has shown or passed over.
@@ -69,6 +73,10 @@ impl Demo {
         let cluster_port = free_port()?;
         println!("  a Kubernetes API server on 127.0.0.1:{}, which replays a recorded one", cluster.port());
 
+        let sshd = Sshd::start(&stage, "sshd")?;
+        let ssh_port = free_port()?;
+        println!("  a host on 127.0.0.1:{}, by OpenSSH", sshd.port());
+
         let setup = Setup::new(&stage, "gateway", &gateway_program()?)?.in_front_of(&postgres)?;
         let setup = in_front_of_cluster(setup, &cluster, cluster_port)?;
         setup.file("api.token", API_TOKEN)?;
@@ -79,6 +87,7 @@ impl Demo {
             "password = { file = \"api.token\" }",
             "tls = { mode = \"off\" }",
         ];
+        let setup = host::in_front_of(setup, &sshd, ssh_port)?;
         let mut setup = setup.serving("people", "http", api_port, true, &target);
         for folder in ["policies", "policies/examples/http", "policies/examples/kubernetes"] {
             for (name, text) in documents(folder)? {
@@ -87,6 +96,7 @@ impl Demo {
         }
         let modules = repository().join("plugins").display().to_string();
         setup = setup.policy("only-web", &ONLY_WEB.replace("PLUGINS", &modules))?;
+        setup = setup.policy("hosts", &host::rules(&sshd, &modules))?;
         let gateway = setup.start()?;
         println!(
             "  the gateway on 127.0.0.1:{}, its policies in {}",
@@ -94,7 +104,7 @@ impl Demo {
             gateway.policies().display()
         );
         println!("  nobody but the gateway knows the password of the account `{}`", postgres.account());
-        Ok(Self { gateway, api_port, api, cluster_port, cluster, postgres, stage, seen: 0 })
+        Ok(Self { gateway, api_port, api, cluster_port, cluster, ssh_port, sshd, postgres, stage, seen: 0 })
     }
 
     /// psql as somebody.

@@ -40,6 +40,10 @@ pub(super) fn until_interrupted(demo: &Demo) -> Result<()> {
             format!("KUBECONFIG={directory}/alice/kubeconfig kubectl get secrets -o yaml"),
         ),
         (
+            "go to the host as alice, sue or dan, each with the key that the tour made",
+            format!("ssh -F {directory}/gw/config -i {directory}/alice.key web uptime"),
+        ),
+        (
             "change a rule while psql is open: every document has to pass its own cases",
             format!("${{EDITOR:-vi}} {}/*.toml", policies.display()),
         ),

@@ -13,7 +13,7 @@ use std::{
 use gatewright_testbed::{Conversation, Error, Result};
 
 use super::{
-    api, cluster,
+    api, cluster, host,
     stage::{AGENT, ALICE, BOB, CAROL, Demo, Person, documents},
 };
 use crate::paint::{Style, paint};
@@ -29,6 +29,7 @@ pub(super) fn run(demo: &mut Demo) -> Result<()> {
     name_the_agent(demo)?;
     api::show(demo)?;
     cluster::show(demo)?;
+    host::show(demo)?;
     verify(demo)?;
     println!();
     Ok(())
@@ -159,7 +160,7 @@ fn name_the_agent(demo: &mut Demo) -> Result<()> {
 }
 
 fn verify(demo: &mut Demo) -> Result<()> {
-    title(9, "Evidence: the log verifies, and one changed byte does not");
+    title(10, "Evidence: the log verifies, and one changed byte does not");
     let evidence = demo.gateway.evidence();
     let verified = verifier(demo, &evidence)?;
     shown(&verified);

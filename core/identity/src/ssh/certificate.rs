@@ -87,11 +87,14 @@ fn check_options(options: &OptionsMap, client: IpAddr) -> Result<(), SshError> {
     Ok(())
 }
 
+/// Accounts at targets. None: all.
+type Accounts = Option<Vec<Arc<str>>>;
+
 /// Whose it is, and the accounts that it is good for.
 fn check_principals(
     certificate: &Certificate,
     authority: &TrustedAuthority,
-) -> Result<(Arc<str>, Option<Vec<Arc<str>>>), SshError> {
+) -> Result<(Arc<str>, Accounts), SshError> {
     let principals = certificate.valid_principals();
     if principals.is_empty() {
         return Err(SshError::NoPrincipals);

@@ -447,7 +447,7 @@ fn a099_a_mistyped_password_is_not_shown() {
             10 | client_secrt = *
                | ^^^^^^^^^^^^
                |
-               = help: the settings here are: audience, issuer
+               = help: the settings here are: audience, issuer, ssh_authority, ssh_key
 
             error: unknown setting `pasword` in `[[target]]`
               --> gatewright.toml:23:1

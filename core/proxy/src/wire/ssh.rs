@@ -111,7 +111,8 @@ const fn algorithms() -> Preferred {
             cipher::AES_256_CTR,
             cipher::AES_128_CTR,
         ]),
-        mac: Borrowed(&[mac::HMAC_SHA512_ETM, mac::HMAC_SHA256_ETM]),
+        // The last two are for libssh2 before 1.11, which has no others of today.
+        mac: Borrowed(&[mac::HMAC_SHA512_ETM, mac::HMAC_SHA256_ETM, mac::HMAC_SHA512, mac::HMAC_SHA256]),
         compression: Borrowed(&[compression::NONE]),
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use gatewright_ssh::message::Message;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -103,9 +103,9 @@ impl AsyncRead for Within {
                 _ => return Poll::Ready(Ok(())),
             }
         }
-        let size = read.len().min(buffer.remaining());
-        buffer.put_slice(read.get(..size).unwrap_or_default());
-        read.advance(size);
+        // No more than there is.
+        let piece = read.split_to(read.len().min(buffer.remaining()));
+        buffer.put_slice(&piece);
         Poll::Ready(Ok(()))
     }
 }
