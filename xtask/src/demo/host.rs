@@ -128,9 +128,14 @@ requests = ["exec"]
 commands = ["uptime"]
 decision = "allow"
 [[settings.rules]]
+name = "where-am-i"
+requests = ["file"]
+operations = ["realpath"]
+decision = "allow"
+[[settings.rules]]
 name = "reports"
 requests = ["file"]
-operations = ["read", "list", "stat", "realpath"]
+operations = ["read", "list", "stat"]
 paths = ["HOME/**"]
 decision = "allow"
 "#;
