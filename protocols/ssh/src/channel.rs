@@ -512,7 +512,7 @@ impl Channel {
 
     /// The channel is not opened.
     fn refuse(&mut self, text: &str) {
-        self.send(Side::Downstream, Message::Refused(Arc::from(text)));
+        self.send(Side::Downstream, Message::Refused(Arc::from(telling::words(text))));
         self.end();
     }
 

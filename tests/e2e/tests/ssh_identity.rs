@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use gatewright_e2e::{Mint, eventually, ssh::Jump};
+use gatewright_e2e::{Mint, driver::python, eventually, ssh::Jump};
 use gatewright_testbed::{free_port, gateway_program, make_key, public_key, sign};
 
 const RULES: &str = r#"
@@ -370,3 +370,130 @@ fn openssh_uses_what_ssh_config_writes() {
     client.arg("-F").arg(output.join("config")).args(["host", "echo in"]).stdin(Stdio::null());
     assert_eq!(said(&client.output().unwrap()), (0, "in\n".to_owned(), String::new()));
 }
+
+/// What one attempt proves counts for that attempt, and guesses are few.
+#[test]
+fn a039_nothing_is_carried_from_one_attempt_to_the_next() {
+    let keys = tempfile::tempdir().unwrap();
+    let own = keys.path().join("own");
+    make_key(&own).unwrap();
+    let known = public_key(&own).unwrap();
+    let jump = Jump::with(RULES, |_, lines| {
+        lines.identity =
+            format!("[[identity.ssh_key]]\nkey = \"{known}\"\nsubject = \"ci\"\nkind = \"service\"\n");
+        Ok(())
+    })
+    .unwrap();
+    let token = jump.gateway.token(&Mint::person("alice", &[])).unwrap();
+    let output = Command::new(python().unwrap())
+        .args(["-c", ATTEMPTS])
+        .args([&jump.port().to_string(), jump.sshd.account(), &token])
+        .arg(&own)
+        .output()
+        .unwrap();
+    let (status, out, err) = said(&output);
+    assert_eq!((status, &*out), (0, "all is well\n"), "{err}");
+    let evidence = jump.evidence().unwrap();
+    let subjects: Vec<_> =
+        evidence.of("session_opened").iter().map(|record| record["subject"].clone()).collect();
+    assert_eq!(subjects, ["ci"], "alice has proved herself nowhere that a session was opened");
+}
+
+const ATTEMPTS: &str = r#"
+import sys, paramiko
+port, account, token, path = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
+key = paramiko.Ed25519Key.from_private_key_file(path)
+def connect():
+    transport = paramiko.Transport(("127.0.0.1", port))
+    transport.start_client()
+    return transport
+def refused(attempt):
+    try:
+        left = attempt()
+        assert False, left
+    except paramiko.AuthenticationException:
+        pass
+# A wrong token in one name, and a right key in another: the key counts, and so does its name.
+client = connect()
+refused(lambda: client.auth_password("root", "nonsense"))
+assert client.auth_publickey(account, key) == []
+channel = client.open_session()
+channel.exec_command("echo in")
+assert channel.recv(10) == b"in\n"
+# Who is in does not become somebody else.
+message = paramiko.Message()
+message.add_byte(bytes([50]))
+for text in ("root", "ssh-connection", "password"):
+    message.add_string(text)
+message.add_boolean(False)
+message.add_string(token)
+client._send_message(message)
+other = client.open_session()
+other.exec_command("echo in")
+assert other.recv(10) == b"in\n"
+client.close()
+# In a name that leads nowhere, a right key lets in to nothing.
+client = connect()
+assert client.auth_publickey("root", key) == []
+channel = client.open_session()
+channel.exec_command("echo in")
+assert channel.recv(10) == b"" and channel.recv_exit_status() == 1
+client.close()
+# Guesses are few.
+client = connect()
+tries = 0
+try:
+    while tries < 20 and client.is_active():
+        tries += 1
+        refused(lambda: client.auth_password(account, "guess %d" % tries))
+except (paramiko.SSHException, EOFError):
+    pass
+# The one behind the last hears of the end.
+assert 6 <= tries <= 8, tries
+print("all is well")
+"#;
+
+/// What a client calls itself is a name and nothing else, and where it comes from is what the socket says.
+#[test]
+fn a049_names_are_no_options_and_addresses_are_no_claims() {
+    let jump = Jump::new(RULES).unwrap();
+    let token = jump.gateway.token(&Mint::person("alice", &[])).unwrap();
+    let output = Command::new(python().unwrap())
+        .args(["-c", NAMES])
+        .args([&jump.port().to_string(), jump.sshd.account(), &token])
+        .output()
+        .unwrap();
+    let (status, out, err) = said(&output);
+    assert_eq!((status, &*out), (0, "all is well\n"), "{err}");
+    // Somebody who pretends to be a load balancer in front of somebody else.
+    let mut pretender = std::net::TcpStream::connect(("127.0.0.1", jump.port())).unwrap();
+    std::io::Write::write_all(&mut pretender, b"PROXY TCP4 203.0.113.9 127.0.0.1 1 22\r\nSSH-2.0-x\r\n")
+        .unwrap();
+    drop(pretender);
+    eventually("it is turned away", || !jump.evidence().unwrap().of("refused").is_empty());
+    let evidence = jump.evidence().unwrap();
+    for record in evidence.of("refused").iter().chain(&evidence.of("session_opened")) {
+        assert!(record["client"].as_str().unwrap().starts_with("127.0.0.1:"), "{record}");
+    }
+    let opened = evidence.of("session_opened");
+    assert!(opened.is_empty(), "no such name leads to a target: {opened:?}");
+}
+
+const NAMES: &str = r#"
+import sys, paramiko
+port, account, token = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+names = ["-oProxyCommand=id", "%h", account + "%", account + "%host%host", account + "\n", account + "\0", " " + account,
+         account + "%host ", "root@" + account, account + "+HOST", "\u202e" + account, "x" * 5000, ""]
+for name in names:
+    transport = paramiko.Transport(("127.0.0.1", port))
+    transport.start_client()
+    assert transport.auth_password(name, token) == [], name
+    channel = transport.open_session()
+    channel.exec_command("echo in")
+    assert channel.recv(10) == b"", name
+    said = channel.makefile_stderr().read()
+    assert b"leads to no target" in said and said.count(b"\n") == 1 and b"\0" not in said, (name, said)
+    assert channel.recv_exit_status() == 1
+    transport.close()
+print("all is well")
+"#;

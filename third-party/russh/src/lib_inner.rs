@@ -572,6 +572,8 @@ pub struct PendingChannelOpen {
     pub(crate) packet_size: u32,
     pub(crate) channel_ref: channels::ChannelRef,
     pub(crate) channel_params: ChannelParams,
+    /// Why it is not opened, in words for people.
+    pub(crate) description: Option<String>,
 }
 
 /// A handle passed to channel-open callbacks that the handler uses to
@@ -609,6 +611,16 @@ impl<M: Send> ChannelOpenHandleInner<M> {
     /// Reject the channel open request with a reason.
     pub async fn reject(mut self, reason: ChannelOpenFailure) {
         if let Some(pending) = self.inner.take() {
+            let _ = self.sender.send((self.make_msg)(pending, Err(reason)));
+        }
+    }
+}
+
+impl<M: Send> ChannelOpenHandleInner<M> {
+    /// Reject the channel open request, and say why.
+    pub async fn reject_because(mut self, reason: ChannelOpenFailure, description: String) {
+        if let Some(mut pending) = self.inner.take() {
+            pending.description = Some(description);
             let _ = self.sender.send((self.make_msg)(pending, Err(reason)));
         }
     }

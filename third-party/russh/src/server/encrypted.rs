@@ -104,6 +104,19 @@ impl Session {
                 }
                 Ok(())
             }
+            // Some clients ask before each attempt. What was counted stays counted.
+            (EncryptedState::WaitingAuthRequest(_), Some((&msg::SERVICE_REQUEST, mut r))) => {
+                let request = map_err!(String::decode(&mut r))?;
+                map_err!(ensure_end(&r))?;
+                if request != "ssh-userauth" {
+                    return Err(Error::Inconsistent.into());
+                }
+                push_packet!(enc.write, {
+                    enc.write.push(msg::SERVICE_ACCEPT);
+                    map_err!("ssh-userauth".encode(&mut enc.write))?;
+                });
+                Ok(())
+            }
             (EncryptedState::WaitingAuthRequest(_), Some((&msg::USERAUTH_REQUEST, mut r))) => {
                 enc.server_read_auth_request(
                     rejection_wait_until,
@@ -2029,6 +2042,7 @@ impl Session {
             packet_size: self.common.config.maximum_packet_size,
             channel_ref,
             channel_params,
+            description: None,
         };
         let reply = ChannelOpenHandle::new(
             self.sender.priority_sender.clone(),

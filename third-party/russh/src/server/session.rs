@@ -1215,7 +1215,11 @@ impl Session {
                         msg::CHANNEL_OPEN_FAILURE.encode(&mut enc.write)?;
                         pending.recipient_channel.encode(&mut enc.write)?;
                         reason.code().encode(&mut enc.write)?;
-                        reason.description().encode(&mut enc.write)?;
+                        pending
+                            .description
+                            .as_deref()
+                            .unwrap_or(reason.description())
+                            .encode(&mut enc.write)?;
                         "en".encode(&mut enc.write)?;
                     });
                 }

@@ -337,7 +337,8 @@ async fn to_client(
         Message::Refused(reason) => {
             tracing::debug!(%reason, "a channel was refused");
             if let Some(opening) = opening.take() {
-                opening.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+                let why = ChannelOpenFailure::AdministrativelyProhibited;
+                opening.reject_because(why, reason.to_string()).await;
             }
             true
         }
