@@ -223,7 +223,7 @@ const JWKS_REMEDY: &str = "save the issuer's key set: its URL is `jwks_uri` in t
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::schema::ALGORITHMS;
+    use crate::config::schema::identity::ALGORITHMS;
 
     #[test]
     fn every_algorithm_of_the_schema_is_known_and_none_is_left_out() {
