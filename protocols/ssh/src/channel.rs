@@ -151,9 +151,6 @@ const MOST_VARIABLES: usize = 128;
 /// Their names and values together at most, in bytes.
 const LARGEST_ENVIRONMENT: usize = 64 << 10;
 
-/// A certificate does not permit it.
-const NOT_CERTIFIED: &str = "the client's certificate does not permit this [auth.cert_rights]";
-
 /// The status of a command that may not run, as shells have it.
 const NOT_PERMITTED: u32 = 126;
 
@@ -203,7 +200,7 @@ impl Channel {
                 self.outputs.push_back(Output::Authenticate(self.seed.credential.clone()));
                 self.phase = Phase::Proving(open);
             }
-            (Phase::Proving(open), Input::Authenticated(_)) => self.ask_to_open(open),
+            (Phase::Proving(open), Input::Authenticated(_)) => return self.ask_to_open(open),
             (phase @ Phase::Opening { .. }, Input::Permitted(permit)) => self.opened(phase, permit),
             (Phase::Opening { event, .. }, Input::Denied(denial)) if denial.event == event => {
                 let text = telling::denied(&denial, self.seed.session);
@@ -236,7 +233,7 @@ impl Channel {
     }
 
     /// It is known who asks.
-    fn ask_to_open(&mut self, open: Open) {
+    fn ask_to_open(&mut self, open: Open) -> Result<(), ProtocolError> {
         if let Some(target) = &self.seed.target {
             self.outputs.push_back(Output::Target(Arc::clone(target)));
         }
@@ -249,9 +246,10 @@ impl Channel {
             _ => true,
         };
         if !is_somewhere {
-            return self.refuse(
+            self.refuse(
                 "the destination is no host and port, or an address that is not written as it usually is [ssh.destination]",
             );
+            return Ok(());
         }
         let request = match &open {
             Open::Session => SshRequest::Session,
@@ -265,11 +263,14 @@ impl Channel {
             Open::StreamlocalForward { path } => SshRequest::StreamlocalForward { path: Arc::clone(path) },
         };
         if !self.seed.rights.include(&request) {
-            return self.refuse(NOT_CERTIFIED);
+            self.refuse("the client's certificate does not permit this [auth.cert_rights]");
+            let detail = Arc::from("more was asked for than the client's certificate permits");
+            return Err(ProtocolError { fault: Side::Downstream, code: "auth.cert_rights", detail });
         }
         let about = Arc::new(request);
         let event = self.decide(Arc::clone(&about));
         self.phase = Phase::Opening { open, about, event };
+        Ok(())
     }
 
     /// The channel may be opened.

@@ -112,16 +112,25 @@ impl Jump {
             listener = lines.listener,
             own = host_key.display(),
         );
-        let modules = modules_directory(&["ssh_rules.wasm"])?;
-        let document = format!(
-            "name = \"ssh\"\nmodule = \"{}/ssh_rules.wasm\"\nallow_grades = [\"opaque\"]\n[match]\nprotocols = [\"ssh\"]\n{rules}",
-            modules.display()
-        );
+        let document = document(&rules)?;
         // Within a connection that goes on from the gateway, the names of targets are the gateway's.
         let known = format!("[127.0.0.1]:{port},host,other {}\n", public_key(&host_key)?);
         write(&stage.directory().join("known_hosts"), &known, 0o600)?;
         let gateway = shape(&stage, setup.more(&text).policy("ssh", &document)?)?.start()?;
         Ok(Self { gateway, sshd, stage, port })
+    }
+
+    /// Replaces the rules, and waits until the gateway has taken them.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub fn swap(&self, rules: &str) -> Result<()> {
+        let before = self.gateway.policy_set()?;
+        self.gateway.write_policy("ssh", &document(rules)?)?;
+        crate::eventually("the gateway takes the new rules", || {
+            self.gateway.policy_set().is_ok_and(|set| set > before)
+        });
+        Ok(())
     }
 
     /// The port of its SSH listener, on 127.0.0.1.
@@ -203,6 +212,14 @@ impl Jump {
     pub fn evidence(&self) -> Result<Evidence> {
         Evidence::read(&self.gateway)
     }
+}
+
+fn document(rules: &str) -> Result<String> {
+    let modules = modules_directory(&["ssh_rules.wasm"])?;
+    Ok(format!(
+        "name = \"ssh\"\nmodule = \"{}/ssh_rules.wasm\"\nallow_grades = [\"opaque\"]\n[match]\nprotocols = [\"ssh\"]\n{rules}",
+        modules.display()
+    ))
 }
 
 fn write(file: &Path, text: &str, mode: u32) -> Result<()> {

@@ -137,6 +137,39 @@ fn megabytes(usual: usize) -> usize {
     std::env::var("GATEWRIGHT_MEGABYTES").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
+/// What runs ends when the policies do not permit it any more, and its neighbour goes on.
+#[test]
+fn what_runs_is_judged_again_when_the_policies_change() {
+    let rules = |words: &str| {
+        format!(
+            "[[settings.rules]]\nrequests = [\"session\", \"direct-tcpip\"]\ndecision = \"allow\"\n\
+             [[settings.rules]]\nrequests = [\"exec\"]\ntexts = [{words}]\ndecision = \"allow\"\n"
+        )
+    };
+    let (stays, goes) = ("\"echo in; cat\"", "\"echo in; sleep 1000\"");
+    let jump = Jump::new(&rules(&format!("{stays}, {goes}"))).unwrap();
+    let start = |command: &str| {
+        let mut client = jump.client("alice", &[]).unwrap();
+        let client = client.args(["127.0.0.1", command]).stdin(Stdio::piped());
+        let mut client = client.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = [0; 3];
+        client.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+        client
+    };
+    let (mut stays_open, ends) = (start("echo in; cat"), start("echo in; sleep 1000"));
+    jump.swap(&rules(stays)).unwrap();
+    let ended = ends.wait_with_output().unwrap();
+    let complaint = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && complaint.contains("blocked by ssh/no-rule"), "{complaint}");
+    stays_open.stdin.take().unwrap().write_all(b"still here").unwrap();
+    let output = stays_open.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"still here"[..]));
+    eventually("it is recorded", || {
+        let evidence = jump.evidence().unwrap();
+        evidence.of("outcome").iter().any(|record| record["code"] == "policy.changed")
+    });
+}
+
 /// Whenever a client's process is killed, nothing of it is left: no program at the target, no session, and its record is closed.
 #[test]
 fn f025_a_client_that_is_killed_at_any_moment_leaves_nothing() {

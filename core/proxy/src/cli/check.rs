@@ -209,6 +209,7 @@ fn print_served(config: &Config, checked: &Checked, terminal: &mut Terminal) -> 
             row("configuration", format!("{}, sha256 {}", config.file.display(), config.digest.short())),
             row("keys", keys_row),
             row("tokens of", issuers.join(", ")),
+            row("SSH clients", ssh_clients(config)),
             row("revoked", revoked_row),
             row("reviewers", config.reviewers.join(", ")),
             row("operators", config.admin.operators.join(", ")),
@@ -219,8 +220,17 @@ fn print_served(config: &Config, checked: &Checked, terminal: &mut Terminal) -> 
     Ok(())
 }
 
+/// What lets clients of SSH in beside tokens.
+fn ssh_clients(config: &Config) -> String {
+    let identity = &config.identity;
+    let authorities = identity.ssh_authorities.iter().map(|authority| authority.issuer.to_string());
+    let authorities: Vec<_> = std::iter::once("built-in".to_owned()).chain(authorities).collect();
+    format!("certificates of {}; {}", authorities.join(", "), count(identity.ssh_keys.len(), "key"))
+}
+
 fn client_tls(listener: &Listener) -> &'static str {
     match &listener.tls {
+        _ if listener.protocol == "ssh" => "SSH",
         Some(tls) if tls.required => "TLS required",
         Some(_) => "TLS offered",
         None => "plain text",
@@ -234,6 +244,7 @@ fn lines(listener: &Listener, line: impl Fn(&Target) -> String) -> String {
 
 fn target_tls(target: &Target) -> &'static str {
     match &target.tls {
+        _ if target.ssh.is_some() => "SSH, host verified",
         TargetTls::Verify { .. } => "TLS verified",
         TargetTls::Off => "plain text",
     }

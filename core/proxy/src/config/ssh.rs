@@ -92,6 +92,13 @@ fn read_login(reader: &Reader<'_>, context: &mut Context<'_>) -> Option<SshLogin
         );
         return None;
     }
+    if ways.iter().all(|(_, is_given)| !is_given) {
+        context.problems.warning(
+            reader.span.clone(),
+            "nothing proves the account to this target: it has to let anybody in",
+            "add `private_key = { file = \"…\" }`, `certificate = true` or `password = { file = \"…\" }`",
+        );
+    }
     Some(match private_key {
         Some(key) => SshLogin::Key(key?),
         None if certificate => SshLogin::Certificate,

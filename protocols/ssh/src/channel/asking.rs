@@ -179,6 +179,9 @@ impl Channel {
         if let Some(asking) = self.asking.as_mut().filter(begins) {
             asking.recorded = Some(true);
             asking.stage = Stage::Connecting;
+            if self.terminal.is_some() {
+                self.tell("what is shown here is recorded");
+            }
             self.send_on();
         }
     }

@@ -52,23 +52,24 @@ fn a050_all_that_passes_is_recorded_before_it_does() {
     check(
         &play,
         expect![[r#"
-        record Start { event: EventId(3), title: "mysql", terminal: Some("xterm"), size: Size { columns: 100, rows: 30 } }
-        --
-        to target Request("exec", true)
-        to client Success
-        record Typed(6)
-        to target Data(6)
-        record Output(27)
-        to client Data(27)
-        record Output(5)
-        to client ExtendedData(1, 5)
-        record Resize(Size { columns: 120, rows: 40 })
-        to target Request("window-change", false)
-        to target Eof
-        to client ExitStatus(0)
-        record End
-        finished ok None
-    "#]],
+            record Start { event: EventId(3), title: "mysql", terminal: Some("xterm"), size: Size { columns: 100, rows: 30 } }
+            --
+            to client ExtendedData(1, 44)
+            to target Request("exec", true)
+            to client Success
+            record Typed(6)
+            to target Data(6)
+            record Output(27)
+            to client Data(27)
+            record Output(5)
+            to client ExtendedData(1, 5)
+            record Resize(Size { columns: 120, rows: 40 })
+            to target Request("window-change", false)
+            to target Eof
+            to client ExitStatus(0)
+            record End
+            finished ok None
+        "#]],
     );
 }
 

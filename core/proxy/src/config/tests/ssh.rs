@@ -16,6 +16,14 @@ fn f037_what_ssh_needs_and_what_it_has_no_use_for() {
     check_errors(
         &source,
         expect![[r#"
+            warning: nothing proves the account to this target: it has to let anybody in
+             --> gatewright.toml:3:1
+              |
+            3 | [[target]]
+              | ^^^^^^^^^^
+              |
+              = help: add `private_key = { file = "…" }`, `certificate = true` or `password = { file = "…" }`
+
             error: an SSH target needs `host_keys`, `host_authorities` or `known_hosts`: anybody could be it otherwise
              --> gatewright.toml:3:1
               |

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use gatewright_identity::ssh::UserLogin;
 use gatewright_model::{audit::Record, session::Credential};
-use gatewright_ssh::message::{Message, Request, STDERR};
+use gatewright_ssh::message::{Message, Open, Request, STDERR};
 use russh::keys::{HashAlg, PublicKey};
 use tokio::time::timeout;
 
@@ -22,7 +22,7 @@ use super::{
     admission::{Access, Admitted, LOGIN_TTL},
     side::Side,
 };
-use crate::{client_sessions::ClientSessions, wire::Pipe as _};
+use crate::{client_sessions::ClientSessions, config::Target, wire::Pipe as _};
 
 /// How long a client may take to say what it wants, and its key.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -166,18 +166,32 @@ fn help(sessions: &ClientSessions, admitted: &Admitted) -> String {
 
 /// What is said of a user name that leads to no target.
 pub(super) fn nowhere(sessions: &ClientSessions, user: &str) -> String {
-    let targets = &sessions.door().listener.targets;
-    let names: Vec<String> = targets
-        .iter()
-        .take(MOST_NAMES)
-        .map(|target| format!("{}%{}", target.account, target.name))
-        .collect();
-    let more = if targets.len() > MOST_NAMES { ", …" } else { "" };
+    let names = names(sessions, |target| format!("{}%{}", target.account, target.name));
     format!(
-        "the user name `{}` leads to no target; use one of: {}{more} [auth.account_denied]",
-        user.escape_debug(),
-        names.join(", ")
+        "the user name `{}` leads to no target; use one of: {names} [auth.account_denied]",
+        user.escape_debug()
     )
+}
+
+/// What is said of a tunnel from here to somewhere else than to a target.
+pub(super) fn no_way_on(sessions: &ClientSessions, open: &Open) -> String {
+    let names = names(sessions, |target| target.name.to_string());
+    match open {
+        Open::DirectTcpip { host, .. } => format!(
+            "`{}` is no target of this listener: from here one goes on to {names}, by these names [auth.account_denied]",
+            host.escape_debug()
+        ),
+        _ => format!(
+            "from here one goes on to {names}, with `ssh -J`, and to nothing else [auth.account_denied]"
+        ),
+    }
+}
+
+fn names(sessions: &ClientSessions, name: impl Fn(&Target) -> String) -> String {
+    let targets = &sessions.door().listener.targets;
+    let names: Vec<String> = targets.iter().take(MOST_NAMES).map(|target| name(target)).collect();
+    let more = if targets.len() > MOST_NAMES { ", …" } else { "" };
+    format!("{}{more}", names.join(", "))
 }
 
 /// Targets that are named in one line.

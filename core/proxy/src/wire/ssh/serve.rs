@@ -399,9 +399,9 @@ impl Shared {
                     side.queue(Message::Accepted);
                     shared.serve_within(&admitted, &target, side).await;
                 }
-                _ => {
+                (open, _) => {
                     shared.sessions.refuse("auth.account_denied");
-                    let reason = own::nowhere(&shared.sessions, &admitted.user);
+                    let reason = own::no_way_on(&shared.sessions, &open);
                     side.queue(Message::Refused(Arc::from(reason)));
                     let _ = timeout(FAREWELL, side.close()).await;
                 }
@@ -443,7 +443,8 @@ impl Shared {
         match admission::judge(&self.entrance.access, &self.sessions, user, shown) {
             Ok(_) => Auth::Accept,
             Err(error) => {
-                tracing::info!(%error, client = %self.sessions.client(), "a client's key was refused");
+                // A client shows one key after the other: that most are nobody's is no news.
+                tracing::debug!(%error, client = %self.sessions.client(), "a client's key was refused");
                 self.note_refusal(error.code());
                 refused()
             }
@@ -469,7 +470,11 @@ impl Shared {
         if self.admitted.get().is_some() {
             return;
         }
-        let refused = std::mem::take(&mut *self.refused.lock());
+        let mut refused = std::mem::take(&mut *self.refused.lock());
+        // OpenSSH shows the key of a certificate by itself as well.
+        if refused.len() > 1 {
+            refused.retain(|code| *code != "auth.key_unknown");
+        }
         for code in if refused.is_empty() { vec!["client_closed"] } else { refused } {
             self.sessions.refuse(code);
         }
