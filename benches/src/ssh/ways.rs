@@ -36,7 +36,7 @@ impl Ways {
         let hop = Sshd::start(stage, "hop")?;
         let (port, masking_port) = (free_port()?, free_port()?);
         let gateway = gateway(stage, "gateway", &host, port, "")?;
-        let hide = "hide = [{ detector = \"card_number\", method = \"partial:4\" }, { detector = \"email\", method = \"redact\" }]\n";
+        let hide = "hide = [{ detector = \"card_number\", method = { partial = 4 } }, { detector = \"email\", method = \"redact\" }]\n";
         let masking = self::gateway(stage, "masking", &host, masking_port, hide)?;
         Ok(Self { host, hop, gateway, port, masking, masking_port })
     }
