@@ -24,6 +24,7 @@ pub mod request_info;
 pub mod spdy;
 pub mod status;
 pub mod stream;
+mod tape;
 pub mod tunnel;
 pub mod upgrade;
 pub mod violation;

@@ -131,7 +131,7 @@ impl MessageTunnel {
     fn flush(&mut self, now: Instant, passing: &mut Passing) {
         let Kind::Log { channels, is_base64 } = &mut self.kind else { return };
         let mut held = Vec::new();
-        channels.flush(now, Channel::Log, &mut held);
+        channels.flush(Channel::Log, &mut held);
         if !held.is_empty() {
             let text = encoded(*is_base64, held);
             websocket::encode(opcode(*is_base64), true, &text, None, &mut passing.downstream);
