@@ -188,12 +188,7 @@ impl Channels {
     /// # Errors
     ///
     /// It had said so before, or the channel is not its own.
-    pub fn close(
-        &mut self,
-        from: Side,
-        channel: Channel,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Violation> {
+    pub fn close(&mut self, from: Side, channel: Channel, out: &mut Vec<u8>) -> Result<(), Violation> {
         if !self.closed.insert((from, channel)) {
             return Err(stream("a channel was closed twice"));
         }

@@ -59,4 +59,5 @@ fn size(value: &Value) -> Option<Size> {
     Some(if columns == 0 || rows == 0 { Size::default() } else { Size { columns, rows } })
 }
 
-const NO_SIZE: Violation = stream("a change of the terminal's size can not be read, so it can not be recorded");
+const NO_SIZE: Violation =
+    stream("a change of the terminal's size can not be read, so it can not be recorded");

@@ -446,7 +446,9 @@ impl Tunnel for SpdyTunnel {
         passing: &mut Passing,
     ) -> Result<(), Refusal> {
         let Passing { upstream, downstream, ask, .. } = passing;
-        self.0.answer(now, answer, &mut Out { upstream, downstream, ask }).map_err(refusal)
+        let answered = self.0.answer(now, answer, &mut Out { upstream, downstream, ask });
+        passing.record.extend(self.0.channels.recorded());
+        answered.map_err(refusal)
     }
 
     fn terminate(&mut self, problem: &Problem, passing: &mut Passing) {
