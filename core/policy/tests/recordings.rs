@@ -90,10 +90,8 @@ async fn a050_what_can_not_be_recorded_is_blocked() {
     let set = folder.hostile("p", "record").set(&host());
     let exec = || kubernetes(Some(StreamKind::Exec));
     let answer = HttpResponse { status: 200, headers: Vec::new() };
-    let answered = KubernetesEvent {
-        http: HttpEvent { response: Some(Arc::new(answer)), ..exec().http },
-        ..exec()
-    };
+    let answered =
+        KubernetesEvent { http: HttpEvent { response: Some(Arc::new(answer)), ..exec().http }, ..exec() };
     for event in [
         query("select 1"),
         http("GET", "/people"),

@@ -1,5 +1,6 @@
 //! Recorded streams through a tunnel, in every splitting; and what no client or server may do.
 
+mod exchanges;
 mod recordings;
 
 use std::{
