@@ -264,3 +264,34 @@ fn a050_a_stream_ends_when_its_recording_is_full() {
     // Nothing was shown that is not in it.
     assert!(said.out.starts_with("begin\n") && asciicast::shown(&all[0].1).starts_with(&said.out));
 }
+
+/// Rows A50 and F38, over SPDY: what is typed when nothing can be recorded any more reaches no container.
+#[test]
+fn f038_nothing_is_typed_over_spdy_behind_the_end_of_a_recording() {
+    if !has_recent_kubectl() {
+        return;
+    }
+    let stage = Stage::new("disk").unwrap();
+    let disk = Disk::new(&stage).unwrap();
+    let (cluster, kubectl) = open(&["83-exec-spdy"], |setup| disk.under(setup));
+    let mut command = kubectl.command(&["exec", "-i", "web", "--", "cat"]);
+    command.env("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "false");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut client = command.spawn().unwrap();
+    let mut input = client.stdin.take().unwrap();
+    let told = || {
+        let told: Vec<u8> = cluster.seen().unwrap().into_iter().flat_map(|seen| seen.data).collect();
+        String::from_utf8_lossy(&told).into_owned()
+    };
+    input.write_all(b"one\n").unwrap();
+    eventually("the first line has arrived", || told().contains("one\n"));
+    disk.fill_recordings().unwrap();
+    input.write_all(b"two\n").unwrap();
+    let output = client.wait_with_output().unwrap();
+    drop(input);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && err.contains(WHY), "{output:?}");
+    assert!(!told().contains("two"), "{}", told());
+    assert_eq!(recordings(&cluster, 1).len(), 1);
+    assert_eq!(of(&cluster, "recording_ended")[0]["complete"], false);
+}

@@ -139,11 +139,11 @@ impl Stage {
     }
 
     fn failed(&mut self) -> &mut Self {
-        self.tell(Input::Terminate(Rejection {
-            code: "record.failed",
-            message: "no".into(),
-            remedy: "".into(),
-        }))
+        self.terminated("record.failed")
+    }
+
+    fn terminated(&mut self, code: &'static str) -> &mut Self {
+        self.tell(Input::Terminate(Rejection { code, message: "no".into(), remedy: "".into() }))
     }
 
     #[track_caller]
@@ -234,6 +234,19 @@ fn a050_a_stream_ends_with_its_recording() {
         close client
     "#]]);
     stage.frame(Side::Downstream, b"\x00rm -rf /\n").check(expect![[r#""#]]);
+}
+
+/// Whoever ends a stream, for whatever reason: its client is told, and its target hears nothing more.
+#[test]
+fn a_client_is_told_why_its_stream_was_ended() {
+    for code in ["auth.revoked", "auth.jwt_expired", "gateway.terminated"] {
+        let mut stage = exec();
+        stage.permit(false).connected().answer(101, WEBSOCKET);
+        stage.in_order.clear();
+        stage.terminated(code);
+        assert!(stage.in_order[0].starts_with("to client Data"), "{code}: {:?}", stage.in_order);
+        assert!(!stage.in_order.iter().any(|line| line.starts_with("to target")), "{code}");
+    }
 }
 
 /// Row A53: what shows nothing is not sent where a recording of it is wanted.
