@@ -18,7 +18,7 @@ use gatewright_model::{
 };
 use http::StatusCode;
 
-use crate::{tape::Tape, violation::Violation};
+use crate::{passed::Passed, violation::Violation};
 
 /// Changes of a terminal's size that a client may send within a second.
 pub const MOST_RESIZES: u32 = 50;
@@ -84,7 +84,7 @@ pub struct Channels {
     masks: Option<Masks>,
     closed: HashSet<(Side, Channel)>,
     resizes: Rate,
-    recording: Option<Tape>,
+    recording: Option<Passed>,
 }
 
 struct Masks {
@@ -113,7 +113,7 @@ impl Channels {
             Some(plan) if is_text(kind) => Some(Masks::new(plan, key)?),
             Some(_) => return Err(NOT_TEXT),
         };
-        let recording = recorded.then(Tape::default);
+        let recording = recorded.then(Passed::default);
         Ok(Self { kind, stdin, tty, masks, closed: HashSet::new(), resizes: Rate::default(), recording })
     }
 
@@ -204,14 +204,14 @@ impl Channels {
         if let Some(masks) = &mut self.masks {
             masks.finish(channel, out);
         }
-        if let Some(tape) = &mut self.recording {
-            tape.show(out.get(start..).unwrap_or_default());
+        if let Some(passed) = &mut self.recording {
+            passed.show(out.get(start..).unwrap_or_default());
         }
     }
 
     /// What a recording has of all that passed since this was asked last.
     pub fn recorded(&mut self) -> Vec<Frame> {
-        self.recording.as_mut().map(|tape| std::mem::take(&mut tape.frames)).unwrap_or_default()
+        self.recording.as_mut().map(|passed| std::mem::take(&mut passed.frames)).unwrap_or_default()
     }
 
     /// Channels of which something may be held back.
@@ -228,11 +228,11 @@ impl Channels {
     }
 
     fn record(&mut self, channel: Channel, bytes: &[u8]) -> Result<(), Violation> {
-        let Some(tape) = &mut self.recording else { return Ok(()) };
+        let Some(passed) = &mut self.recording else { return Ok(()) };
         match channel {
-            Channel::Stdout | Channel::Stderr => tape.show(bytes),
-            Channel::Stdin if !bytes.is_empty() => tape.frames.push(Frame::Typed(bytes.len())),
-            Channel::Resize => return tape.resize(bytes),
+            Channel::Stdout | Channel::Stderr => passed.show(bytes),
+            Channel::Stdin if !bytes.is_empty() => passed.frames.push(Frame::Typed(bytes.len())),
+            Channel::Resize => return passed.resize(bytes),
             // How it ended is in the log; nothing else is of a process.
             _ => {}
         }

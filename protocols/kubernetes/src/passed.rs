@@ -14,13 +14,13 @@ use crate::{
 
 /// What passed and was not recorded yet.
 #[derive(Debug, Default)]
-pub(crate) struct Tape {
+pub(crate) struct Passed {
     pub(crate) frames: Vec<Frame>,
     /// The beginning of a size: over SPDY they come as a stream.
     size: Vec<u8>,
 }
 
-impl Tape {
+impl Passed {
     /// These bytes are shown.
     pub(crate) fn show(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
