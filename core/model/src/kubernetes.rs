@@ -222,6 +222,14 @@ impl KubernetesEvent {
         if self.info.unknown.is_some() { Grade::Opaque } else { self.http.grade() }
     }
 
+    /// Does it open input and output of a process, which people see and type? Nothing else of this API can be recorded.
+    pub fn opens_a_process(&self) -> bool {
+        let is_process =
+            |stream: &Arc<Stream>| matches!(stream.kind, StreamKind::Exec | StreamKind::Attach);
+        let is_request = self.upgrade.is_some() && self.http.response.is_none();
+        is_request && self.stream.as_ref().is_some_and(is_process)
+    }
+
     /// Must its record be on disk before it is forwarded (promise P1)? All that does more than read does.
     pub fn leaves_a_trace(&self) -> bool {
         let reads = match &*self.info.verb {

@@ -192,7 +192,11 @@ fn can_hide(event: &Event, mask: &MaskDraft) -> bool {
 
 /// Is there something that a recording could hold?
 fn can_record(event: &Event) -> bool {
-    matches!(&event.facet, Facet::Ssh(ssh) if ssh.request.starts())
+    match &event.facet {
+        Facet::Ssh(ssh) => ssh.request.starts(),
+        Facet::Kubernetes(kubernetes) => kubernetes.opens_a_process(),
+        Facet::Sql(_) | Facet::Http(_) => false,
+    }
 }
 
 fn plan(policy: &Policy, mask: MaskDraft) -> MaskPlan {

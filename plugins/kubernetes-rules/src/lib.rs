@@ -9,6 +9,8 @@
 //! - acting as somebody else (`impersonates`).
 //!
 //! A rule can show less than what is there (`shows`): lists, tables and watches then have these objects only.
+//! What is shown in a container can be recorded (`record`), and goes on only while it is. So are files that are copied out of one
+//! (`kubectl cp`), which are output of a command.
 
 mod settings;
 #[cfg(test)]
@@ -54,6 +56,9 @@ fn answer(index: usize, rule: &Rule) -> Verdict {
             });
             Mask { objects: objects.collect(), ..Mask::default() }.into()
         }
-        (answer, _) => answer.verdict(rule.name.as_ref(), index),
+        (answer, _) => {
+            let verdict = answer.verdict(rule.name.as_ref(), index);
+            if rule.record { verdict.recorded() } else { verdict }
+        }
     }
 }

@@ -34,6 +34,7 @@ pub struct Rule {
     impersonates_groups: Vec<Pattern>,
     pub(crate) groups: Option<Vec<String>>,
     pub(crate) shows: Option<Vec<Shown>>,
+    pub(crate) record: bool,
     pub(crate) answer: Answer,
 }
 
@@ -258,6 +259,9 @@ struct RuleFields {
     groups: Option<Vec<String>>,
     /// Of a rule that allows: what lists, tables and watches show. Default: everything.
     shows: Option<Vec<Shown>>,
+    /// Of a rule about the streams `exec` and `attach` that does not block: they go on only while what they show is recorded.
+    /// Default: false.
+    record: Option<bool>,
     /// What becomes of the request.
     decision: Decision,
     /// Of a block or escalation: why, in a sentence that the client reads.
@@ -301,6 +305,7 @@ impl TryFrom<RuleFields> for Rule {
             impersonates_groups,
             groups,
             shows,
+            record,
             ..
         } = fields.clone();
         if paths.is_some()
@@ -319,6 +324,15 @@ impl TryFrom<RuleFields> for Rule {
         if shows.is_some() && fields.decision != Decision::Allow {
             return Err("`shows` belongs to rules that allow".to_owned());
         }
+        if record.is_some() {
+            let shows_something = |kind: &StreamKind| matches!(kind, StreamKind::Exec | StreamKind::Attach);
+            if !streams.as_ref().is_some_and(|streams| streams.iter().all(shows_something)) {
+                return Err("`record` belongs to rules about `exec` and `attach`: the other streams show nothing that can be recorded, so write another rule for them".to_owned());
+            }
+            if fields.decision == Decision::Block {
+                return Err("`record` belongs to rules that allow or escalate".to_owned());
+            }
+        }
         let RuleFields { decision, reason, remedy, reviewers, quorum, ttl, .. } = fields;
         let answer = AnswerFields { decision, reason, remedy, reviewers, quorum, ttl }.read()?;
         let by_node = by_node.unwrap_or(false);
@@ -336,6 +350,7 @@ impl TryFrom<RuleFields> for Rule {
             impersonates_groups,
             groups,
             shows,
+            record: record.unwrap_or_default(),
             answer,
         })
     }

@@ -13,12 +13,16 @@ const RULES: &str = r#"{"rules": [
 ]}"#;
 
 fn rule(settings: &str, request: &EventBuilder) -> Option<String> {
-    match evaluate(&request.event(), &testkit::settings(settings).unwrap()) {
+    shown(evaluate(&request.event(), &testkit::settings(settings).unwrap()))
+}
+
+fn shown(verdict: Verdict) -> Option<String> {
+    match verdict {
         Verdict::Allow => None,
         Verdict::Block(block) => Some(block.rule.into_owned()),
         Verdict::Escalate(escalation) => Some(format!("held: {}", escalation.rule)),
         Verdict::Mask(mask) => Some(format!("shown: {} of {}", mask.objects.len(), mask.objects[0].rule)),
-        Verdict::Record(_) => panic!("no rule records"),
+        Verdict::Record(verdict) => Some(format!("recorded, {}", shown(*verdict).unwrap_or_default())),
     }
 }
 
@@ -67,6 +71,28 @@ fn a053_streams_are_fitted_by_rules_about_streams_only() {
         let stream = request("create", "pods/exec").stream(kind, &[]);
         assert_eq!(rule(all, &stream).as_deref(), Some("no-rule"), "{kind}");
     }
+}
+
+#[test]
+fn a053_what_is_shown_in_a_container_is_recorded_by_whichever_way_it_goes() {
+    let rules = r#"{"rules": [
+        {"streams": ["exec", "attach"], "by_node": true, "names": ["web"], "decision": "allow", "record": true},
+        {"streams": ["exec"], "names": ["db"], "decision": "escalate", "record": true},
+        {"streams": ["exec", "run"], "decision": "allow", "record": false}
+    ]}"#;
+    assert!(testkit::settings::<Settings>(rules).is_err(), "what `run` answers has no recording");
+    let rules = rules.replace(r#", "record": false"#, "");
+    let exec =
+        |name: &str| EventBuilder::kubernetes("connect", "pods/exec", "demo", name).stream("exec", &["id"]);
+    assert_eq!(rule(&rules, &exec("web")).as_deref(), Some("recorded, "));
+    assert_eq!(
+        rule(&rules, &request("get", "pods/attach").stream("attach", &[])).as_deref(),
+        Some("recorded, ")
+    );
+    let by_node = EventBuilder::kubernetes("proxy", "nodes/proxy", "demo", "web").stream("exec", &["id"]);
+    assert_eq!(rule(&rules, &by_node).as_deref(), Some("recorded, "));
+    assert_eq!(rule(&rules, &exec("db")).as_deref(), Some("recorded, held: rule-2"));
+    assert_eq!(rule(&rules, &exec("other")), None);
 }
 
 #[test]
@@ -120,6 +146,10 @@ fn rules_are_read_strictly() {
         r#"{"streams": ["exec"], "resources": ["pods"], "decision": "allow"}"#,
         r#"{"streams": ["ssh"], "decision": "allow"}"#,
         r#"{"by_node": true, "decision": "allow"}"#,
+        r#"{"record": true, "decision": "allow"}"#,
+        r#"{"streams": ["exec", "portforward"], "record": true, "decision": "allow"}"#,
+        r#"{"streams": ["ephemeralcontainers"], "record": true, "decision": "allow"}"#,
+        r#"{"streams": ["exec"], "record": true, "decision": "block"}"#,
         r#"{"shows": [{"namespace": "demo"}], "decision": "block"}"#,
         r#"{"reason": "why", "decision": "allow"}"#,
         r#"{"verb": ["get"], "decision": "allow"}"#,

@@ -4,7 +4,7 @@
 //! show: these are questions to a [`Dialect`]. HTTP itself is one ([`Http`]); the Kubernetes API is another, in a crate of
 //! its own.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use gatewright_masking::MaskKey;
@@ -89,6 +89,14 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// This protocol never switches to that one: the connection is closed.
     fn tunnel(&self, answer: Incoming<'_>) -> Result<Box<dyn Tunnel>, Refusal>;
 
+    /// What a recording of this is called, of which no argument is a part: they may be secrets. None: there is nothing that
+    /// could be recorded.
+    ///
+    /// What has a title is recorded by the tunnel that it becomes ([`Passing::record`](crate::tunnel::Passing)).
+    fn title(&self, _facet: &Facet) -> Option<Arc<str>> {
+        None
+    }
+
     /// Does the answer to this go on until somebody ends it, so that it is judged again when policies change?
     fn is_stream(&self, facet: &Facet) -> bool;
 
@@ -122,6 +130,8 @@ pub struct Incoming<'a> {
     pub head: &'a mut response::Parts,
     /// Is there a body?
     pub has_body: bool,
+    /// Is what passes to be recorded?
+    pub recorded: bool,
 }
 
 /// HTTP and nothing on top of it.

@@ -5,6 +5,9 @@
 //!    | 400, 501          | 401, 404                  | 400, 408, 413    | 403                     | 502                      | 408, 413, 502, 504
 //! ```
 //!
+//! Between Connecting and Relaying stands Beginning, where a policy wants what passes recorded: nothing is sent before its
+//! recording has begun, and it ends with the exchange (503 where it can not begin).
+//!
 //! The decision comes before the connection: for HTTP nothing of the target is needed to judge, and what is refused
 //! costs the target nothing. So the driver has to be able to judge as soon as it has said `Authenticated`; which target
 //! the request goes to is said with `Target`, before its event. A body that a policy may look into is
@@ -40,6 +43,7 @@ use gatewright_model::{
     mask::MaskPlan,
     permit::Permit,
     principal::Principal,
+    recording::{Frame, Size},
     session::{
         Account, ConnectRequest, Credential, Input, Outcome, OutcomeResult, Output, ProtocolError,
         Rejection, Session, Side,
@@ -137,6 +141,8 @@ pub struct Exchange {
     room: Option<Room>,
     /// The client's connection is not to be used again.
     hangs_up: bool,
+    /// What passes is recorded.
+    recording: bool,
     outputs: VecDeque<Output<Unit>>,
 }
 
@@ -148,6 +154,8 @@ enum Phase {
     Waiting(Box<Waiting>),
     /// Entered only by using up a permit.
     Connecting(Box<Waiting>, Leave),
+    /// Its recording is being begun.
+    Beginning(Box<Waiting>, Leave, Box<Account>),
     Relaying(Box<Relay>),
     Switched(Box<Switched>),
     Over,
@@ -169,6 +177,8 @@ struct Leave {
     masks: Option<Arc<MaskPlan>>,
     /// A policy wants to judge the answer too.
     judges_answer: bool,
+    /// Where it goes on only while it is recorded: what the recording is called.
+    recorded: Option<Arc<str>>,
 }
 
 impl Shared {
@@ -201,6 +211,7 @@ impl Exchange {
             request: None,
             approval: None,
             hangs_up: false,
+            recording: false,
             room: None,
             outputs: VecDeque::new(),
         }
@@ -249,7 +260,15 @@ impl Exchange {
                 denial.approval = denial.approval.or_else(|| self.approval.take());
                 self.answer(Problem::denied(&denial));
             }
-            (Phase::Connecting(waiting, leave), Input::Connected(account)) => {
+            (Phase::Connecting(waiting, leave), Input::Connected(account)) => match &leave.recorded {
+                Some(title) => {
+                    self.begin_recording(Arc::clone(title));
+                    self.phase = Phase::Beginning(waiting, leave, Box::new(account));
+                }
+                None => self.forward(*waiting, leave, now, &account),
+            },
+            (Phase::Beginning(waiting, leave, account), Input::Recording(event)) if event == self.event => {
+                self.recording = true;
                 self.forward(*waiting, leave, now, &account);
             }
             (phase, Input::Rejected(rejection)) => {
@@ -352,12 +371,23 @@ impl Exchange {
             self.phase = Phase::Waiting(waiting);
             return;
         }
-        let judges_answer = permit.judges_answer();
+        let (judges_answer, is_recorded) = (permit.judges_answer(), permit.is_recorded());
         let masks = permit.consume().filter(|masks| !masks.is_empty());
+        let recorded = if is_recorded { self.shared.dialect.title(&waiting.facet) } else { None };
+        if is_recorded && recorded.is_none() {
+            self.refused(UNRECORDABLE.code);
+            return self.answer(UNRECORDABLE.into());
+        }
         let route = Arc::clone(&waiting.judged.route.name);
-        self.phase = Phase::Connecting(waiting, Leave { masks, judges_answer });
+        self.phase = Phase::Connecting(waiting, Leave { masks, judges_answer, recorded });
         let attributes = vec![("route", route)];
         self.outputs.push_back(Output::Connect(ConnectRequest::Session { account: None, attributes }));
+    }
+
+    /// Nothing is sent before what passes is recorded. How large a terminal is, and of which kind, a client says later or never.
+    fn begin_recording(&mut self, title: Arc<str>) {
+        let (event, terminal, size) = (self.event, None, Size::default());
+        self.outputs.push_back(Output::Record(Frame::Start { event, title, terminal, size }));
     }
 
     /// Sends the head that was judged, and what the gateway adds.
@@ -405,7 +435,7 @@ impl Exchange {
 
     /// Tells the client of a problem in place of an answer, and ends. Whatever was sent to the target is cut.
     fn answer(&mut self, problem: Problem) {
-        let problem = problem.request(format!("{}/{}", self.seed.session, self.event));
+        let problem = problem.request(self.name());
         let (mut parts, body) = self.shared.dialect.tell(problem, self.request.as_deref());
         if self.hangs_up {
             parts.extensions.insert(HangUp);
@@ -420,9 +450,14 @@ impl Exchange {
         self.close();
     }
 
+    /// The name under which the evidence knows the request.
+    fn name(&self) -> String {
+        format!("{}/{}", self.seed.session, self.event)
+    }
+
     /// A phase is left before anything was sent: what was permitted by then has not run.
     fn withhold(&mut self, left: &Phase, code: &str) {
-        if matches!(left, Phase::Connecting(..)) {
+        if matches!(left, Phase::Connecting(..) | Phase::Beginning(..)) {
             self.refused(code);
         }
     }
@@ -443,6 +478,9 @@ impl Exchange {
 
     fn close(&mut self) {
         self.phase = Phase::Over;
+        if std::mem::take(&mut self.recording) {
+            self.outputs.push_back(Output::Record(Frame::End));
+        }
         self.outputs.push_back(Output::Close { side: Side::Upstream });
         self.outputs.push_back(Output::Close { side: Side::Downstream });
     }
@@ -506,6 +544,12 @@ const UNREACHABLE: Refusal = Refusal::bad_answer("upstream.unreachable", "the ta
 fn not_admitted(code: &'static str, detail: &'static str) -> ProtocolError {
     ProtocolError { fault: Side::Downstream, code, detail: Arc::from(detail) }
 }
+
+const UNRECORDABLE: Refusal = Refusal {
+    status: StatusCode::FORBIDDEN,
+    code: "record.unsupported",
+    detail: "a policy wants it recorded, which can not be done for this request",
+};
 
 const TOO_LARGE: Refusal = Refusal {
     status: StatusCode::PAYLOAD_TOO_LARGE,

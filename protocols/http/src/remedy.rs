@@ -39,6 +39,7 @@ pub(crate) fn of(code: &str) -> &'static str {
             "ask for it in another form (whole, in JSON, without a coding), or the operator of the gateway for a policy that \
              needs no mask"
         }
+        "record.unsupported" => "ask the operator of the gateway for a policy that allows or blocks it",
         "mask.malformed" | "mask.limit" => {
             "ask for less at once, or tell whoever runs the target what it answers"
         }
@@ -100,7 +101,7 @@ mod tests {
     }
 
     fn is_code(text: &str) -> bool {
-        let areas = ["gateway", "http", "json", "mask", "net", "upstream"];
+        let areas = ["gateway", "http", "json", "mask", "net", "record", "upstream"];
         text.split_once('.').is_some_and(|(area, name)| {
             let plain =
                 !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');

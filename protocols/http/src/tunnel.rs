@@ -7,9 +7,9 @@
 use std::{fmt, sync::Arc, time::Instant};
 
 use bytes::BytesMut;
-use gatewright_model::{event::Facet, permit::Denial, session::Side};
+use gatewright_model::{event::Facet, permit::Denial, recording::Frame, session::Side};
 
-use crate::refusal::Refusal;
+use crate::{problem::Problem, refusal::Refusal};
 
 /// A connection that has switched protocols.
 pub trait Tunnel: fmt::Debug + Send {
@@ -45,6 +45,12 @@ pub trait Tunnel: fmt::Debug + Send {
         passing: &mut Passing,
     ) -> Result<(), Refusal>;
 
+    /// The gateway ends it: the client is told why, where its protocol has a place for that. What is held back is not shown any
+    /// more, and the target is told nothing.
+    ///
+    /// What passed last may not have arrived: what could not be recorded was not sent.
+    fn terminate(&mut self, _problem: &Problem, _passing: &mut Passing) {}
+
     /// How many values were hidden, by rule.
     fn masked(&self) -> Vec<(Arc<str>, u64)>;
 }
@@ -56,6 +62,8 @@ pub struct Passing {
     pub upstream: BytesMut,
     /// Bytes for the client.
     pub downstream: BytesMut,
+    /// What a recording has of these bytes. Recorded before any of them is sent.
+    pub record: Vec<Frame>,
     /// Something to be judged. While there is no answer, nothing more is handed in.
     pub ask: Option<Box<Facet>>,
     /// The tunnel is over: both sides are closed, after what passes.

@@ -13,17 +13,18 @@ use gatewright_masking::{Finds, MaskKey, StreamMasker, TextMasker};
 use gatewright_model::{
     kubernetes::{Stream, StreamKind},
     mask::{DetectorMask, MaskPlan},
+    recording::Frame,
     session::Side,
 };
 use http::StatusCode;
 
-use crate::violation::Violation;
+use crate::{passed::Passed, violation::Violation};
 
 /// Changes of a terminal's size that a client may send within a second.
 pub const MOST_RESIZES: u32 = 50;
 
 /// The longest change of a terminal's size, in bytes: `{"Width":65535,"Height":65535}` and a line's end are 31.
-const LONGEST_RESIZE: usize = 256;
+pub(crate) const LONGEST_RESIZE: usize = 256;
 
 /// A part of a stream with a meaning of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,12 +75,6 @@ impl Channel {
     }
 }
 
-/// The one place that a stream's bytes are handed to, after they were masked.
-pub trait Recorder: fmt::Debug + Send {
-    /// These bytes passed, from `from`, on this channel.
-    fn record(&mut self, now: Instant, from: Side, channel: Channel, bytes: &[u8]);
-}
-
 /// What is true of all channels of a stream.
 #[derive(Debug)]
 pub struct Channels {
@@ -89,7 +84,7 @@ pub struct Channels {
     masks: Option<Masks>,
     closed: HashSet<(Side, Channel)>,
     resizes: Rate,
-    recorder: Option<Box<dyn Recorder>>,
+    recording: Option<Passed>,
 }
 
 struct Masks {
@@ -101,7 +96,7 @@ struct Masks {
 }
 
 impl Channels {
-    /// For a stream that was permitted with these masks.
+    /// For a stream that was permitted with these masks, and is to be recorded or not.
     ///
     /// # Errors
     ///
@@ -110,7 +105,7 @@ impl Channels {
         stream: &Stream,
         masks: Option<&MaskPlan>,
         key: &MaskKey,
-        recorder: Option<Box<dyn Recorder>>,
+        recorded: bool,
     ) -> Result<Self, Refusal> {
         let Stream { kind, stdin, tty, .. } = *stream;
         let masks = match masks.filter(|plan| !plan.is_empty()) {
@@ -118,7 +113,8 @@ impl Channels {
             Some(plan) if is_text(kind) => Some(Masks::new(plan, key)?),
             Some(_) => return Err(NOT_TEXT),
         };
-        Ok(Self { kind, stdin, tty, masks, closed: HashSet::new(), resizes: Rate::default(), recorder })
+        let recording = recorded.then(Passed::default);
+        Ok(Self { kind, stdin, tty, masks, closed: HashSet::new(), resizes: Rate::default(), recording })
     }
 
     /// For a log, which has one channel.
@@ -130,7 +126,7 @@ impl Channels {
         let masks = masks.filter(|plan| !plan.is_empty()).map(|plan| Masks::new(plan, key)).transpose()?;
         let kind = StreamKind::Attach;
         let (closed, resizes) = (HashSet::new(), Rate::default());
-        Ok(Self { kind, stdin: false, tty: false, masks, closed, resizes, recorder: None })
+        Ok(Self { kind, stdin: false, tty: false, masks, closed, resizes, recording: None })
     }
 
     /// What kind of a stream it is.
@@ -184,8 +180,7 @@ impl Channels {
             Some(masks) => masks.push(channel, bytes, out),
             None => out.extend_from_slice(bytes),
         }
-        self.record(now, from, channel, out.get(start..).unwrap_or_default());
-        Ok(())
+        self.record(channel, out.get(start..).unwrap_or_default())
     }
 
     /// A side sends no more on a channel: what was held back is put behind `out`.
@@ -193,29 +188,30 @@ impl Channels {
     /// # Errors
     ///
     /// It had said so before, or the channel is not its own.
-    pub fn close(
-        &mut self,
-        now: Instant,
-        from: Side,
-        channel: Channel,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Violation> {
+    pub fn close(&mut self, from: Side, channel: Channel, out: &mut Vec<u8>) -> Result<(), Violation> {
         if !self.closed.insert((from, channel)) {
             return Err(stream("a channel was closed twice"));
         }
         if channel.sender() == Some(from) {
-            self.flush(now, channel, out);
+            self.flush(channel, out);
         }
         Ok(())
     }
 
     /// Puts what was held back of a channel behind `out`: nothing that follows belongs to it.
-    pub fn flush(&mut self, now: Instant, channel: Channel, out: &mut Vec<u8>) {
+    pub fn flush(&mut self, channel: Channel, out: &mut Vec<u8>) {
         let start = out.len();
         if let Some(masks) = &mut self.masks {
             masks.finish(channel, out);
         }
-        self.record(now, Side::Upstream, channel, out.get(start..).unwrap_or_default());
+        if let Some(passed) = &mut self.recording {
+            passed.show(out.get(start..).unwrap_or_default());
+        }
+    }
+
+    /// What a recording has of all that passed since this was asked last.
+    pub fn recorded(&mut self) -> Vec<Frame> {
+        self.recording.as_mut().map(|passed| std::mem::take(&mut passed.frames)).unwrap_or_default()
     }
 
     /// Channels of which something may be held back.
@@ -231,10 +227,16 @@ impl Channels {
         counted.filter(|(_, count)| *count > 0).collect()
     }
 
-    fn record(&mut self, now: Instant, from: Side, channel: Channel, bytes: &[u8]) {
-        if let Some(recorder) = self.recorder.as_mut().filter(|_| !bytes.is_empty()) {
-            recorder.record(now, from, channel, bytes);
+    fn record(&mut self, channel: Channel, bytes: &[u8]) -> Result<(), Violation> {
+        let Some(passed) = &mut self.recording else { return Ok(()) };
+        match channel {
+            Channel::Stdout | Channel::Stderr => passed.show(bytes),
+            Channel::Stdin if !bytes.is_empty() => passed.frames.push(Frame::Typed(bytes.len())),
+            Channel::Resize => return passed.resize(bytes),
+            // How it ended is in the log; nothing else is of a process.
+            _ => {}
         }
+        Ok(())
     }
 }
 

@@ -159,7 +159,7 @@ impl dialect::Dialect for Kubernetes {
     }
 
     fn filter(&self, answer: Incoming<'_>) -> Result<Option<Box<dyn Filter>>, Refusal> {
-        let Incoming { facet, masks, head, has_body } = answer;
+        let Incoming { facet, masks, head, has_body, .. } = answer;
         let Some(plan) = masks.filter(|plan| !plan.is_empty()) else { return Ok(None) };
         let Facet::Kubernetes(event) = facet else { return Err(ANOTHER) };
         let is_json = is_json(&head.headers);
@@ -182,7 +182,12 @@ impl dialect::Dialect for Kubernetes {
         let Facet::Kubernetes(event) = answer.facet else { return Err(ANOTHER) };
         let Some(upgrade) = &event.upgrade else { return Err(ANOTHER) };
         let protocol = upgrade::chosen(upgrade, &answer.head.headers)?;
-        tunnel::new(event, &protocol, answer.masks, &self.key, None)
+        tunnel::new(event, &protocol, answer.masks, &self.key, answer.recorded)
+    }
+
+    fn title(&self, facet: &Facet) -> Option<Arc<str>> {
+        let Facet::Kubernetes(event) = facet else { return None };
+        tunnel::title(event)
     }
 
     fn is_stream(&self, facet: &Facet) -> bool {

@@ -19,6 +19,7 @@ pub mod channels;
 pub mod dialect;
 pub mod impersonation;
 pub mod negotiate;
+mod passed;
 pub mod protobuf;
 pub mod request_info;
 pub mod spdy;

@@ -16,6 +16,8 @@ mod messages;
 mod nested;
 mod spdy;
 
+use std::sync::Arc;
+
 use gatewright_http::{refusal::Refusal, tunnel::Tunnel};
 use gatewright_masking::MaskKey;
 use gatewright_model::{
@@ -25,32 +27,32 @@ use gatewright_model::{
 use http::StatusCode;
 
 pub use self::{channel::ChannelTunnel, messages::MessageTunnel, nested::NestedTunnel, spdy::SpdyTunnel};
-use crate::{
-    channels::{Channels, Recorder},
-    violation::Violation,
-};
+use crate::{channels::Channels, violation::Violation};
 
-/// What becomes of a connection. `protocol`: what the target chose of what was offered.
+/// What becomes of a connection. `protocol`: what the target chose of what was offered. `recorded`: what passes has to be.
 ///
 /// # Errors
 ///
-/// 502 `upstream.upgrade`: the target chose something that this request can not be carried by. 403 `mask.unsupported`: what
-/// must be hidden can not be, in this.
+/// 502 `upstream.upgrade`: the target chose something that this request can not be carried by. 403 `mask.unsupported`,
+/// `record.unsupported`: what must be hidden or recorded can not be, in this.
 pub fn new(
     event: &KubernetesEvent,
     protocol: &str,
     masks: Option<&MaskPlan>,
     key: &MaskKey,
-    recorder: Option<Box<dyn Recorder>>,
+    recorded: bool,
 ) -> Result<Box<dyn Tunnel>, Refusal> {
     let Some(upgrade) = &event.upgrade else { return Err(NOT_ASKED) };
+    if recorded && title(event).is_none() {
+        return Err(NOT_RECORDED);
+    }
     let Some(stream) = &event.stream else {
         return match upgrade.transport {
             Transport::WebSocket => Ok(Box::new(MessageTunnel::new(&event.info, protocol, masks, key)?)),
             Transport::Spdy => Err(NOT_ASKED),
         };
     };
-    let channels = || Channels::new(stream, masks, key, recorder);
+    let channels = || Channels::new(stream, masks, key, recorded);
     Ok(match (stream.kind, upgrade.transport, protocol) {
         (StreamKind::Exec | StreamKind::Attach | StreamKind::PortForward, Transport::Spdy, _) => {
             Box::new(SpdyTunnel::new(event.clone(), channels()?))
@@ -76,16 +78,30 @@ pub fn new(
 pub fn check(event: &KubernetesEvent, plan: &MaskPlan, key: &MaskKey) -> Result<(), Refusal> {
     let is_log = &*event.info.subresource == "log";
     match &event.stream {
-        Some(stream) => Channels::new(stream, Some(plan), key, None).map(drop),
+        Some(stream) => Channels::new(stream, Some(plan), key, false).map(drop),
         None if is_log => Channels::of_log(Some(plan), key).map(drop),
         None => MessageTunnel::of_proxy(Some(plan)).map(drop),
     }
+}
+
+/// What a recording of a stream is called: of a command its program, because arguments may be secrets. None: it shows nothing to
+/// anybody, or is not opened by this request.
+pub fn title(event: &KubernetesEvent) -> Option<Arc<str>> {
+    let stream = event.stream.as_ref().filter(|_| event.opens_a_process())?;
+    let program = stream.command.first().cloned();
+    Some(program.unwrap_or_else(|| Arc::from(stream.kind.as_str())))
 }
 
 /// A peer broke the protocol.
 fn refusal(violation: Violation) -> Refusal {
     Refusal { status: StatusCode::BAD_GATEWAY, code: violation.code, detail: violation.detail }
 }
+
+const NOT_RECORDED: Refusal = Refusal {
+    status: StatusCode::FORBIDDEN,
+    code: "record.unsupported",
+    detail: "a policy wants a connection recorded that shows nothing",
+};
 
 const NOT_ASKED: Refusal = Refusal {
     status: StatusCode::BAD_GATEWAY,

@@ -4,7 +4,8 @@ use std::process::Command;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use gatewright_testbed::{
-    ADMIN_TOKEN, Error, Kubectl, Kubernetes, Mint, Result, Stage, free_port, modules_directory, repository,
+    ADMIN_TOKEN, Error, Kubectl, Kubernetes, Mint, Result, Setup, Stage, free_port, modules_directory,
+    repository,
 };
 use serde_json::Value;
 
@@ -50,6 +51,18 @@ impl Cluster {
     /// # Errors
     /// Where it does not start.
     pub fn in_front_of(server: Kubernetes, policies: &[(&str, &str)]) -> Result<Self> {
+        Self::shaped(server, policies, |setup| setup)
+    }
+
+    /// The same, and the gateway is set up further.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub fn shaped(
+        server: Kubernetes,
+        policies: &[(&str, &str)],
+        further: impl FnOnce(Setup) -> Setup,
+    ) -> Result<Self> {
         let authority = std::fs::read_to_string(server.authority())
             .map_err(|error| Error::new(format!("reading the API server's authority: {error}")))?;
         let port = free_port()?;
@@ -64,7 +77,8 @@ impl Cluster {
         let scene = Scene::build(policies, false, |setup| {
             let token = setup.file("cluster.token", ADMIN_TOKEN);
             problem = token.and_then(|_| setup.file("cluster-ca.pem", &authority)).err();
-            setup.serving("cluster", "kubernetes", port, true, &target).more("act_as = \"principal\"")
+            let setup = setup.serving("cluster", "kubernetes", port, true, &target);
+            further(setup.more("act_as = \"principal\""))
         })?;
         match problem {
             Some(error) => Err(error),

@@ -6,6 +6,7 @@
 //! reached the server: an attack that was refused has to have left none there.
 
 pub mod approvals;
+pub mod asciicast;
 pub mod cluster;
 pub mod disk;
 pub mod driver;

@@ -10,7 +10,12 @@ use std::{
     process::{Child, Stdio},
 };
 
-use gatewright_e2e::{disk::Disk, eventually, ssh::Jump};
+use gatewright_e2e::{
+    asciicast::{self, shown},
+    disk::Disk,
+    eventually,
+    ssh::Jump,
+};
 use serde_json::Value;
 
 const RULES: &str = r#"
@@ -28,28 +33,7 @@ hide = [{ detector = "card_number", method = { partial = 4 } }]
 "#;
 
 fn recordings(jump: &Jump) -> Vec<PathBuf> {
-    let folder = jump.gateway.evidence().join("recordings");
-    let files = fs::read_dir(folder).map(|files| files.map(|file| file.unwrap().path()).collect());
-    files.unwrap_or_default()
-}
-
-/// The events of a recording that begins as one does.
-fn events(text: &str) -> (Value, Vec<(String, String)>) {
-    let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let header = lines.next().unwrap();
-    assert_eq!(header["version"], 2);
-    let mut last = 0.0;
-    let events = lines.map(|event| {
-        let at = event[0].as_f64().unwrap();
-        assert!(at >= last);
-        last = at;
-        (event[1].as_str().unwrap().to_owned(), event[2].as_str().unwrap().to_owned())
-    });
-    (header, events.collect())
-}
-
-fn shown(events: &[(String, String)]) -> String {
-    events.iter().filter(|(code, _)| code == "o").map(|(_, data)| &**data).collect()
+    asciicast::files(&jump.gateway)
 }
 
 #[test]
@@ -76,13 +60,12 @@ fn a_shell_is_recorded_as_it_is_shown_and_the_log_covers_it() {
     eventually("the recording has ended", || !jump.evidence().unwrap().of("recording_ended").is_empty());
     let files = recordings(&jump);
     let text = fs::read_to_string(&files[0]).unwrap();
-    let (header, events) = events(&text);
+    let (header, events) = asciicast::events(&text).unwrap();
     assert_eq!(header["title"], "shell");
     // The client saw what is in it, and nothing else.
     assert_eq!(shown(&events), out);
     assert!(!text.contains("4111 1111 1111") && !text.contains("hunter2") && header["width"].is_u64());
-    let typed: usize =
-        events.iter().filter(|(code, _)| code == "t").map(|(_, data)| data.parse::<usize>().unwrap()).sum();
+    let typed = asciicast::typed(&events);
     assert!(typed > 60, "{typed}");
 
     let evidence = jump.evidence().unwrap();
@@ -117,7 +100,7 @@ fn both_streams_and_bytes_that_are_no_text_are_recorded() {
     assert_eq!(output.status.code(), Some(3));
     eventually("the recording has ended", || !jump.evidence().unwrap().of("recording_ended").is_empty());
     let text = fs::read_to_string(&recordings(&jump)[0]).unwrap();
-    let (header, events) = events(&text);
+    let (header, events) = asciicast::events(&text).unwrap();
     assert_eq!(header["title"], "a command of a shell");
     assert_eq!(shown(&events), "abéerr");
     assert!(events.contains(&("b".to_owned(), "/w==".to_owned())), "{events:?}");
@@ -207,5 +190,5 @@ fn a050_a_session_ends_when_its_recording_is_full() {
     let text = fs::read_to_string(&recordings(&jump)[0]).unwrap();
     assert!(text.len() <= 100_000);
     // Nothing was shown that is not in it.
-    assert_eq!(shown(&events(&text).1), String::from_utf8_lossy(&output.stdout));
+    assert_eq!(shown(&asciicast::events(&text).unwrap().1), String::from_utf8_lossy(&output.stdout));
 }

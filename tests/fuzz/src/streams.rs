@@ -101,7 +101,10 @@ fn check_stream(target: &str, upgrade: &str, protocol: &str, from: Side, input: 
     };
     let http = HttpEvent { request: Arc::new(request), body: HttpBody::Empty, response: None };
     let Ok(event) = dialect::event(http) else { return };
-    let Ok(mut stream) = tunnel::new(&event, protocol, None, &MaskKey::new([7; 32]), None) else { return };
+    let recorded = tunnel::title(&event).is_some();
+    let Ok(mut stream) = tunnel::new(&event, protocol, None, &MaskKey::new([7; 32]), recorded) else {
+        return;
+    };
     let (mut passing, now) = (Passing::default(), Instant::now());
     let mut result = stream.push(now, from, input, &mut passing);
     for _ in 0..input.len() {

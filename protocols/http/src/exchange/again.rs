@@ -7,12 +7,12 @@ use gatewright_model::{
     id::{ApprovalId, EventId},
     mask::MaskPlan,
     permit::{Denial, Permit},
-    session::{Outcome, OutcomeResult, Output, ProtocolError},
+    session::{Outcome, OutcomeResult, Output, ProtocolError, Side},
 };
 use http::response;
 
 use super::{
-    Exchange, Phase, answer,
+    Exchange, Phase, UNRECORDABLE, answer,
     relay::{Answer, Relay, outcome},
 };
 use crate::{digest, problem::Problem};
@@ -50,10 +50,11 @@ impl Exchange {
         permit: Permit,
     ) -> Result<(), ProtocolError> {
         let event = permit.event();
+        let is_recorded = relay.leave.recorded.is_some() || !permit.is_recorded();
         let masks = permit.consume().filter(|masks| !masks.is_empty());
         if relay.again == Some(event) {
             relay.again = None;
-            let same = relay.leave.masks == masks;
+            let same = is_recorded && relay.leave.masks == masks;
             let result = if same { OutcomeResult::Ok } else { OutcomeResult::Refused };
             self.outputs
                 .push_back(Output::Finished { event, outcome: Outcome { result, ..Outcome::default() } });
@@ -64,6 +65,9 @@ impl Exchange {
                 self.cut(CHANGED, None);
             }
             return Ok(());
+        }
+        if !is_recorded {
+            return self.broken(relay, UNRECORDABLE, Side::Downstream);
         }
         if let Some(more) = masks {
             let mut all = relay.leave.masks.take().map_or_else(MaskPlan::default, Arc::unwrap_or_clone);

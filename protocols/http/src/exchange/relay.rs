@@ -320,11 +320,16 @@ impl Exchange {
         if body == Body::Switched {
             return self.switch(relay, parts);
         }
+        if relay.leave.recorded.is_some() && parts.status.as_u16() < 400 {
+            // Whatever it shows in place of what was asked for, nobody records it.
+            return self.broken(relay, NOT_SWITCHED, Side::Upstream);
+        }
         let filter = self.shared.dialect.filter(Incoming {
             facet: &relay.facet,
             masks: relay.leave.masks.as_deref(),
             head: &mut parts,
             has_body: body == Body::Follows,
+            recorded: false,
         });
         let filter = match filter {
             Ok(filter) => filter,
@@ -445,6 +450,11 @@ const WRONG_LENGTH: Refusal = Refusal::bad("http.framing", "the body is not as l
 
 const CUT_ANSWER: Refusal =
     Refusal::bad_answer("upstream.cut", "the target's answer ended before it was complete");
+
+const NOT_SWITCHED: Refusal = Refusal::bad_answer(
+    "upstream.upgrade",
+    "the target did not switch protocols for what must be recorded",
+);
 
 const UNPROVED: Refusal =
     Refusal::bad_answer("upstream.credential", "the target does not accept the gateway's own credential");

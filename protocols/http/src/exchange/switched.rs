@@ -12,7 +12,7 @@ use gatewright_model::{
 };
 use http::{StatusCode, response};
 
-use super::{Exchange, Leave, OUT_OF_ORDER, Phase, relay::Relay};
+use super::{Exchange, Leave, OUT_OF_ORDER, Phase, UNRECORDABLE, relay::Relay, termination};
 use crate::{
     dialect::Incoming,
     digest,
@@ -64,8 +64,8 @@ impl Exchange {
         relay: Box<Relay>,
         mut parts: Box<response::Parts>,
     ) -> Result<(), ProtocolError> {
-        let masks = relay.leave.masks.as_deref();
-        let answer = Incoming { facet: &relay.facet, masks, head: &mut parts, has_body: true };
+        let (masks, recorded) = (relay.leave.masks.as_deref(), relay.leave.recorded.is_some());
+        let answer = Incoming { facet: &relay.facet, masks, head: &mut parts, has_body: true, recorded };
         let tunnel = match self.shared.dialect.tunnel(answer) {
             Ok(tunnel) => tunnel,
             Err(refusal) => return self.broken(relay, refusal, Side::Upstream),
@@ -142,7 +142,12 @@ impl Exchange {
                 let result = if done { OutcomeResult::Ok } else { OutcomeResult::Unknown };
                 self.leave(&switched, result);
             }
-            Input::Terminate(_) => self.leave(&switched, OutcomeResult::Unknown),
+            Input::Terminate(rejection) => {
+                let problem = termination(&rejection).request(self.name());
+                switched.tunnel.terminate(&problem, &mut passing);
+                self.let_through(&mut passing);
+                self.leave(&switched, OutcomeResult::Unknown);
+            }
             Input::Timeout => {
                 let until = switched.heard + self.shared.limits.idle;
                 // Who waits for a reviewer is not silent.
@@ -158,20 +163,16 @@ impl Exchange {
         Ok(())
     }
 
-    /// Sends what passes, and asks what is to be asked.
+    /// Lets through what passes, and asks what is to be asked.
     fn pass(
         &mut self,
         mut switched: Box<Switched>,
         fault: Side,
         passed: Result<(), Refusal>,
-        passing: Passing,
+        mut passing: Passing,
     ) -> Result<(), ProtocolError> {
-        let Passing { upstream, downstream, ask, over } = passing;
-        for (side, bytes) in [(Side::Upstream, upstream), (Side::Downstream, downstream)] {
-            if !bytes.is_empty() {
-                self.send(side, Unit::Data(bytes.freeze()));
-            }
-        }
+        self.let_through(&mut passing);
+        let Passing { ask, over, .. } = passing;
         if let Err(refusal) = passed {
             self.leave(&switched, OutcomeResult::Unknown);
             return Err(refusal.into_error(fault));
@@ -203,28 +204,38 @@ impl Exchange {
             Side::Downstream => switched.downstream = false,
             Side::Upstream => switched.upstream = false,
         }
+        self.let_through(&mut passing);
         if ended.is_ok() {
-            let last = passing.towards(other).split();
-            if !last.is_empty() {
-                self.send(other, Unit::Data(last.freeze()));
-            }
             self.send(other, Unit::End);
         }
         self.pass(switched, side, ended, passing)
+    }
+
+    /// Records what passes, and sends it.
+    fn let_through(&mut self, passing: &mut Passing) {
+        self.outputs.extend(passing.record.drain(..).map(Output::Record));
+        for side in [Side::Upstream, Side::Downstream] {
+            let bytes = passing.towards(side).split();
+            if !bytes.is_empty() {
+                self.send(side, Unit::Data(bytes.freeze()));
+            }
+        }
     }
 
     /// The connection was judged again, and permitted.
     fn goes_on(&mut self, mut switched: Box<Switched>, permit: Permit) {
         switched.again = None;
         let event = permit.event();
-        let same = permit.consume().filter(|masks| !masks.is_empty()) == switched.leave.masks;
+        let is_recorded = switched.leave.recorded.is_some() || !permit.is_recorded();
+        let same =
+            is_recorded && permit.consume().filter(|masks| !masks.is_empty()) == switched.leave.masks;
         let result = if same { OutcomeResult::Ok } else { OutcomeResult::Refused };
         self.outputs
             .push_back(Output::Finished { event, outcome: Outcome { result, ..Outcome::default() } });
         if same {
             self.phase = Phase::Switched(switched);
         } else {
-            // What is hidden can not change in the middle.
+            // What is hidden can not change in the middle, and a recording has what passed before.
             self.leave(&switched, OutcomeResult::Unknown);
         }
     }
@@ -244,6 +255,9 @@ impl Switched {
     fn take(&mut self, now: Instant, permit: Permit, passing: &mut Passing) -> Result<(), Refusal> {
         self.asked = None;
         self.running.push(permit.event());
+        if permit.is_recorded() && self.leave.recorded.is_none() {
+            return Err(UNRECORDABLE);
+        }
         if permit.consume().is_some_and(|masks| !masks.is_empty()) {
             return Err(UNMASKABLE);
         }

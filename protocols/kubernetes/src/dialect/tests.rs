@@ -225,7 +225,7 @@ fn a053_older_servers_read_one_protocol_a_line() {
 fn shown(facet: &Facet, plan: &MaskPlan, lines: &[(&str, &str)], body: &[u8]) -> Result<String, Refusal> {
     let (mut head, ()) = http::Response::new(()).into_parts();
     head.headers = headers(lines);
-    let answer = Incoming { facet, masks: Some(plan), head: &mut head, has_body: true };
+    let answer = Incoming { facet, masks: Some(plan), head: &mut head, has_body: true, recorded: false };
     let mut filter = dialect(ActAs::Account).filter(answer)?.unwrap();
     let mut out = BytesMut::new();
     filter.push(body, &mut out)?;

@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Instant};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::{Bytes, BytesMut};
 use gatewright_http::{
+    problem::Problem,
     refusal::Refusal,
     tunnel::{Passing, Tunnel},
     websocket::{self, Decoder, Frame, Limits, Opcode, Sender},
@@ -18,8 +19,15 @@ use gatewright_model::{kubernetes::StreamKind, permit::Denial, session::Side};
 use super::{NOT_ASKED, refusal};
 use crate::{
     channels::{Channel, Channels, stream},
+    status::{Format, Status},
     violation::Violation,
 };
+
+/// The channel that tells how it ended.
+const ERROR: u8 = 3;
+
+/// RFC 6455 section 7.4.1.
+const NORMAL_CLOSURE: u16 = 1_000;
 
 /// Closes a channel, since the fifth version.
 const CLOSE: u8 = 255;
@@ -115,7 +123,7 @@ impl ChannelTunnel {
             self.direction(from).key = key;
             if frame.opcode.is_control() {
                 if frame.opcode == Opcode::Close {
-                    self.flush(now, from, passing);
+                    self.flush(from, passing);
                 }
                 websocket::encode(frame.opcode, true, &frame.payload, key, passing.towards(from.other()));
                 passing.over |= self.downstream.decoder.is_closed() && self.upstream.decoder.is_closed();
@@ -164,13 +172,13 @@ impl ChannelTunnel {
         }
         if number == CLOSE && self.protocol.has_close {
             let [closed] = decoded[..] else { return Err(stream("a close is about one channel")) };
-            return self.close(now, from, closed, frame, passing);
+            return self.close(from, closed, frame, passing);
         }
         let channel = self.channel(number)?;
         let mut shown = Vec::new();
         if channel == Channel::Error {
             // Output that was held back comes before the end.
-            self.flush(now, from, passing);
+            self.flush(from, passing);
         }
         self.channels.data(now, from, channel, &decoded, &mut shown)?;
         // A message without bytes says something, too: a server begins with one.
@@ -182,7 +190,6 @@ impl ChannelTunnel {
 
     fn close(
         &mut self,
-        now: Instant,
         from: Side,
         number: u8,
         frame: &Frame,
@@ -190,7 +197,7 @@ impl ChannelTunnel {
     ) -> Result<(), Violation> {
         let channel = self.channel(number)?;
         let mut held = Vec::new();
-        self.channels.close(now, from, channel, &mut held)?;
+        self.channels.close(from, channel, &mut held)?;
         if !held.is_empty() {
             self.send(from, number, Opcode::Binary, &held, passing);
         }
@@ -199,13 +206,13 @@ impl ChannelTunnel {
     }
 
     /// Sends what is held back of output: nothing more of it comes from this side.
-    fn flush(&mut self, now: Instant, from: Side, passing: &mut Passing) {
+    fn flush(&mut self, from: Side, passing: &mut Passing) {
         if from != Side::Upstream {
             return;
         }
         for channel in self.channels.held() {
             let mut held = Vec::new();
-            self.channels.flush(now, channel, &mut held);
+            self.channels.flush(channel, &mut held);
             let number = match channel {
                 Channel::Stderr => 2,
                 _ => 1,
@@ -252,7 +259,7 @@ impl ChannelTunnel {
             0 => Channel::Stdin,
             1 => Channel::Stdout,
             2 => Channel::Stderr,
-            3 => Channel::Error,
+            ERROR => Channel::Error,
             4 => Channel::Resize,
             _ => return Err(stream("a message is of a channel that there is not")),
         })
@@ -278,12 +285,16 @@ impl Tunnel for ChannelTunnel {
         bytes: &[u8],
         passing: &mut Passing,
     ) -> Result<(), Refusal> {
-        self.step(now, from, bytes, passing).map_err(refusal)
+        let stepped = self.step(now, from, bytes, passing);
+        // What passes before the protocol is broken is sent, so it is recorded.
+        passing.record.extend(self.channels.recorded());
+        stepped.map_err(refusal)
     }
 
-    fn end(&mut self, now: Instant, from: Side, passing: &mut Passing) -> Result<(), Refusal> {
+    fn end(&mut self, _now: Instant, from: Side, passing: &mut Passing) -> Result<(), Refusal> {
         // A connection that ends without a close, even inside a frame, ends for the other side in the same way.
-        self.flush(now, from, passing);
+        self.flush(from, passing);
+        passing.record.extend(self.channels.recorded());
         Ok(())
     }
 
@@ -294,6 +305,18 @@ impl Tunnel for ChannelTunnel {
         _passing: &mut Passing,
     ) -> Result<(), Refusal> {
         Ok(())
+    }
+
+    fn terminate(&mut self, problem: &Problem, passing: &mut Passing) {
+        if self.channels.kind() == StreamKind::PortForward {
+            return;
+        }
+        let status = Status::of(problem, None).encode(Format::Json);
+        let opcode = if self.protocol.is_base64 { Opcode::Text } else { Opcode::Binary };
+        self.send(Side::Upstream, ERROR, opcode, &status, passing);
+        // Clients read what they were told when the connection ends in good order, and not when it is cut.
+        let code = NORMAL_CLOSURE.to_be_bytes();
+        websocket::encode(Opcode::Close, true, &code, None, &mut passing.downstream);
     }
 
     fn masked(&self) -> Vec<(Arc<str>, u64)> {

@@ -99,7 +99,7 @@ impl MessageTunnel {
         while let Some(frame) = self.decoder(from).poll_frame(now)? {
             if frame.opcode.is_control() {
                 if frame.opcode == Opcode::Close && from == Side::Upstream {
-                    self.flush(now, passing);
+                    self.flush(passing);
                 }
                 websocket::encode(
                     frame.opcode,
@@ -128,10 +128,10 @@ impl MessageTunnel {
     }
 
     /// Sends what is held back: the log is over.
-    fn flush(&mut self, now: Instant, passing: &mut Passing) {
+    fn flush(&mut self, passing: &mut Passing) {
         let Kind::Log { channels, is_base64 } = &mut self.kind else { return };
         let mut held = Vec::new();
-        channels.flush(now, Channel::Log, &mut held);
+        channels.flush(Channel::Log, &mut held);
         if !held.is_empty() {
             let text = encoded(*is_base64, held);
             websocket::encode(opcode(*is_base64), true, &text, None, &mut passing.downstream);
@@ -186,9 +186,9 @@ impl Tunnel for MessageTunnel {
         self.step(now, from, bytes, passing).map_err(refusal)
     }
 
-    fn end(&mut self, now: Instant, from: Side, passing: &mut Passing) -> Result<(), Refusal> {
+    fn end(&mut self, _now: Instant, from: Side, passing: &mut Passing) -> Result<(), Refusal> {
         if from == Side::Upstream {
-            self.flush(now, passing);
+            self.flush(passing);
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ impl NestedTunnel {
                 Opcode::Close | Opcode::Ping | Opcode::Pong => {
                     if frame.opcode == Opcode::Close {
                         self.carried(passing, |relay, out| {
-                            relay.end(now, from, out);
+                            relay.end(from, out);
                             Ok(())
                         })?;
                     }
@@ -117,9 +117,9 @@ impl Tunnel for NestedTunnel {
         self.step(now, from, bytes, passing).map_err(refusal)
     }
 
-    fn end(&mut self, now: Instant, from: Side, passing: &mut Passing) -> Result<(), Refusal> {
+    fn end(&mut self, _now: Instant, from: Side, passing: &mut Passing) -> Result<(), Refusal> {
         let ended = self.carried(passing, |relay, out| {
-            relay.end(now, from, out);
+            relay.end(from, out);
             Ok(())
         });
         ended.map_err(refusal)

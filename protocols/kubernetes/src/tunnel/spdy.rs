@@ -13,6 +13,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use gatewright_http::{
+    problem::Problem,
     refusal::Refusal,
     tunnel::{Passing, Tunnel},
     websocket::Rate,
@@ -28,6 +29,7 @@ use super::refusal;
 use crate::{
     channels::{Channel, Channels, stream as violation},
     spdy::{Decoder, Encoder, Frame, Headers, header},
+    status::{Format, Status},
     violation::Violation,
 };
 
@@ -53,6 +55,8 @@ pub(super) struct Relay {
     last: u32,
     /// Channels of a process that there were: each is there once.
     opened: HashSet<Channel>,
+    /// The stream that tells how a process ended.
+    error: Option<u32>,
     permitted: HashSet<u16>,
     /// A stream whose port is being judged. Nothing is read meanwhile.
     asked: Option<Asked>,
@@ -102,6 +106,7 @@ impl Relay {
             streams: HashMap::new(),
             last: 0,
             opened: HashSet::new(),
+            error: None,
             permitted: HashSet::new(),
             asked: None,
         }
@@ -119,9 +124,9 @@ impl Relay {
     }
 
     /// Sends what is held back: nothing more comes from this side.
-    pub(super) fn end(&mut self, now: Instant, from: Side, out: &mut Out<'_>) {
+    pub(super) fn end(&mut self, from: Side, out: &mut Out<'_>) {
         if from == Side::Upstream {
-            self.flush(now, out);
+            self.flush(out);
         }
     }
 
@@ -144,6 +149,14 @@ impl Relay {
 
     pub(super) fn masked(&self) -> Vec<(Arc<str>, u64)> {
         self.channels.masked()
+    }
+
+    /// Tells the client of a process in the stream that says how it ended.
+    fn terminate(&mut self, problem: &Problem, out: &mut Out<'_>) {
+        let Some(stream) = self.error else { return };
+        let payload = Status::of(problem, None).encode(Format::Json);
+        self.send(Side::Downstream, &Frame::Data { stream, fin: true, payload }, out);
+        self.send(Side::Downstream, &Frame::GoAway { last: self.last, status: 0 }, out);
     }
 
     fn half(&mut self, side: Side) -> &mut Half {
@@ -193,7 +206,7 @@ impl Relay {
                 let Some(open) = self.streams.remove(&stream) else { return self.late(stream) };
                 if !open.is_refused {
                     if from == Side::Upstream {
-                        self.flush_stream(now, stream, open.channel, out);
+                        self.flush_stream(stream, open.channel, out);
                     }
                     self.send(from.other(), &Frame::RstStream { stream, status }, out);
                 }
@@ -207,7 +220,7 @@ impl Relay {
                 self.send(from.other(), &frame, out);
             }
             (frame @ Frame::GoAway { .. }, _) => {
-                self.end(now, from, out);
+                self.end(from, out);
                 self.send(from.other(), &frame, out);
             }
             (Frame::SynStream { .. }, Side::Upstream) => {
@@ -248,6 +261,9 @@ impl Relay {
                 self.channels.open(channel)?;
                 if !self.opened.insert(channel) {
                     return Err(violation("a process has one stream of each kind"));
+                }
+                if channel == Channel::Error {
+                    self.error = Some(stream);
                 }
             }
         }
@@ -342,10 +358,10 @@ impl Relay {
         }
         if fin {
             if from == Side::Upstream {
-                self.channels.flush(now, channel, &mut shown);
+                self.channels.flush(channel, &mut shown);
             }
             if channel == Channel::Stdin || channel == Channel::Resize {
-                self.channels.close(now, from, channel, &mut shown)?;
+                self.channels.close(from, channel, &mut shown)?;
             }
         }
         if fin || !shown.is_empty() || payload.is_empty() {
@@ -364,7 +380,7 @@ impl Relay {
     }
 
     /// Sends what is held back of all output.
-    fn flush(&mut self, now: Instant, out: &mut Out<'_>) {
+    fn flush(&mut self, out: &mut Out<'_>) {
         let held = self.channels.held();
         let streams: Vec<(u32, Channel)> = self
             .streams
@@ -373,13 +389,13 @@ impl Relay {
             .map(|(stream, open)| (*stream, open.channel))
             .collect();
         for (stream, channel) in streams {
-            self.flush_stream(now, stream, channel, out);
+            self.flush_stream(stream, channel, out);
         }
     }
 
-    fn flush_stream(&mut self, now: Instant, stream: u32, channel: Channel, out: &mut Out<'_>) {
+    fn flush_stream(&mut self, stream: u32, channel: Channel, out: &mut Out<'_>) {
         let mut held = Vec::new();
-        self.channels.flush(now, channel, &mut held);
+        self.channels.flush(channel, &mut held);
         if !held.is_empty() {
             let payload = Bytes::from(held);
             self.send(Side::Downstream, &Frame::Data { stream, fin: false, payload }, out);
@@ -409,13 +425,17 @@ impl Tunnel for SpdyTunnel {
         passing: &mut Passing,
     ) -> Result<(), Refusal> {
         let Passing { upstream, downstream, ask, .. } = passing;
-        self.0.push(now, from, bytes, &mut Out { upstream, downstream, ask }).map_err(refusal)
+        let pushed = self.0.push(now, from, bytes, &mut Out { upstream, downstream, ask });
+        // What passes before the protocol is broken is sent, so it is recorded.
+        passing.record.extend(self.0.channels.recorded());
+        pushed.map_err(refusal)
     }
 
-    fn end(&mut self, now: Instant, from: Side, passing: &mut Passing) -> Result<(), Refusal> {
+    fn end(&mut self, _now: Instant, from: Side, passing: &mut Passing) -> Result<(), Refusal> {
         // Servers end now and then inside a frame: it ends for the client in the same way.
         let Passing { upstream, downstream, ask, .. } = passing;
-        self.0.end(now, from, &mut Out { upstream, downstream, ask });
+        self.0.end(from, &mut Out { upstream, downstream, ask });
+        passing.record.extend(self.0.channels.recorded());
         Ok(())
     }
 
@@ -426,7 +446,14 @@ impl Tunnel for SpdyTunnel {
         passing: &mut Passing,
     ) -> Result<(), Refusal> {
         let Passing { upstream, downstream, ask, .. } = passing;
-        self.0.answer(now, answer, &mut Out { upstream, downstream, ask }).map_err(refusal)
+        let answered = self.0.answer(now, answer, &mut Out { upstream, downstream, ask });
+        passing.record.extend(self.0.channels.recorded());
+        answered.map_err(refusal)
+    }
+
+    fn terminate(&mut self, problem: &Problem, passing: &mut Passing) {
+        let Passing { upstream, downstream, ask, .. } = passing;
+        self.0.terminate(problem, &mut Out { upstream, downstream, ask });
     }
 
     fn masked(&self) -> Vec<(Arc<str>, u64)> {

@@ -1,11 +1,15 @@
 //! Recorded streams through a tunnel, in every splitting; and what no client or server may do.
 
+mod exchanges;
+mod recordings;
+
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::BytesMut;
 use gatewright_http::{
     tunnel::Passing,
@@ -19,6 +23,7 @@ use gatewright_model::{
     kubernetes::Upgrade,
     mask::{Detector, DetectorMask, MaskMethod},
     permit::Denial,
+    recording,
     session::Side,
 };
 
@@ -26,7 +31,7 @@ use super::*;
 use crate::{
     channels::{Channel, Exit, exit},
     request_info,
-    spdy::{Decoder, Encoder, Frame},
+    spdy::{Decoder, Encoder, Frame, header},
     stream, transcripts,
 };
 
@@ -45,22 +50,6 @@ fn event(method: &str, target: &str, transport: Transport) -> KubernetesEvent {
     }
 }
 
-/// What was recorded, by channel.
-#[derive(Debug, Clone, Default)]
-struct Heard(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
-
-impl Heard {
-    fn of(&self, channel: Channel) -> Vec<u8> {
-        self.0.lock().unwrap().get(&format!("{channel:?}")).cloned().unwrap_or_default()
-    }
-}
-
-impl Recorder for Heard {
-    fn record(&mut self, _now: Instant, _from: Side, channel: Channel, bytes: &[u8]) {
-        self.0.lock().unwrap().entry(format!("{channel:?}")).or_default().extend_from_slice(bytes);
-    }
-}
-
 /// A tunnel, what came out of it, and what is said about ports.
 struct Play {
     tunnel: Box<dyn Tunnel>,
@@ -68,7 +57,9 @@ struct Play {
     downstream: BytesMut,
     asked: Vec<u16>,
     refuses: Vec<u16>,
-    heard: Heard,
+    record: Vec<recording::Frame>,
+    is_spdy: bool,
+    is_base64: bool,
     over: bool,
     now: Instant,
 }
@@ -80,15 +71,19 @@ fn detectors() -> MaskPlan {
 }
 
 fn play(event: &KubernetesEvent, protocol: &str, masks: Option<&MaskPlan>) -> Play {
-    let heard = Heard::default();
-    let recorder: Box<dyn Recorder> = Box::new(heard.clone());
+    start(event, protocol, masks, false)
+}
+
+fn start(event: &KubernetesEvent, protocol: &str, masks: Option<&MaskPlan>, recorded: bool) -> Play {
     Play {
-        tunnel: new(event, protocol, masks, &MaskKey::new([7; 32]), Some(recorder)).unwrap(),
+        tunnel: new(event, protocol, masks, &MaskKey::new([7; 32]), recorded).unwrap(),
         upstream: BytesMut::new(),
         downstream: BytesMut::new(),
         asked: Vec::new(),
         refuses: Vec::new(),
-        heard,
+        record: Vec::new(),
+        is_spdy: event.upgrade.as_ref().unwrap().transport == Transport::Spdy,
+        is_base64: protocol.contains("base64"),
         over: false,
         now: Instant::now(),
     }
@@ -125,7 +120,45 @@ impl Play {
     fn take(&mut self, passing: Passing) {
         self.upstream.extend_from_slice(&passing.upstream);
         self.downstream.extend_from_slice(&passing.downstream);
+        self.record.extend(passing.record);
         self.over |= passing.over;
+    }
+
+    /// What passed on a channel of a process.
+    fn passed(&self, channel: Channel) -> Vec<u8> {
+        let (number, word) = match channel {
+            Channel::Stdin => (0, "stdin"),
+            Channel::Stdout => (1, "stdout"),
+            Channel::Stderr => (2, "stderr"),
+            Channel::Error => (3, "error"),
+            other => panic!("{other:?}"),
+        };
+        let (sender, bytes) = match channel.sender() {
+            Some(Side::Downstream) => (Sender::Client, &self.upstream),
+            _ => (Sender::Server, &self.downstream),
+        };
+        if self.is_spdy {
+            let opened = frames(&self.upstream).into_iter().find_map(|frame| match frame {
+                Frame::SynStream { stream, headers, .. } => {
+                    (header(&headers, "streamtype") == Some(word)).then_some(stream)
+                }
+                _ => None,
+            });
+            let own = frames(bytes).into_iter().filter_map(|frame| match frame {
+                Frame::Data { stream, payload, .. } if Some(stream) == opened => Some(payload),
+                _ => None,
+            });
+            return own.flatten().collect();
+        }
+        let first = if self.is_base64 { b'0' + number } else { number };
+        let own = read(sender, bytes).into_iter().filter_map(|(opcode, message)| {
+            let is_own = !opcode.is_control() && message.first() == Some(&first);
+            is_own.then(|| match self.is_base64 {
+                true => BASE64_STANDARD.decode(&message[1..]).unwrap(),
+                false => message[1..].to_vec(),
+            })
+        });
+        own.flatten().collect()
     }
 
     /// From a client, as one message.
@@ -150,13 +183,17 @@ impl Play {
 }
 
 fn messages(sender: Sender, bytes: &[u8]) -> Vec<Vec<u8>> {
+    read(sender, bytes).into_iter().map(|(_, message)| message).collect()
+}
+
+fn read(sender: Sender, bytes: &[u8]) -> Vec<(Opcode, Vec<u8>)> {
     let mut decoder = websocket::Decoder::new(sender, websocket::Limits::default());
-    let mut messages: Vec<Vec<u8>> = Vec::new();
+    let mut messages: Vec<(Opcode, Vec<u8>)> = Vec::new();
     decoder.push(bytes);
     while let Some(frame) = decoder.poll_frame(Instant::now()).unwrap() {
         match messages.last_mut().filter(|_| !frame.begins) {
-            Some(begun) => begun.extend_from_slice(&frame.payload),
-            None => messages.push(frame.payload.to_vec()),
+            Some((_, begun)) => begun.extend_from_slice(&frame.payload),
+            None => messages.push((frame.opcode, frame.payload.to_vec())),
         }
     }
     messages
@@ -292,7 +329,7 @@ fn a062_with_masks_nothing_of_the_output_is_lost_and_the_exit_status_is_right() 
             }
             play.end(Side::Upstream);
             [Channel::Stdin, Channel::Stdout, Channel::Stderr, Channel::Error]
-                .map(|channel| play.heard.of(channel))
+                .map(|channel| play.passed(channel))
         };
         assert_eq!(run(None), run(Some(&detectors())), "{}", recorded.name);
         seen += 1;
@@ -354,7 +391,7 @@ fn a062_input_after_its_end_is_refused() {
     let before = play.upstream.len();
     assert_eq!(play.client(b"\x00rm -rf /\n").unwrap_err().code, "k8s.stream");
     assert_eq!(play.upstream.len(), before, "nothing of it is sent");
-    assert_eq!(play.heard.of(Channel::Stdin), b"ls\n");
+    assert_eq!(play.passed(Channel::Stdin), b"ls\n");
     let mut play = exec(EXEC, V5);
     play.client(b"\xff\x00").unwrap();
     assert!(play.client(b"\xff\x00").is_err(), "closed twice");
@@ -409,8 +446,7 @@ fn a_long_message_of_input_arrives_whole() {
         let input: Vec<u8> = (0..300_000_u32).map(|at| (at % 251) as u8).collect();
         let is_base64 = protocol != V4;
         let message = if is_base64 {
-            use base64::Engine as _;
-            format!("0{}", base64::prelude::BASE64_STANDARD.encode(&input)).into_bytes()
+            format!("0{}", BASE64_STANDARD.encode(&input)).into_bytes()
         } else {
             [&b"\0"[..], &input].concat()
         };
@@ -419,7 +455,7 @@ fn a_long_message_of_input_arrives_whole() {
         for piece in frame.chunks(1000) {
             play.push(Side::Downstream, piece).unwrap();
         }
-        assert!(play.heard.of(Channel::Stdin) == input);
+        assert!(play.passed(Channel::Stdin) == input);
         let sent = messages(Sender::Client, &play.upstream);
         assert!(sent.len() > 1 && sent.iter().all(|message| message[0] == message_channel(is_base64)));
     }
@@ -441,7 +477,6 @@ fn output_is_masked_through_every_cut_and_comes_before_the_end() {
         play.server(b"\x03{\"metadata\":{},\"status\":\"Success\"}").unwrap();
         let shown = play.shown(1);
         assert_eq!(shown, "card [redacted] of alice\n [redacted]", "cut at {cut}");
-        assert_eq!(play.heard.of(Channel::Stdout), shown.as_bytes(), "what is recorded was masked");
         assert_eq!(messages(Sender::Server, &play.downstream).last().unwrap()[0], 3, "the end comes last");
         assert_eq!(play.tunnel.masked(), [("cards".into(), 2)]);
     }
@@ -481,7 +516,7 @@ fn what_can_not_be_masked_is_refused_before_a_byte() {
         ("/api/v1/namespaces/demo/pods/web:80/proxy/ws", Transport::WebSocket, "", &detectors()),
         ("/api/v1/namespaces/demo/secrets?watch=1", Transport::WebSocket, "", &json),
     ] {
-        let refusal = new(&event("GET", target, transport), protocol, Some(plan), &key, None).unwrap_err();
+        let refusal = new(&event("GET", target, transport), protocol, Some(plan), &key, false).unwrap_err();
         assert_eq!(refusal.code, "mask.unsupported", "{target}");
     }
 }
@@ -497,7 +532,7 @@ fn a051_a_switch_that_does_not_fit_the_request_is_no_stream() {
         ("/version", Transport::WebSocket, ""),
         ("/api/v1/namespaces/demo/pods/web:80/proxy/", Transport::Spdy, ""),
     ] {
-        let refusal = new(&event("GET", target, transport), protocol, None, &key, None).unwrap_err();
+        let refusal = new(&event("GET", target, transport), protocol, None, &key, false).unwrap_err();
         assert_eq!(refusal.code, "upstream.upgrade", "{target}");
     }
 }
@@ -556,7 +591,6 @@ fn a053_a_port_is_judged_before_anything_is_sent_to_it() {
     let sent = frames(&play.upstream);
     assert_eq!(sent.len(), 5);
     assert_eq!(sent[2], data(7, false, b"GET /"));
-    assert_eq!(play.heard.of(Channel::Port { port: 80, connection: 1 }), b"GET /");
 }
 
 #[test]
@@ -632,5 +666,5 @@ fn a062_output_over_spdy_is_masked_and_a_half_close_stays_one() {
         .flatten()
         .collect();
     assert_eq!(shown, b"pay [redacted]");
-    assert_eq!(exit(&play.heard.of(Channel::Error)), Exit::Code(0));
+    assert_eq!(exit(&play.passed(Channel::Error)), Exit::Code(0));
 }

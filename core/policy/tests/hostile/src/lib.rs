@@ -26,6 +26,9 @@ impl Guest for Module {
         manifest.add_kind("sql.*");
         manifest.add_kind("http.*");
         manifest.add_kind("http.response");
+        manifest.add_kind("kubernetes.*");
+        manifest.add_kind("kubernetes.response");
+        manifest.add_kind("ssh.*");
         manifest.add_input("body");
         manifest
     }
@@ -239,9 +242,17 @@ impl Guest for Module {
                 mask
             }
             "escalate" => Verdict::escalate("held", "why"),
+            "record" => recorded(Verdict::allow()),
+            "record-and-escalate" => recorded(Verdict::escalate("held", "why")),
+            "record-and-block" => recorded(Verdict::block("always", "it always blocks", "")),
             _ => Verdict::block("unknown-attack", "the test names an attack that there is not", ""),
         }
     }
+}
+
+fn recorded(verdict: Verdict) -> Verdict {
+    verdict.require_recording();
+    verdict
 }
 
 /// Allows whatever is answered: only the question can be what blocks.
