@@ -339,11 +339,14 @@ pub fn check(log: &Path, directory: &Path) -> Result<Vec<Listed>, ReadError> {
 
 impl Listed {
     fn compare(&self, directory: &Path) -> State {
-        let Some(bytes) = self.bytes else { return State::Open };
         // Whatever a log says, nothing is read but recordings.
         if self.file.contains('/') || !self.file.ends_with(".cast") {
             return State::Missing;
         }
+        let Some(bytes) = self.bytes else {
+            // Nothing says what is in it, but it was there.
+            return if directory.join(&self.file).is_file() { State::Open } else { State::Missing };
+        };
         let Ok(file) = File::open(directory.join(&self.file)) else { return State::Missing };
         match digest_of(file, bytes) {
             // Behind what could be written, there may be a part of what could not.

@@ -27,7 +27,8 @@ use crate::{
 ///
 /// **Not found**, each held by a test: what a program draws in another order than it is read in (it moves the cursor, goes
 /// back, writes over what it wrote, repeats a character by `CSI b`); what is written slower than it is let go; text in which
-/// there are more than [`MAX_SPENT`] bytes of sequences without any punctuation; the eight-bit controls of encodings other than
+/// there are more than [`MAX_SPENT`] bytes of sequences without any punctuation, or one of more than [`MAX_SEQUENCE`]; characters
+/// that take no room between digits (zero-width spaces and joiners, soft hyphens, selectors of variants); the eight-bit controls of encodings other than
 /// UTF-8.
 pub struct TerminalMasker {
     search: Search,

@@ -166,8 +166,8 @@ pub struct Hidden {
 }
 
 /// The words of a command: `uptime`, `systemctl status *`, `git-upload-pack repos/*`, `ls **`. A word with `*` at its end is the beginning
-/// of a word, and a last word `**` is any number of words, none included. Other programs of the same name are others:
-/// `uptime` is not `/tmp/uptime`.
+/// of a word; with a `/` in it, of none that has `..` among its parts, and `*` alone is no option (`-x`). A last word `**` is any number
+/// of words, none included. Other programs of the same name are others: `uptime` is not `/tmp/uptime`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]
@@ -181,8 +181,15 @@ impl CommandPattern {
     fn matches(&self, words: &[String]) -> bool {
         let enough =
             if self.open { words.len() >= self.words.len() } else { words.len() == self.words.len() };
-        enough && self.words.iter().zip(words).all(|(own, word)| own.matches(word))
+        enough && self.words.iter().zip(words).all(|(own, word)| stands_for(own, word))
     }
+}
+
+/// What `*` stands for is what somebody had in mind who wrote it: no option where a word was meant, and nothing outside of a folder.
+fn stands_for(own: &Pattern, word: &str) -> bool {
+    let is_option = own.text().is_empty() && word.starts_with('-');
+    let leaves = own.text().contains('/') && word.split('/').any(|part| part == "..");
+    own.is(word) || (own.matches(word) && !is_option && !leaves)
 }
 
 impl TryFrom<String> for CommandPattern {
@@ -268,7 +275,8 @@ struct RuleFields {
     /// Of `exec`: commands by their whole text, plain or not. Beside `commands`, one of both has to fit. Default: as `commands`.
     texts: Option<Vec<String>>,
     /// Of `exec`: commands that are the other end of `scp -O` or `rsync`, by the way that files go: `read`, `write`. Of `commands`, `texts` and this, one
-    /// has to fit. Default: as `commands`.
+    /// has to fit. What such a program is told behind its command nobody judges: rsync's filters name files as well, and links lead where they lead. Default: as
+    /// `commands`.
     transfers: Option<Vec<Direction>>,
     /// Of `subsystem`: its name: `sftp`. What it may do is a matter of `file`. Default: any.
     subsystems: Option<Vec<Pattern>>,

@@ -5,7 +5,7 @@ use super::*;
 const RULES: &str = r#"{"rules": [
     {"name": "sessions", "requests": ["session", "pty"], "decision": "allow"},
     {"name": "locale", "requests": ["env"], "variables": ["LANG", "LC_*"], "decision": "allow"},
-    {"name": "reads", "requests": ["exec"], "commands": ["uptime", "systemctl status *", "ls **"],
+    {"name": "reads", "requests": ["exec"], "commands": ["uptime", "systemctl status *", "cat /srv/public/*", "ls **"],
      "texts": ["df -h | sort"], "decision": "allow"},
     {"name": "restarts", "requests": ["exec"], "commands": ["systemctl restart nginx*"], "groups": ["sre"],
      "decision": "escalate"},
@@ -72,6 +72,12 @@ fn a_command_is_fitted_by_all_of_its_words() {
     check(&exec("systemctl status nginx"), None);
     check(&exec("systemctl status nginx --full"), Some("no-rule"));
     check(&exec("systemctl stop nginx"), Some("no-rule"));
+    // `*` is no option, which may lead elsewhere, and no way out of a folder.
+    check(&exec("systemctl status -Hother"), Some("no-rule"));
+    check(&exec("cat /srv/public/index"), None);
+    check(&exec("cat /srv/public/../secret"), Some("no-rule"));
+    check(&exec("cat /srv/public/a/.."), Some("no-rule"));
+    check(&exec("cat /srv/public/a..b"), None);
     check(&exec("ls"), None);
     check(&exec("ls -l /var/log"), None);
     check(&exec("lsof"), Some("no-rule"));

@@ -40,7 +40,7 @@ use gatewright_model::{
 use self::{
     asking::{Asking, Stage},
     files::Files,
-    place::is_a_place,
+    place::{is_a_place, is_a_socket},
     stopping::Stopping,
 };
 use crate::{
@@ -84,8 +84,11 @@ pub struct Channel {
     asking: Option<Asking>,
     /// The event that was asked about last waits, or has waited, for a reviewer.
     asks_a_person: bool,
-    /// The event by which what runs is being judged again.
+    /// What the target was granted on the channel: the client's keys, its display.
+    granted: Vec<Arc<SshRequest>>,
+    /// The event by which something is being judged again, and what that is, the first of all that is to be.
     again: Option<EventId>,
+    to_judge: VecDeque<Arc<SshRequest>>,
     /// The target's channel is open.
     connected: bool,
     /// What runs.
@@ -168,7 +171,9 @@ impl Channel {
             environment: Vec::new(),
             asking: None,
             asks_a_person: false,
+            granted: Vec::new(),
             again: None,
+            to_judge: VecDeque::new(),
             connected: false,
             running: None,
             files: None,
@@ -243,11 +248,12 @@ impl Channel {
             Open::TcpipForward { address, port } => {
                 matches!(&**address, "" | "*") || is_a_place(address, (*port).max(1))
             }
-            _ => true,
+            Open::DirectStreamlocal { path } | Open::StreamlocalForward { path } => is_a_socket(path),
+            Open::Session => true,
         };
         if !is_somewhere {
             self.refuse(
-                "the destination is no host and port, or an address that is not written as it usually is [ssh.destination]",
+                "the destination is no host and port or path, or is not written as it usually is [ssh.destination]",
             );
             return Ok(());
         }
@@ -384,10 +390,12 @@ impl Channel {
                 });
                 self.part(message);
             }
-            Message::ExitSignal { ref signal, .. } => {
+            Message::ExitSignal { signal, core_dumped, .. } => {
+                let signal = known_signal(&signal);
                 let code = Some(Arc::from(format!("signal.{signal}")));
                 self.note(Outcome { result: OutcomeResult::Error, code, ..Outcome::default() });
-                self.part(message);
+                // What a target says of it would be searched and recorded by nobody.
+                self.part(Message::ExitSignal { signal, core_dumped, message: Arc::from("") });
             }
             Message::Data(data) if self.files.is_some() => {
                 return self.relay(Side::Upstream, &data).unwrap_or(Ok(()));
@@ -559,6 +567,14 @@ impl Session for Channel {
             _ => false,
         }
     }
+}
+
+/// Signals that have a name (RFC 4254 section 6.10). Whatever else a target calls one would pass on what is to be hidden.
+fn known_signal(name: &str) -> Arc<str> {
+    let known = [
+        "ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2",
+    ];
+    Arc::from(known.into_iter().find(|own| *own == name).unwrap_or("KILL"))
 }
 
 fn unmaskable() -> Rejection {

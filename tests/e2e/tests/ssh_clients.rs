@@ -204,3 +204,43 @@ async def main():
 asyncio.run(main())
 print("all is well")
 "#;
+
+/// Threats A48: what is refused leaves nothing behind, however often it is asked for.
+#[test]
+fn a048_forwards_that_are_refused_are_forgotten() {
+    let jump = Jump::new(RULES).unwrap();
+    let token = jump.gateway.token(&Mint::person("alice", &[])).unwrap();
+    let resident = || {
+        let statm = fs::read_to_string(format!("/proc/{}/statm", jump.gateway.pid())).unwrap();
+        statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4
+    };
+    let before = resident();
+    let mut client = Command::new(python().unwrap())
+        .args(["-c", FORWARDS])
+        .args([&jump.port().to_string(), jump.sshd.account(), &token])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut out = std::io::BufReader::new(client.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut said).unwrap();
+    assert_eq!(said, "asked\n");
+    // Kept, the addresses alone would be 120 MB.
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 60_000, "{grown} KiB");
+    drop(client.stdin.take());
+    assert!(client.wait().unwrap().success());
+}
+
+const FORWARDS: &str = r#"
+import sys, paramiko
+port, account, token = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+transport = paramiko.Transport(("127.0.0.1", port))
+transport.start_client()
+transport.auth_password(account, token)
+for number in range(4000):
+    assert transport.global_request("tcpip-forward", ("x" * 30000, 1000 + number), wait=True) is None
+print("asked", flush=True)
+sys.stdin.read()
+"#;

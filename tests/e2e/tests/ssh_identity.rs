@@ -497,3 +497,42 @@ for name in names:
     transport.close()
 print("all is well")
 "#;
+
+/// Whoever is taken back gets no certificate, though their connection to the gateway itself is open.
+#[test]
+fn a009_nobody_is_certified_who_was_taken_back() {
+    let jump = Jump::with(RULES, |_, lines| {
+        lines.listener = "targets = [\"host\"]".to_owned();
+        Ok(())
+    })
+    .unwrap();
+    let keys = tempfile::tempdir().unwrap();
+    let key = keys.path().join("key");
+    make_key(&key).unwrap();
+    let control = jump.stage.directory().join("gate");
+    let token = jump.gateway.token(&Mint::person("nora", &[])).unwrap();
+    let mut gate = jump.client_with("ssh", &token).unwrap();
+    gate.args(["-M", "-N", "-l", "gatewright", "-S"]).arg(&control).arg("127.0.0.1");
+    let mut gate = gate.stdin(Stdio::null()).spawn().unwrap();
+    let certify = || {
+        let mut client = Command::new("ssh");
+        client.args(["-F", "none", "-S"]).arg(&control).args([
+            "-l",
+            "gatewright",
+            "127.0.0.1",
+            "certificate",
+        ]);
+        said(&client.stdin(fs::File::open(key.with_extension("pub")).unwrap()).output().unwrap())
+    };
+    eventually("the connection is open", || control.exists());
+    let (status, out, err) = certify();
+    assert!(status == 0 && out.starts_with("ssh-ed25519-cert"), "{err}");
+    let olga = Mint::person("olga", &["operators"]);
+    let revoke = ["revocations", "add", "--subject", "nora", "--reason", "left"];
+    assert!(jump.gateway.ask(&olga, &revoke).unwrap().status.success());
+    let (status, out, err) = certify();
+    assert!(status == 1 && out.is_empty() && err.contains("[auth.revoked]"), "{out} {err}");
+    gate.kill().unwrap();
+    gate.wait().unwrap();
+    assert_eq!(jump.evidence().unwrap().of("certificate_issued").len(), 1);
+}

@@ -162,7 +162,8 @@ fn principal(
         claims: said.claims,
         // The token's: what takes back a token takes back the certificates that were had for it.
         credential: own_credential,
-        issued_at: said.issued_at.or(valid_after),
+        // A token that does not say when it was issued was issued before: that its certificate is new says nothing of it.
+        issued_at: if is_own { said.issued_at } else { said.issued_at.or(valid_after) },
         expires_at: Some(expires_at),
     })
 }

@@ -244,6 +244,13 @@ fn what_the_gateway_signs_says_what_was_shown_and_no_more() {
     let proved = trust.judge_certificate(&certificate, client, now()).unwrap();
     assert_eq!(proved.principal, principal);
     assert_eq!(proved.rights, ChannelRights::ALL);
+    // Of a token that does not say when it was issued, the certificate does not either: what is taken back in doubt is taken back.
+    let undated = Principal { issued_at: None, ..principal.clone() };
+    let login_undated = UserLogin { principal: &undated, ..login };
+    let (certificate, _) = own.certify_user(&login_undated, now()).unwrap();
+    let proved = trust.judge_certificate(&certificate, client, now()).unwrap();
+    assert_eq!(proved.principal.issued_at, None);
+    let login = UserLogin { principal: &principal, key: &public(2), ttl: Duration::from_secs(3_600) };
     // A token that is used up is good for nothing.
     let late = now() + Duration::from_secs(300);
     assert!(matches!(own.certify_user(&login, late), Err(AuthorityError::Expired)));

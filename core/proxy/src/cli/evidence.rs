@@ -190,6 +190,13 @@ fn print_compared(compared: &[Listed], recordings: &Path, terminal: &mut Termina
             listed.state.as_str()
         )))?;
     }
+    let open = compared.iter().filter(|listed| listed.state == State::Open).count();
+    if open > 0 {
+        terminal.line(format_args!(
+            "  {} without an end on record: going on, or cut off with the gateway; nothing holds what is in them",
+            count(open, "recording")
+        ))?;
+    }
     let intact = compared.iter().filter(|listed| listed.state == State::Intact).count();
     if !compared.is_empty() {
         terminal.line(format_args!("  {} of {} intact", intact, count(compared.len(), "recording")))?;

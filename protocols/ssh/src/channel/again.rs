@@ -16,9 +16,15 @@ use crate::telling;
 const CHANGED: &str = "policy.changed";
 
 impl Channel {
-    /// Asks about what runs, with an event of its own.
+    /// Asks about what runs and what it was granted, each with an event of its own.
     pub(super) fn ask_again(&mut self) {
-        let Some(about) = self.running.as_ref().map(|running| running.about.clone()) else { return };
+        let running = self.running.iter().map(|running| running.about.clone());
+        self.to_judge = running.chain(self.granted.iter().cloned()).collect();
+        self.ask_next();
+    }
+
+    fn ask_next(&mut self) {
+        let Some(about) = self.to_judge.front().cloned() else { return };
         // The request that is dealt with meanwhile waits for its own answer.
         let asks_a_person = self.asks_a_person;
         self.again = Some(self.decide(about));
@@ -30,9 +36,12 @@ impl Channel {
         let event = permit.event();
         let is_recorded = !permit.is_recorded() || self.recording;
         let plan = permit.consume().filter(|plan| !plan.is_empty());
-        let goes_on = is_recorded && self.running.as_ref().is_some_and(|running| running.plan == plan);
-        if goes_on {
-            return self.finish(event, Outcome { result: OutcomeResult::Ok, ..Outcome::default() });
+        let about = self.to_judge.pop_front();
+        let of_running = self.running.as_ref().filter(|running| about.as_ref() == Some(&running.about));
+        let former = of_running.and_then(|running| running.plan.clone());
+        if is_recorded && former == plan {
+            self.finish(event, Outcome { result: OutcomeResult::Ok, ..Outcome::default() });
+            return self.ask_next();
         }
         self.refused(event, CHANGED);
         self.cut(
@@ -44,6 +53,7 @@ impl Channel {
         self.outputs.push_back(Output::Withdraw(approval));
         if self.running.as_ref().is_some_and(|running| running.is_approved) {
             self.again = None;
+            self.to_judge.clear();
             return;
         }
         self.cut("the policies have changed, and a reviewer is to approve this now; start it again");

@@ -13,6 +13,17 @@ pub(super) fn is_a_place(host: &str, port: u32) -> bool {
         && is_usual(host)
 }
 
+/// A path that is what it seems to be: whole, and without detours, which a rule about its beginning would not see.
+pub(super) fn is_a_socket(path: &str) -> bool {
+    let parts = path.strip_prefix('/').map(|rest| rest.split('/'));
+    path.len() <= MAX_PATH
+        && !path.chars().any(|character| character.is_control())
+        && parts.is_some_and(|mut parts| parts.all(|part| !matches!(part, "" | "." | "..")))
+}
+
+/// Bytes of the path of a socket at most; systems take less.
+const MAX_PATH: usize = 4_096;
+
 fn is_usual(host: &str) -> bool {
     if host.contains(':') {
         let Ok(address) = host.parse::<Ipv6Addr>() else { return false };
@@ -32,6 +43,29 @@ fn is_usual(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a044_a_socket_has_one_spelling() {
+        for path in ["/run/app.sock", "/a b/c", "/é"] {
+            assert!(is_a_socket(path), "{path}");
+        }
+        for path in [
+            "",
+            "/",
+            "app.sock",
+            "./app",
+            "/run/../docker.sock",
+            "/run/app/..",
+            "/run//app",
+            "/run/./app",
+            "/run/",
+            "/a\0b",
+            "/a\nb",
+        ] {
+            assert!(!is_a_socket(path), "{path:?}");
+        }
+        assert!(!is_a_socket(&format!("/{}", "a".repeat(4_096))));
+    }
 
     #[test]
     fn a044_a_place_has_one_spelling() {

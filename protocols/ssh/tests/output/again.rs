@@ -112,3 +112,25 @@ fn what_does_not_run_is_not_judged_again() {
     play.ask(exec());
     assert!(!play.channel.is_judged_again());
 }
+
+/// Threats A42: what the target was granted is judged again as well.
+#[test]
+fn a042_keys_that_may_not_be_used_any_more_end_what_uses_them() {
+    let with_agent = || {
+        let mut play = Play::open();
+        play.ask(Request::AgentForwarding).permit(None).connected().target(Message::Success);
+        play.ask(exec()).permit(None).target(Message::Success);
+        play.tell(Input::PoliciesChanged);
+        let of_program = play.judged;
+        play.permit(None);
+        assert_ne!(play.judged, of_program, "the agent is asked about behind it");
+        play.in_order.clear();
+        play
+    };
+    let mut play = with_agent();
+    play.permit(None);
+    assert!(!is_cut(&play) && play.channel.is_judged_again(), "{:?}", play.in_order);
+    let mut play = with_agent();
+    deny(&mut play);
+    assert!(is_cut(&play), "{:?}", play.in_order);
+}

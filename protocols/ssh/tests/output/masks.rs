@@ -205,3 +205,16 @@ proptest! {
         );
     }
 }
+
+/// What a target calls a signal, and says of it, is searched by nobody: it is not passed on.
+#[test]
+fn a073_the_end_of_a_program_has_no_words_of_the_targets() {
+    let mut play = Play::running(exec(), &masks());
+    let (signal, message) = ("4111111111111111".into(), "card 4111 1111 1111 1111".into());
+    play.target(Message::ExitSignal { signal, core_dumped: false, message });
+    let passed = play.to_client.iter().find_map(|message| match message {
+        Message::ExitSignal { signal, message, .. } => Some((signal.to_string(), message.to_string())),
+        _ => None,
+    });
+    assert_eq!(passed, Some(("KILL".to_owned(), String::new())));
+}

@@ -140,6 +140,9 @@ pub(crate) struct OwedGlobals {
     owed: std::collections::VecDeque<(u64, Option<Option<Vec<u8>>>)>,
 }
 
+/// Answers that may wait for one before them: those of a day of keepalives.
+const MOST_ANSWERS_WAITING: usize = 8192;
+
 /// Global requests of a client that may wait for an answer at one time.
 const MOST_OWED_GLOBALS: usize = 64;
 
@@ -1112,6 +1115,10 @@ impl Session {
     fn reply_global(&mut self, result: Option<Vec<u8>>) {
         if self.common.wants_reply {
             self.common.wants_reply = false;
+            // Whoever asks on and on behind one that waits gets no more answers.
+            if self.owed_globals.owed.len() >= MOST_ANSWERS_WAITING {
+                return;
+            }
             self.owed_globals.owed.push_back((u64::MAX, Some(result)));
             let _ = self.write_owed_globals();
         }

@@ -7,7 +7,10 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -33,10 +36,14 @@ use crate::{
 pub(super) struct Grants {
     client: OnceLock<server::Handle>,
     granted: Mutex<Vec<Grant>>,
+    /// Channels of the target's that are open, or being opened.
+    open: AtomicUsize,
 }
 
 struct Grant {
     origin: Origin,
+    /// Only one channel may be opened.
+    is_for_one: bool,
     /// Cancelled when what it was asked for is over.
     until: CancellationToken,
 }
@@ -54,6 +61,18 @@ pub(super) enum Origin {
     X11,
 }
 
+/// A channel that is led on to the client.
+struct LedOn(Arc<Grants>);
+
+impl Drop for LedOn {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Channels that a target may have open to one client at one time.
+const MOST_LED_ON: usize = 256;
+
 /// How long a client may take to accept a channel.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -68,15 +87,36 @@ impl Grants {
 
     /// The target may open channels of this origin until then.
     pub(super) fn grant(&self, origin: Origin, until: CancellationToken) {
+        self.add(Grant { origin, is_for_one: false, until });
+    }
+
+    /// The target may open one channel of this origin until then.
+    pub(super) fn grant_one(&self, origin: Origin, until: CancellationToken) {
+        self.add(Grant { origin, is_for_one: true, until });
+    }
+
+    fn add(&self, grant: Grant) {
         let mut granted = self.granted.lock();
         granted.retain(|grant| !grant.until.is_cancelled());
-        granted.push(Grant { origin, until });
+        granted.push(grant);
     }
 
     fn find(&self, origin: &Origin) -> Option<CancellationToken> {
-        let granted = self.granted.lock();
-        let is_good = |grant: &&Grant| grant.origin == *origin && !grant.until.is_cancelled();
-        granted.iter().find(is_good).map(|grant| grant.until.clone())
+        let mut granted = self.granted.lock();
+        let is_good = |grant: &Grant| grant.origin == *origin && !grant.until.is_cancelled();
+        let place = granted.iter().position(is_good)?;
+        let grant = granted.get(place)?;
+        let until = grant.until.clone();
+        if grant.is_for_one {
+            granted.remove(place);
+        }
+        Some(until)
+    }
+
+    /// A place for one more channel. None: there are too many.
+    fn take_place(self: &Arc<Self>) -> Option<LedOn> {
+        let place = LedOn(Arc::clone(self));
+        (self.open.fetch_add(1, Ordering::Relaxed) < MOST_LED_ON).then_some(place)
     }
 
     /// Leads a channel on that a target wants to open, if the client was granted it. `from` is who connected to the target.
@@ -92,8 +132,13 @@ impl Grants {
             tokio::spawn(reply.reject(ChannelOpenFailure::AdministrativelyProhibited));
             return;
         };
+        let Some(place) = self.take_place() else {
+            tokio::spawn(reply.reject(ChannelOpenFailure::ResourceShortage));
+            return;
+        };
         let grants = Arc::clone(self);
         tokio::spawn(async move {
+            let _place = place;
             let opening = async {
                 match origin {
                     Origin::Port(address, port) => {

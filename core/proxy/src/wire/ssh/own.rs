@@ -124,6 +124,13 @@ const NO_KEY: &str = "send a public key on standard input: `… certificate < ~/
 
 fn certificate(access: &Access, sessions: &ClientSessions, admitted: &Admitted, key: &PublicKey) -> Answer {
     let now = SystemTime::now();
+    // It may have been taken back, or have expired, since the client came in.
+    let still = sessions.authenticate(&admitted.credential);
+    let still = still.and_then(|principal| sessions.door().verifier.check_revocations(&principal));
+    if let Err(error) = still {
+        sessions.refuse(error.code());
+        return Answer::no(format!("{error} [{}]", error.code()));
+    }
     let login = UserLogin { principal: &admitted.principal, key: key.key_data(), ttl: LOGIN_TTL };
     let (certificate, end) = match access.login.certify_user(&login, now) {
         Ok(made) => made,

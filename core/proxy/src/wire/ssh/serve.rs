@@ -90,6 +90,8 @@ pub(super) struct Shared {
     refused: Mutex<Vec<&'static str>>,
     mask_key: MaskKey,
     open: AtomicUsize,
+    /// Connections within this one.
+    within: AtomicUsize,
     /// What the target listens on for the client, and the port that it chose: cancelled when the client takes it back.
     forwards: Mutex<Vec<(Open, Arc<Bound>, CancellationToken)>>,
     guard: DrainGuard,
@@ -99,6 +101,9 @@ pub(super) struct Shared {
 
 /// Channels of one connection at one time.
 const MOST_CHANNELS: usize = 256;
+
+/// Connections within one connection at one time: each holds as much as one of its own.
+const MOST_WITHIN: usize = 16;
 
 /// How many times a client may try to prove who it is (RFC 4252 section 4 suggests 20; every failure is a guess).
 const MOST_ATTEMPTS: usize = 6;
@@ -188,6 +193,7 @@ impl Shared {
             refused: Mutex::default(),
             mask_key,
             open: AtomicUsize::new(0),
+            within: AtomicUsize::new(0),
             forwards: Mutex::default(),
             guard,
             over: CancellationToken::new(),
@@ -289,7 +295,7 @@ impl Shared {
     /// A place for one more channel. None: there are too many.
     fn take_place(self: &Arc<Self>) -> Option<ChannelPlace> {
         let taken = self.open.fetch_add(1, Ordering::Relaxed);
-        let place = ChannelPlace(Arc::clone(self));
+        let place = ChannelPlace { shared: Arc::clone(self), forward: None };
         (taken < MOST_CHANNELS && !self.guard.is_draining()).then_some(place)
     }
 
@@ -320,10 +326,11 @@ impl Shared {
     pub(super) fn forward(self: &Arc<Self>, open: Open, reply: GlobalReplyHandle) {
         let Some((admitted, link)) = self.admitted.get() else { return };
         let Destination::Target(target) = &admitted.destination else { return };
-        let Some(place) = self.take_place() else { return };
+        let Some(mut place) = self.take_place() else { return };
         let (bound, over) = (Arc::<Bound>::default(), self.over.child_token());
+        // What is over is forgotten with the place that it took.
+        place.forward = Some(over.clone());
         let mut forwards = self.forwards.lock();
-        forwards.retain(|(.., over)| !over.is_cancelled());
         forwards.push((open.clone(), Arc::clone(&bound), over.clone()));
         drop(forwards);
         let side = Asked::new(open.clone(), reply, Arc::clone(&bound), over);
@@ -396,6 +403,12 @@ impl Shared {
                     own::serve(&shared.entrance.access, &shared.sessions, &admitted, side).await;
                 }
                 (_, Some(target)) if shared.outer.is_none() => {
+                    // It counts as what it is, a client's connection.
+                    let Some(_counted) = shared.count_within() else {
+                        side.queue(Message::Refused(Arc::from("there are too many connections")));
+                        let _ = timeout(FAREWELL, side.close()).await;
+                        return;
+                    };
                     side.queue(Message::Accepted);
                     shared.serve_within(&admitted, &target, side).await;
                 }
@@ -413,6 +426,18 @@ impl Shared {
                 () = async { over.cancelled().await; sleep(FAREWELL).await } => {}
             }
         });
+    }
+
+    /// One more connection within this one. None: there are too many.
+    fn count_within(&self) -> Option<(ConnectionGuard, WithinGuard<'_>)> {
+        let door = self.sessions.door();
+        let within = WithinGuard(&self.within);
+        let most = i64::try_from(door.listener.max_connections).unwrap_or(i64::MAX);
+        if self.within.fetch_add(1, Ordering::Relaxed) >= MOST_WITHIN || door.metrics.open() >= most {
+            door.metrics.refuse("net.connection_limit");
+            return None;
+        }
+        Some((door.metrics.connection(), within))
     }
 
     /// Serves a connection within this one, which leads to a target.
@@ -490,13 +515,30 @@ fn methods() -> MethodSet {
     MethodSet::from(&[MethodKind::PublicKey, MethodKind::KeyboardInteractive, MethodKind::Password][..])
 }
 
+/// A connection within another one.
+struct WithinGuard<'s>(&'s AtomicUsize);
+
+impl Drop for WithinGuard<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A channel that is open, or being opened.
-struct ChannelPlace(Arc<Shared>);
+struct ChannelPlace {
+    shared: Arc<Shared>,
+    /// It is what a target listens on, and this is cancelled when it is over.
+    forward: Option<CancellationToken>,
+}
 
 impl Drop for ChannelPlace {
     fn drop(&mut self) {
-        if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.0.sessions.rest();
+        if let Some(over) = &self.forward {
+            over.cancel();
+            self.shared.forwards.lock().retain(|(.., over)| !over.is_cancelled());
+        }
+        if self.shared.open.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.shared.sessions.rest();
         }
     }
 }

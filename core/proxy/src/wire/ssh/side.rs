@@ -303,8 +303,12 @@ impl Pen {
                 if let Message::Request { request: Request::AgentForwarding, .. } = &message {
                     grants.grant(Origin::Agent, over.clone());
                 }
-                if let Message::Request { request: Request::X11 { .. }, .. } = &message {
-                    grants.grant(Origin::X11, over.clone());
+                if let Message::Request { request: Request::X11 { single_connection, .. }, .. } = &message {
+                    if *single_connection {
+                        grants.grant_one(Origin::X11, over.clone());
+                    } else {
+                        grants.grant(Origin::X11, over.clone());
+                    }
                 }
                 to_target(write, message).await
             }
