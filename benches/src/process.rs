@@ -1,6 +1,16 @@
 //! What the kernel charged to a process.
 
-use std::{fs, ops::Sub};
+use std::{
+    collections::HashMap,
+    fs,
+    ops::Sub,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
 /// CPU time of a process, all its threads together, in microseconds. sshd serves each connection with a child.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,6 +51,59 @@ impl Sub for Cpu {
     fn sub(self, before: Self) -> Self {
         Self { user: self.user - before.user, system: self.system - before.system }
     }
+}
+
+/// Looks at a process and those that it started, until it is told to stop: sshd serves each connection with processes whose time nobody is
+/// charged for when they end.
+pub(crate) struct Watch {
+    is_over: Arc<AtomicBool>,
+    looking: JoinHandle<Cpu>,
+}
+
+/// How often it looks. What a process does in its last moment is not seen.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Watch {
+    pub(crate) fn start(pid: u32) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let looking = thread::spawn({
+            let is_over = Arc::clone(&is_over);
+            move || look(pid, &is_over)
+        });
+        Self { is_over, looking }
+    }
+
+    /// What was spent since the start.
+    pub(crate) fn end(self) -> Cpu {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.looking.join().unwrap_or_default()
+    }
+}
+
+fn look(root: u32, is_over: &AtomicBool) -> Cpu {
+    let before = Cpu::of(root);
+    let mut seen: HashMap<u32, Cpu> = HashMap::new();
+    loop {
+        let last = is_over.load(Ordering::Relaxed);
+        let mut left = vec![root];
+        while let Some(pid) = left.pop() {
+            seen.insert(pid, Cpu::of(pid));
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+            left.extend(
+                children.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()),
+            );
+        }
+        if last {
+            break;
+        }
+        thread::sleep(LOOK);
+    }
+    let own = seen.remove(&root).unwrap_or_default() - before;
+    let all = seen
+        .values()
+        .fold(own, |sum, cpu| Cpu { user: sum.user + cpu.user, system: sum.system + cpu.system });
+    // Those that it has waited for are in its own time already.
+    if own.total() > all.total() / 2.0 { own } else { all }
 }
 
 /// Resident memory in KiB.

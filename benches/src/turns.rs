@@ -2,7 +2,7 @@
 
 use gatewright_testbed::Result;
 
-use crate::process::Cpu;
+use crate::process::{Cpu, Watch};
 
 /// What one turn did.
 #[derive(Debug, Clone, Copy)]
@@ -42,10 +42,9 @@ pub(crate) fn take(
         .collect();
     for round in 0..=rounds {
         for (index, ((_, proxy), sum)) in ways.iter().zip(&mut sums).enumerate() {
-            let cpu = || proxy.map(Cpu::of).unwrap_or_default();
-            let before = cpu();
+            let watch = proxy.map(Watch::start);
             let turn = run(index, round == 0)?;
-            let spent = cpu() - before;
+            let spent = watch.map(Watch::end).unwrap_or_default();
             if round > 0 {
                 sum.rates.push(turn.rate);
                 sum.done += turn.done;
