@@ -290,6 +290,9 @@ impl<W: Wire> Driver<W> {
             Happened::Quiet => self.rest(),
             Happened::Swapped => {
                 self.swapped = None;
+                if let Some(enforcer) = &self.enforcer {
+                    self.judged_by = enforcer.set_number();
+                }
                 self.tell(Input::PoliciesChanged).await;
             }
             Happened::Settled(settled) => {
@@ -341,7 +344,10 @@ impl<W: Wire> Driver<W> {
                     if self.enter(Vec::new()).await
                         && let Some(enforcer) = &self.enforcer
                     {
-                        self.judged_by = enforcer.set_number();
+                        // What goes on was judged by those that it was judged by, whatever else is asked meanwhile.
+                        if !self.session.is_judged_again() {
+                            self.judged_by = enforcer.set_number();
+                        }
                         let manner = Manner {
                             locks: self.session.holds_locks(),
                             // An answer, or what goes on, is for the client, which waits for no records.

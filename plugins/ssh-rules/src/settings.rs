@@ -166,7 +166,7 @@ pub struct Hidden {
 }
 
 /// The words of a command: `uptime`, `systemctl status *`, `git-upload-pack repos/*`, `ls **`. A word with `*` at its end is the beginning
-/// of a word; with a `/` in it, of none that has `..` among its parts, and `*` alone is no option (`-x`). A last word `**` is any number
+/// of a word, of none that has `..` among its parts; `*` alone is any word but an option (`-x`). A last word `**` is any number
 /// of words, none included. Other programs of the same name are others: `uptime` is not `/tmp/uptime`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
@@ -188,7 +188,7 @@ impl CommandPattern {
 /// What `*` stands for is what somebody had in mind who wrote it: no option where a word was meant, and nothing outside of a folder.
 fn stands_for(own: &Pattern, word: &str) -> bool {
     let is_option = own.text().is_empty() && word.starts_with('-');
-    let leaves = own.text().contains('/') && word.split('/').any(|part| part == "..");
+    let leaves = !own.text().is_empty() && word.split('/').any(|part| part == "..");
     own.is(word) || (own.matches(word) && !is_option && !leaves)
 }
 

@@ -5,7 +5,7 @@ use super::*;
 const RULES: &str = r#"{"rules": [
     {"name": "sessions", "requests": ["session", "pty"], "decision": "allow"},
     {"name": "locale", "requests": ["env"], "variables": ["LANG", "LC_*"], "decision": "allow"},
-    {"name": "reads", "requests": ["exec"], "commands": ["uptime", "systemctl status *", "cat /srv/public/*", "ls **"],
+    {"name": "reads", "requests": ["exec"], "commands": ["uptime", "systemctl status *", "cat /srv/public/*", "tail log*", "ls **"],
      "texts": ["df -h | sort"], "decision": "allow"},
     {"name": "restarts", "requests": ["exec"], "commands": ["systemctl restart nginx*"], "groups": ["sre"],
      "decision": "escalate"},
@@ -78,6 +78,8 @@ fn a_command_is_fitted_by_all_of_its_words() {
     check(&exec("cat /srv/public/../secret"), Some("no-rule"));
     check(&exec("cat /srv/public/a/.."), Some("no-rule"));
     check(&exec("cat /srv/public/a..b"), None);
+    check(&exec("tail log1"), None);
+    check(&exec("tail log/../../etc/passwd"), Some("no-rule"));
     check(&exec("ls"), None);
     check(&exec("ls -l /var/log"), None);
     check(&exec("lsof"), Some("no-rule"));

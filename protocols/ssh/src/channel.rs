@@ -38,6 +38,7 @@ use gatewright_model::{
 };
 
 use self::{
+    again::{Again, Granted},
     asking::{Asking, Stage},
     files::Files,
     place::{is_a_place, is_a_socket},
@@ -84,11 +85,10 @@ pub struct Channel {
     asking: Option<Asking>,
     /// The event that was asked about last waits, or has waited, for a reviewer.
     asks_a_person: bool,
-    /// What the target was granted on the channel: the client's keys, its display.
-    granted: Vec<Arc<SshRequest>>,
-    /// The event by which something is being judged again, and what that is, the first of all that is to be.
-    again: Option<EventId>,
-    to_judge: VecDeque<Arc<SshRequest>>,
+    /// What the target was granted on the channel: the client's keys, its display. Each once.
+    granted: Vec<Granted>,
+    /// What is being judged again.
+    again: Again,
     /// The target's channel is open.
     connected: bool,
     /// What runs.
@@ -172,8 +172,7 @@ impl Channel {
             asking: None,
             asks_a_person: false,
             granted: Vec::new(),
-            again: None,
-            to_judge: VecDeque::new(),
+            again: Again::default(),
             connected: false,
             running: None,
             files: None,
@@ -318,7 +317,7 @@ impl Channel {
                 self.wake = None;
                 self.let_go(Some(now));
             }
-            Input::Permitted(permit) if self.again == Some(permit.event()) => self.permitted_again(permit),
+            Input::Permitted(permit) if self.again.asks(permit.event()) => self.permitted_again(permit),
             Input::Permitted(permit) => match self.permitted_file(permit) {
                 Ok(went_on) => return went_on,
                 Err(permit) => self.permitted(permit),
@@ -328,14 +327,14 @@ impl Channel {
                 self.connected = true;
                 self.send_on();
             }
-            Input::Held { event, approval, .. } if self.again == Some(event) => self.held_again(approval),
+            Input::Held { event, approval, .. } if self.again.asks(event) => self.held_again(approval),
             Input::Held { event, approval, reason } => {
                 self.asks_a_person = true;
                 let text = telling::held(event, self.seed.session, &approval, &reason);
                 self.tell(&text);
                 self.held_file(event);
             }
-            Input::Denied(denial) if self.again == Some(denial.event) => self.denied_again(&denial),
+            Input::Denied(denial) if self.again.asks(denial.event) => self.denied_again(&denial),
             Input::PoliciesChanged if self.is_judged_again() => self.ask_again(),
             Input::Denied(denial) => match self.denied_file(&denial) {
                 Some(went_on) => return went_on,
@@ -550,7 +549,7 @@ impl Session for Channel {
     }
 
     fn is_judged_again(&self) -> bool {
-        self.running.is_some() && self.again.is_none() && matches!(self.phase, Phase::Open)
+        (self.running.is_some() || !self.granted.is_empty()) && matches!(self.phase, Phase::Open)
     }
 
     /// While the client takes nothing, the target is not heard: its silence says nothing then.

@@ -1,44 +1,103 @@
-//! What runs is judged again when the policies change, and ends where they do not permit it any more.
+//! What goes on is judged again when the policies change, and ends where they do not permit it any more: what runs, and what the target was granted for
+//! it (the client's keys, its display).
 //!
 //! What a reviewer has approved stays approved: a policy that would ask again does not end it, one that blocks does. Masks and recordings
 //! can not begin in the middle of something, so that what is to be hidden in another way ends as well.
 
+use std::{collections::VecDeque, sync::Arc};
+
 use gatewright_model::{
-    id::ApprovalId,
+    id::{ApprovalId, EventId},
     permit::{Denial, Permit},
     session::{Outcome, OutcomeResult, Output},
+    ssh::SshRequest,
 };
 
 use super::Channel;
 use crate::telling;
 
+/// Something that a target was granted.
+#[derive(Debug)]
+pub(super) struct Granted {
+    about: Arc<SshRequest>,
+    /// A reviewer has approved it.
+    is_approved: bool,
+}
+
+/// What is being judged again.
+#[derive(Debug, Default)]
+pub(super) struct Again {
+    /// The event by which the first of `left` is asked about. None: nothing is.
+    event: Option<EventId>,
+    left: VecDeque<Judged>,
+    /// It was approved before, and its request for another approval is withdrawn.
+    stays: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Judged {
+    about: Arc<SshRequest>,
+    is_approved: bool,
+    /// It is what runs, and not what was granted.
+    runs: bool,
+}
+
+impl Again {
+    /// Is this the event by which something is asked about again?
+    pub(super) fn asks(&self, event: EventId) -> bool {
+        self.event == Some(event)
+    }
+}
+
 /// The code of what was ended.
 const CHANGED: &str = "policy.changed";
 
 impl Channel {
-    /// Asks about what runs and what it was granted, each with an event of its own.
+    /// The target may use this from now on.
+    pub(super) fn grant(&mut self, about: Arc<SshRequest>) {
+        if !self.granted.iter().any(|granted| granted.about == about) {
+            let is_approved = self.asks_a_person;
+            self.granted.push(Granted { about, is_approved });
+        }
+    }
+
+    /// Asks about what runs and what it was granted, each with an event of its own. Of what is asked about already, the answer is waited for:
+    /// then it all begins anew.
     pub(super) fn ask_again(&mut self) {
-        let running = self.running.iter().map(|running| running.about.clone());
-        self.to_judge = running.chain(self.granted.iter().cloned()).collect();
-        self.ask_next();
+        let waits = usize::from(self.again.event.is_some());
+        self.again.left.truncate(waits);
+        let running = self.running.iter().map(|running| Judged {
+            about: Arc::clone(&running.about),
+            is_approved: running.is_approved,
+            runs: true,
+        });
+        let granted = self.granted.iter().map(|granted| Judged {
+            about: Arc::clone(&granted.about),
+            is_approved: granted.is_approved,
+            runs: false,
+        });
+        self.again.left.extend(running.chain(granted));
+        if waits == 0 {
+            self.ask_next();
+        }
     }
 
     fn ask_next(&mut self) {
-        let Some(about) = self.to_judge.front().cloned() else { return };
+        self.again.event = None;
+        let Some(about) = self.again.left.front().map(|judged| Arc::clone(&judged.about)) else { return };
         // The request that is dealt with meanwhile waits for its own answer.
         let asks_a_person = self.asks_a_person;
-        self.again = Some(self.decide(about));
+        self.again.event = Some(self.decide(about));
         self.asks_a_person = asks_a_person;
     }
 
     pub(super) fn permitted_again(&mut self, permit: Permit) {
-        self.again = None;
+        let Some(judged) = self.again.left.pop_front() else { return };
         let event = permit.event();
         let is_recorded = !permit.is_recorded() || self.recording;
         let plan = permit.consume().filter(|plan| !plan.is_empty());
-        let about = self.to_judge.pop_front();
-        let of_running = self.running.as_ref().filter(|running| about.as_ref() == Some(&running.about));
-        let former = of_running.and_then(|running| running.plan.clone());
+        let running = self.running.as_ref().filter(|_| judged.runs);
+        let former = running.and_then(|running| running.plan.clone());
         if is_recorded && former == plan {
             self.finish(event, Outcome { result: OutcomeResult::Ok, ..Outcome::default() });
             return self.ask_next();
@@ -51,16 +110,18 @@ impl Channel {
 
     pub(super) fn held_again(&mut self, approval: ApprovalId) {
         self.outputs.push_back(Output::Withdraw(approval));
-        if self.running.as_ref().is_some_and(|running| running.is_approved) {
-            self.again = None;
-            self.to_judge.clear();
-            return;
+        self.again.stays = self.again.left.front().is_some_and(|judged| judged.is_approved);
+        if !self.again.stays {
+            self.cut("the policies have changed, and a reviewer is to approve this now; start it again");
         }
-        self.cut("the policies have changed, and a reviewer is to approve this now; start it again");
     }
 
     pub(super) fn denied_again(&mut self, denial: &Denial) {
-        self.again = None;
+        // What is withdrawn is denied as well.
+        if std::mem::take(&mut self.again.stays) {
+            self.again.left.pop_front();
+            return self.ask_next();
+        }
         let text = telling::denied(denial, self.seed.session);
         self.cut(&text);
     }

@@ -170,6 +170,11 @@ impl Channel {
             return self.reply(want_reply, true);
         }
         asking.stage = Stage::Answering;
+        // From here on the target may use it, whatever it answers.
+        if let Request::AgentForwarding | Request::X11 { .. } = request {
+            let about = Arc::clone(&asking.about);
+            self.grant(about);
+        }
         self.send(Side::Upstream, Message::Request { request, want_reply: true });
     }
 
@@ -221,7 +226,6 @@ impl Channel {
                 self.size = size.of_characters();
             }
             Request::Env { name, value } => self.environment.push((name, value)),
-            Request::AgentForwarding | Request::X11 { .. } => self.granted.push(about),
             _ => {}
         }
         self.finish(event, Outcome { result: OutcomeResult::Ok, ..Outcome::default() });

@@ -27,7 +27,6 @@ fn running(masks: &MaskPlan) -> Play {
     let first = play.judged;
     play.tell(Input::PoliciesChanged);
     assert_ne!(play.judged, first, "it has an event of its own");
-    assert!(!play.channel.is_judged_again(), "once at a time");
     play.in_order.clear();
     play
 }
@@ -96,8 +95,13 @@ fn what_a_reviewer_has_approved_is_not_asked_about_again() {
     play.permit(None).connected().target(Message::Success);
     play.tell(Input::PoliciesChanged);
     held(&mut play);
+    deny(&mut play);
     assert!(!is_cut(&play), "{:?}", play.in_order);
     assert!(play.in_order.contains(&"withdraw".to_owned()));
+    // What blocks it counts.
+    play.tell(Input::PoliciesChanged);
+    deny(&mut play);
+    assert!(is_cut(&play), "{:?}", play.in_order);
     // Nobody has approved this one.
     let mut play = running(&MaskPlan::default());
     held(&mut play);
@@ -133,4 +137,52 @@ fn a042_keys_that_may_not_be_used_any_more_end_what_uses_them() {
     let mut play = with_agent();
     deny(&mut play);
     assert!(is_cut(&play), "{:?}", play.in_order);
+}
+
+/// Neither before anything runs, nor behind what was approved, nor where the target says that it failed, is a grant forgotten.
+#[test]
+fn a042_a_grant_is_judged_again_wherever_it_stands() {
+    let mut idle = Play::open();
+    idle.ask(Request::AgentForwarding).permit(None).connected().target(Message::Failure);
+    assert!(idle.channel.is_judged_again());
+    idle.tell(Input::PoliciesChanged);
+    deny(&mut idle);
+    assert!(idle.in_order.iter().any(|line| line.contains("to client")), "{:?}", idle.in_order);
+    assert!(!idle.channel.is_judged_again(), "it is over");
+
+    let mut approved = Play::open();
+    approved.ask(Request::AgentForwarding).permit(None).connected().target(Message::Success);
+    approved.ask(exec());
+    held(&mut approved);
+    approved.permit(None).target(Message::Success);
+    approved.tell(Input::PoliciesChanged);
+    let of_program = approved.judged;
+    held(&mut approved);
+    deny(&mut approved);
+    assert_ne!(approved.judged, of_program, "the agent is asked about behind it");
+    deny(&mut approved);
+    assert!(is_cut(&approved), "{:?}", approved.in_order);
+}
+
+#[test]
+fn policies_that_change_while_it_is_judged_begin_it_anew() {
+    let mut play = Play::open();
+    play.ask(Request::AgentForwarding).permit(None).connected().target(Message::Success);
+    // Asked for again and again, it is one grant.
+    for _ in 0..3 {
+        play.ask(Request::AgentForwarding).permit(None).target(Message::Success);
+    }
+    play.ask(exec()).permit(None).target(Message::Success);
+    play.tell(Input::PoliciesChanged).permit(None).tell(Input::PoliciesChanged);
+    let mut asked = 0;
+    while asked < 9 {
+        let before = play.judged;
+        play.permit(None);
+        asked += 1;
+        if play.judged == before {
+            break;
+        }
+    }
+    // The agent's first, and then the program and the agent by the newer ones.
+    assert_eq!(asked, 3);
 }
