@@ -257,7 +257,9 @@ fn a050_a_stream_ends_when_its_recording_is_full() {
     let (cluster, kubectl) = open(&[], |setup| setup.more(short));
     let input = vec![b'x'; 1_000_000];
     let said = kubectl.run_with(&["exec", "-n", "synthetic", "-i", "echo", "--", "begin"], &input).unwrap();
-    assert!(said.code != Some(0) && said.err.contains(WHY), "{}", said.err);
+    // It is still sending: its connection may be cut before it has read why.
+    let is_told = said.err.contains(WHY) || said.err.contains("read message");
+    assert!(said.code != Some(0) && is_told, "{}", said.err);
     let all = recordings(&cluster, 1);
     let text = fs::read_to_string(&asciicast::files(&cluster.scene.gateway)[0]).unwrap();
     assert!(text.len() <= 100_000);
