@@ -98,14 +98,24 @@ pub struct Proved {
     pub principal: Principal,
     /// What they may ask for.
     pub rights: ChannelRights,
-    /// The accounts at targets that it is good for. None: all.
-    pub accounts: Option<Vec<Arc<str>>>,
+    /// The accounts at targets that it is good for.
+    pub accounts: Accounts,
 }
 
-impl Proved {
-    /// Is it good for this account?
-    pub fn is_for(&self, account: &str) -> bool {
-        self.accounts.as_ref().is_none_or(|accounts| accounts.iter().any(|own| **own == *account))
+/// Accounts at targets that a client may ask for, as far as its own proof limits it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accounts(
+    /// None: all.
+    Option<Vec<Arc<str>>>,
+);
+
+impl Accounts {
+    /// No limits: policies alone decide.
+    pub const ALL: Self = Self(None);
+
+    /// May this one be asked for?
+    pub fn include(&self, account: &str) -> bool {
+        self.0.as_ref().is_none_or(|accounts| accounts.iter().any(|own| **own == *account))
     }
 }
 
@@ -158,12 +168,12 @@ impl SshTrust {
             issued_at: None,
             expires_at: None,
         };
-        Ok(Proved { principal, rights: ChannelRights::ALL, accounts: None })
+        Ok(Proved { principal, rights: ChannelRights::ALL, accounts: Accounts::ALL })
     }
 
     /// Who holds this certificate, once its holder has proved that they hold its key; `client` is where they come from.
     ///
-    /// Whether it is good for the account that they want is to be asked when they say which ([`Proved::is_for`]).
+    /// Whether it is good for the account that they want is to be asked when they say which ([`Accounts::include`]).
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ use gatewright_model::{principal::Principal, ssh::ChannelRights};
 use sha2::{Digest as _, Sha256};
 use ssh_key::{Algorithm, Certificate, certificate::OptionsMap};
 
-use super::{Principals, Proved, SshError, TrustedAuthority, chain, check_strength, source};
+use super::{Accounts, Principals, Proved, SshError, TrustedAuthority, chain, check_strength, source};
 use crate::name;
 
 /// Judges a certificate whose holder holds its key.
@@ -87,9 +87,6 @@ fn check_options(options: &OptionsMap, client: IpAddr) -> Result<(), SshError> {
     Ok(())
 }
 
-/// Accounts at targets. None: all.
-type Accounts = Option<Vec<Arc<str>>>;
-
 /// Whose it is, and the accounts that it is good for.
 fn check_principals(
     certificate: &Certificate,
@@ -103,11 +100,11 @@ fn check_principals(
     match authority.principals {
         Principals::Accounts => {
             let accounts = principals.iter().map(|own| Arc::from(&**own)).collect();
-            Ok((subject, Some(accounts)))
+            Ok((subject, Accounts(Some(accounts))))
         }
         Principals::Subject | Principals::Own => {
             let names = principals.iter().any(|own| **own == *subject);
-            if names { Ok((subject, None)) } else { Err(SshError::KeyId) }
+            if names { Ok((subject, Accounts::ALL)) } else { Err(SshError::KeyId) }
         }
     }
 }

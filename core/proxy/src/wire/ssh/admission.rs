@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use gatewright_identity::ssh::{Proved, SshAuthority, SshError, SshTrust};
+use gatewright_identity::ssh::{Accounts, Proved, SshAuthority, SshError, SshTrust};
 use gatewright_model::{principal::Principal, session::Credential, ssh::ChannelRights};
 use russh::keys::{Certificate, PublicKey};
 
@@ -34,16 +34,11 @@ pub(super) struct Admitted {
     /// The user name that it gave.
     pub(super) user: Arc<str>,
     pub(super) destination: Destination,
-    /// The accounts that its certificate is good for. None: all.
-    accounts: Option<Vec<Arc<str>>>,
+    /// The accounts that its certificate is good for.
+    pub(super) accounts: Accounts,
 }
 
 impl Admitted {
-    /// May it be let in to this account?
-    pub(super) fn may_use(&self, account: &str) -> bool {
-        self.accounts.as_ref().is_none_or(|accounts| accounts.iter().any(|own| **own == *account))
-    }
-
     /// The same client, at another door within this one.
     pub(super) fn at(&self, target: &Arc<Target>) -> Self {
         Self {
@@ -96,7 +91,7 @@ pub(super) fn admit_token(
         rights: ChannelRights::ALL,
         user: Arc::from(user),
         destination: destination(&sessions.door().listener, user),
-        accounts: None,
+        accounts: Accounts::ALL,
     })
 }
 
@@ -123,7 +118,7 @@ pub(super) fn judge(
     };
     let destination = destination(&sessions.door().listener, user);
     if let Destination::Target(target) = &destination
-        && !proved.is_for(&target.account)
+        && !proved.accounts.include(&target.account)
     {
         return Err(SshError::Account);
     }

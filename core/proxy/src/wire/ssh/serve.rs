@@ -281,7 +281,7 @@ impl Shared {
     pub(super) fn admit_outer(&self, user: &str) -> Option<Auth> {
         let outer = self.outer.as_ref()?;
         let Destination::Target(target) = &outer.destination else { return None };
-        if *target.account != *user || !outer.may_use(user) {
+        if *target.account != *user || !outer.accounts.include(user) {
             return None;
         }
         if matches!(outer.credential, Credential::Connection)
