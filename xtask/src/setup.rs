@@ -89,6 +89,12 @@ const NEEDS: &[Need] = &[
         present: || Path::new("/usr/sbin/sshd").exists(),
     },
     Need {
+        what: "xauth, for displays that an OpenSSH server forwards",
+        package: "xauth",
+        purposes: &[Purpose::Test],
+        present: || run::exists("xauth"),
+    },
+    Need {
         what: "rsync, to be a real client of SSH",
         package: "rsync",
         purposes: &[Purpose::Test],

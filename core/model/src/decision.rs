@@ -62,6 +62,19 @@ pub struct Escalation {
     pub ttl: Duration,
 }
 
+impl Escalation {
+    /// Any one reviewer decides, within ten minutes.
+    pub fn new(rule: &str, reason: &str) -> Self {
+        Self {
+            rule: Arc::from(rule),
+            reason: Arc::from(reason),
+            reviewers: Vec::new(),
+            quorum: 1,
+            ttl: Duration::from_secs(600),
+        }
+    }
+}
+
 /// The answer of a whole policy set to one event.
 #[derive(Debug, Clone)]
 pub struct Evaluation {

@@ -9,6 +9,7 @@
 //! ```text
 //! StartTls{Downstream}  ->  Secured{Downstream}
 //! Authenticate          ->  Authenticated | Rejected
+//! LookUp                ->  Found
 //! Connect               ->  Connected | Unreachable
 //! StartTls{Upstream}    ->  Secured{Upstream}
 //! Decide                ->  Permitted | Denied          (perhaps Held before)
@@ -17,9 +18,10 @@
 //!
 //! There is no input that means "forward it without a decision". No answer is a refusal.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use crate::{
+    decision::Escalation,
     digest::Digest,
     event::Event,
     id::{ApprovalId, EventId, SessionId},
@@ -121,6 +123,9 @@ pub enum Input<U> {
     Entered(SessionId),
     /// The credential was not good, or not good for this. What the peer may be told is in it.
     Rejected(Rejection),
+    /// The addresses that the name has, as `LookUp` asked; none where it has none, or nobody said so in time. What is connected to from here on
+    /// is one of them.
+    Found(Arc<[IpAddr]>),
     /// The upstream connection is open.
     Connected(Account),
     /// There is no upstream connection.
@@ -131,8 +136,8 @@ pub enum Input<U> {
         event: EventId,
         /// The request that reviewers see.
         approval: ApprovalId,
-        /// Why a person must look at it.
-        reason: Arc<str>,
+        /// What is asked of them, and why.
+        escalation: Arc<Escalation>,
     },
     /// The event may be forwarded.
     Permitted(Permit),
@@ -155,6 +160,11 @@ pub enum Input<U> {
 pub enum Output<U> {
     /// Verify this credential.
     Authenticate(Credential),
+    /// Look up the name of a place beyond the target.
+    LookUp {
+        /// The name.
+        host: Arc<str>,
+    },
     /// Open the upstream connection. Asked once, after authentication.
     Connect(ConnectRequest),
     /// The session goes to this target, of those that its listener has. Said at most once, before the first `Decide` or

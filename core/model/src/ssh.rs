@@ -3,7 +3,7 @@
 mod file;
 mod transfer;
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{fmt::Write as _, net::IpAddr, sync::Arc};
 
 pub use self::{
     file::{FileAttributes, FileManner, FileOperation, FileVerb},
@@ -57,10 +57,13 @@ pub enum SshRequest {
     },
     /// A connection from the server to somewhere else.
     DirectTcpip {
-        /// Where to: a name or an address.
+        /// Where to: a name or an address, as the client writes it.
         host: Arc<str>,
         /// The port there.
         port: u32,
+        /// The addresses that it leads to, of which the target is told one after the other. Of a name: none as long as it was not looked
+        /// up, which is done when the name was permitted.
+        addresses: Arc<[IpAddr]>,
     },
     /// A connection to a socket in the server's file system.
     DirectStreamlocal {
@@ -223,7 +226,14 @@ impl SshEvent {
                 Some([program, rest @ ..]) => format!("{word} {program} and {} more words", rest.len()),
                 _ => format!("{word} a command of a shell"),
             },
-            SshRequest::DirectTcpip { host, port } => format!("{word} {host}:{port}"),
+            SshRequest::DirectTcpip { host, port, addresses } => {
+                let found: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                match &*found {
+                    [] => format!("{word} {host}:{port}"),
+                    [own] if **own == **host => format!("{word} {host}:{port}"),
+                    found => format!("{word} {host}:{port} at {}", found.join(", ")),
+                }
+            }
             SshRequest::TcpipForward { address, port } => format!("{word} {address}:{port}"),
             SshRequest::DirectStreamlocal { path } | SshRequest::StreamlocalForward { path } => {
                 format!("{word} {path}")

@@ -2,6 +2,7 @@
 //! and the compiled module whenever the document is loaded.
 
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -79,6 +80,8 @@ pub struct SshCase {
     pub host: String,
     /// The port there.
     pub port: u16,
+    /// The addresses that a `direct-tcpip` leads to. None: its host's, or those of a name that was not looked up yet.
+    pub addresses: Vec<IpAddr>,
     /// The path of a socket or a file.
     pub path: String,
     /// What is done with a `file`: `read`, `write`, `rename`, ...

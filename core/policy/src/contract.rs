@@ -30,14 +30,14 @@ pub(crate) const PACKAGE: &str = "gatewright:policy/";
 
 /// The interface that modules export. One that was built for an earlier 1.x exports it under that version, and
 /// wasmtime finds it there: names that differ in what semantic versioning calls compatible are one name.
-pub(crate) const MODULE: &str = "gatewright:policy/module@1.4.0";
+pub(crate) const MODULE: &str = "gatewright:policy/module@1.5.0";
 
 /// SHA-256 over the contract's WIT files in the order of their names, each as name, 0, contents, 0. Whoever changes the contract changes
 /// this, and writes into `plugin-sdk/wit/CHANGES.md` what it means for modules that exist.
-pub const CONTRACT_DIGEST: &str = "a5bb5f07ad4897001dc0e89b8e842697be4c21b6ec45a192a56b3e920cf925d7";
+pub const CONTRACT_DIGEST: &str = "edcd90ef9ccd9fb12899d6807f377de3a1bf21fc484b52447feb005ab22d5a89";
 
 /// Version of the contract.
-pub const CONTRACT_VERSION: &str = "1.4.0";
+pub const CONTRACT_VERSION: &str = "1.5.0";
 
 pub(crate) use event::EventHandle;
 pub(crate) use manifest::ManifestHandle;
@@ -45,13 +45,13 @@ pub(crate) use verdict::VerdictHandle;
 
 /// Links the whole contract.
 pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    sql::link(&mut Interface::open(linker, "gatewright:policy/sql@1.4.0")?)?;
-    http::link(&mut Interface::open(linker, "gatewright:policy/http@1.4.0")?)?;
-    kubernetes::link(&mut Interface::open(linker, "gatewright:policy/kubernetes@1.4.0")?)?;
-    ssh::link(&mut Interface::open(linker, "gatewright:policy/ssh@1.4.0")?)?;
-    event::link(&mut Interface::open(linker, "gatewright:policy/event@1.4.0")?)?;
-    verdict::link(&mut Interface::open(linker, "gatewright:policy/verdict@1.4.0")?)?;
-    manifest::link(&mut Interface::open(linker, "gatewright:policy/manifest@1.4.0")?)
+    sql::link(&mut Interface::open(linker, "gatewright:policy/sql@1.5.0")?)?;
+    http::link(&mut Interface::open(linker, "gatewright:policy/http@1.5.0")?)?;
+    kubernetes::link(&mut Interface::open(linker, "gatewright:policy/kubernetes@1.5.0")?)?;
+    ssh::link(&mut Interface::open(linker, "gatewright:policy/ssh@1.5.0")?)?;
+    event::link(&mut Interface::open(linker, "gatewright:policy/event@1.5.0")?)?;
+    verdict::link(&mut Interface::open(linker, "gatewright:policy/verdict@1.5.0")?)?;
+    manifest::link(&mut Interface::open(linker, "gatewright:policy/manifest@1.5.0")?)
 }
 
 /// One interface of the contract under construction.

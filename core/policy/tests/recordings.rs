@@ -97,7 +97,7 @@ async fn a050_what_can_not_be_recorded_is_blocked() {
         http("GET", "/people"),
         ssh(SshRequest::Session),
         ssh(SshRequest::Pty { terminal: "xterm".into() }),
-        ssh(SshRequest::DirectTcpip { host: "db".into(), port: 5432 }),
+        ssh(SshRequest::DirectTcpip { host: "db".into(), port: 5432, addresses: Arc::new([]) }),
         event(Facet::Kubernetes(kubernetes(None))),
         event(Facet::Kubernetes(kubernetes(Some(StreamKind::PortForward)))),
         event(Facet::Kubernetes(kubernetes(Some(StreamKind::Run)))),

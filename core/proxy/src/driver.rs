@@ -373,6 +373,11 @@ impl<W: Wire> Driver<W> {
                 }
                 Output::Authenticate(credential) => self.authenticate(&credential).await,
                 Output::Connect(request) => self.connect(request).await,
+                Output::LookUp { host } => {
+                    let limit = self.target.as_ref().map(|target| target.connect_timeout);
+                    let found = timeout(limit.unwrap_or_default(), self.wire.look_up(&host)).await;
+                    self.tell(Input::Found(found.unwrap_or_default())).await;
+                }
                 Output::StartTls { side } => self.start_tls(side).await,
                 Output::Close { side } => match side {
                     Side::Downstream => close(self.downstream.take()).await,
@@ -389,9 +394,9 @@ impl<W: Wire> Driver<W> {
             Verdict::Deny(denial) => self.tell(Input::Denied(denial)).await,
             Verdict::Hold(held) => {
                 let (event, approval) = (held.event(), held.approval.clone());
-                let reason = Arc::clone(&held.reason);
+                let escalation = Arc::clone(&held.escalation);
                 self.held = Some(held);
-                self.tell(Input::Held { event, approval, reason }).await;
+                self.tell(Input::Held { event, approval, escalation }).await;
             }
         }
     }

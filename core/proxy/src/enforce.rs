@@ -128,11 +128,10 @@ pub struct Held {
     event: Arc<Event>,
     /// The request's name.
     pub approval: ApprovalId,
-    /// Why a person must look at it.
-    pub reason: Arc<str>,
+    /// What is asked of them, and why.
+    pub escalation: Arc<Escalation>,
     masks: MaskPlan,
     duties: Duties,
-    rule: Arc<str>,
     set: SetVersion,
 }
 
@@ -184,12 +183,12 @@ impl Enforcer {
 
     /// Turns the answer of the reviewers into leave or refusal.
     pub async fn settle(&self, held: Held, settled: &Settled) -> Verdict {
-        let Held { event, approval, masks, duties, rule, set, .. } = held;
+        let Held { event, approval, escalation, masks, duties, set, .. } = held;
         let event = event.id;
         let deny = |code: &str, reason: String, remedy: &str| {
             let block = Block {
                 code: Arc::from(code),
-                rule: Arc::clone(&rule),
+                rule: Arc::clone(&escalation.rule),
                 reason: Arc::from(reason),
                 remedy: Arc::from(remedy),
             };
@@ -393,22 +392,20 @@ impl Enforcer {
             escalation.reviewers.clone_from(&self.shared.reviewers);
         }
         let deny = |block| Verdict::Deny(Denial { event: event.id, block, approval: None });
-        let rule = Arc::clone(&escalation.rule);
-        let reason = Arc::clone(&escalation.reason);
-        let (quorum, ttl) = (escalation.quorum, escalation.ttl);
-        if ttl.is_zero() {
-            return deny(no_time(&rule));
+        let asked = Arc::new(escalation.clone());
+        if asked.ttl.is_zero() {
+            return deny(no_time(&asked.rule));
         }
         let request =
             NewRequest { session: Arc::clone(&self.session), event: Arc::clone(event), escalation, set };
         if let Some(ticket) = self.shared.approvals.resume(&request, SystemTime::now()) {
             // It was asked and recorded before; how it is settled is recorded for this event.
             let (event, approval) = (Arc::clone(event), ticket.id().clone());
-            return Verdict::Hold(Held { ticket, event, approval, reason, masks, duties, rule, set });
+            return Verdict::Hold(Held { ticket, event, approval, escalation: asked, masks, duties, set });
         }
         let ticket = match self.shared.approvals.request(request, SystemTime::now()) {
             Ok(ticket) => ticket,
-            Err(error) => return deny(unasked(&rule, &error)),
+            Err(error) => return deny(unasked(&asked.rule, &error)),
         };
         let approval = ticket.id().clone();
         let record = Record::ApprovalRequested {
@@ -416,15 +413,15 @@ impl Enforcer {
             session: self.session.id,
             event: event.id,
             payload: event.payload,
-            rule: &rule,
-            quorum,
-            ttl_seconds: ttl.as_secs(),
+            rule: &asked.rule,
+            quorum: asked.quorum,
+            ttl_seconds: asked.ttl.as_secs(),
         };
         if let Err(denial) = self.write_through(event.id, &record).await {
             return Verdict::Deny(denial);
         }
         let event = Arc::clone(event);
-        Verdict::Hold(Held { ticket, event, approval, reason, masks, duties, rule, set })
+        Verdict::Hold(Held { ticket, event, approval, escalation: asked, masks, duties, set })
     }
 }
 

@@ -7,7 +7,9 @@ pub mod http;
 pub mod ssh;
 
 use std::{
+    future::ready,
     io,
+    net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -35,6 +37,12 @@ pub trait Wire: Send + Sync {
 
     /// Opens a side to a target.
     fn connect(&self, target: &Arc<Target>) -> impl Future<Output = io::Result<Self::Upstream>> + Send;
+
+    /// The addresses of a place beyond the target, for protocols that lead there: what the next side to a target leads to. None: it has none.
+    fn look_up(&self, host: &str) -> impl Future<Output = Arc<[IpAddr]>> + Send {
+        let _ = host;
+        ready(Arc::default())
+    }
 
     /// Does a TLS handshake with the client, as the session asks where its protocol begins in the clear.
     fn secure_downstream(

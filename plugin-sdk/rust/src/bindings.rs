@@ -52,7 +52,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                    #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]sql"]
                         fn drop(_: i32);
@@ -85,7 +85,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.text"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -125,7 +125,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.normalised"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -165,7 +165,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.fingerprint"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -196,7 +196,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.has-effect"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -240,7 +240,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.touches"]
                             fn wit_import3(
@@ -288,7 +288,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.calls"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -317,7 +317,7 @@ pub mod gatewright {
                 pub fn statement_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.statement-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -351,7 +351,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.statement-kind"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -385,7 +385,7 @@ pub mod gatewright {
                 pub fn statement_effects(&self, statement: u32) -> u64 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.statement-effects"]
                             fn wit_import0(_: i32, _: i32) -> i64;
@@ -416,7 +416,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.has-where"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -453,7 +453,7 @@ pub mod gatewright {
                 pub fn relation_count(&self, statement: u32) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-count"]
                             fn wit_import0(_: i32, _: i32) -> i32;
@@ -493,7 +493,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-schema"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -563,7 +563,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-name"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -617,7 +617,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.relation-access"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -655,7 +655,7 @@ pub mod gatewright {
                 pub fn column_count(&self, statement: u32) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.column-count"]
                             fn wit_import0(_: i32, _: i32) -> i32;
@@ -695,7 +695,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.column-relation"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -761,7 +761,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.column-name"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -799,7 +799,7 @@ pub mod gatewright {
                 pub fn function_count(&self, statement: u32) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-count"]
                             fn wit_import0(_: i32, _: i32) -> i32;
@@ -839,7 +839,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-schema"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -909,7 +909,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-name"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -963,7 +963,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.function-class"]
                             fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
@@ -1001,7 +1001,7 @@ pub mod gatewright {
                 pub fn parameter_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.parameter-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -1034,7 +1034,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.parameter-kind"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1081,7 +1081,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/sql@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]sql.parameter-text"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1161,7 +1161,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                    #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]http"]
                         fn drop(_: i32);
@@ -1204,7 +1204,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                    #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]response"]
                         fn drop(_: i32);
@@ -1237,7 +1237,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.method"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1277,7 +1277,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.scheme"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1318,7 +1318,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.authority"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1360,7 +1360,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.path"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1396,7 +1396,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.path-under"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -1437,7 +1437,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.route"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1483,7 +1483,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.route-parameter"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -1548,7 +1548,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.query"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -1597,7 +1597,7 @@ pub mod gatewright {
                 pub fn query_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.query-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -1630,7 +1630,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.query-key"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1670,7 +1670,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.query-value"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1717,7 +1717,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.header"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -1766,7 +1766,7 @@ pub mod gatewright {
                 pub fn header_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.header-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -1799,7 +1799,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.header-name"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1839,7 +1839,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.header-value"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1880,7 +1880,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.media-type"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1944,7 +1944,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.body-state"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1995,7 +1995,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.json-kind"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -2063,7 +2063,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.json-text"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -2121,7 +2121,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.json-count"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -2179,7 +2179,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.json-key"]
                             fn wit_import2(
@@ -2247,7 +2247,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.response"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2280,7 +2280,7 @@ pub mod gatewright {
                 pub fn has_body(&self) -> bool {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.has-body"]
                             fn wit_import0(_: i32) -> i32;
@@ -2308,7 +2308,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.body-length"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2342,7 +2342,7 @@ pub mod gatewright {
                 pub fn is_safe(&self) -> bool {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]http.is-safe"]
                             fn wit_import0(_: i32) -> i32;
@@ -2363,7 +2363,7 @@ pub mod gatewright {
                 pub fn status(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]response.status"]
                             fn wit_import0(_: i32) -> i32;
@@ -2400,7 +2400,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]response.header"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -2449,7 +2449,7 @@ pub mod gatewright {
                 pub fn header_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]response.header-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -2482,7 +2482,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]response.header-name"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -2522,7 +2522,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]response.header-value"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -2562,7 +2562,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/http@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/http@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]response.media-type"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -2640,7 +2640,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/kubernetes@1.4.0")]
+                    #[link(wasm_import_module = "gatewright:policy/kubernetes@1.5.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]kubernetes"]
                         fn drop(_: i32);
@@ -2663,7 +2663,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.http"]
@@ -2689,7 +2689,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.is-resource-request"]
@@ -2725,7 +2725,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.verb"]
@@ -2767,7 +2767,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.api-group"]
@@ -2809,7 +2809,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.api-version"]
@@ -2851,7 +2851,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.resource"]
@@ -2893,7 +2893,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.subresource"]
@@ -2935,7 +2935,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.namespace"]
@@ -2977,7 +2977,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.name"]
@@ -3019,7 +3019,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.label-selector"]
@@ -3061,7 +3061,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.field-selector"]
@@ -3092,7 +3092,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.is-dry-run"]
@@ -3127,7 +3127,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.patch-kind"]
@@ -3171,7 +3171,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.stream-kind"]
@@ -3217,7 +3217,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.stream-by-node"]
@@ -3252,7 +3252,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.stream-namespace"]
@@ -3294,7 +3294,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.stream-name"]
@@ -3336,7 +3336,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.stream-path"]
@@ -3366,7 +3366,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.command-count"]
@@ -3401,7 +3401,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.command"]
@@ -3443,7 +3443,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.container"]
@@ -3473,7 +3473,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.stdin"]
@@ -3496,7 +3496,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.tty"]
@@ -3520,7 +3520,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.port-count"]
@@ -3543,7 +3543,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.port"]
@@ -3582,7 +3582,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.impersonated-user"]
@@ -3628,7 +3628,7 @@ pub mod gatewright {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.impersonated-group-count"]
@@ -3663,7 +3663,7 @@ pub mod gatewright {
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
                         #[link(
-                            wasm_import_module = "gatewright:policy/kubernetes@1.4.0"
+                            wasm_import_module = "gatewright:policy/kubernetes@1.5.0"
                         )]
                         unsafe extern "C" {
                             #[link_name = "[method]kubernetes.impersonated-group"]
@@ -3721,7 +3721,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                    #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]ssh"]
                         fn drop(_: i32);
@@ -3756,7 +3756,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.request"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -3796,7 +3796,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.name"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -3836,7 +3836,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.value"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -3877,7 +3877,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.host"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -3905,7 +3905,7 @@ pub mod gatewright {
                 pub fn port(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.port"]
                             fn wit_import0(_: i32) -> i32;
@@ -3916,6 +3916,68 @@ pub mod gatewright {
                         }
                         let ret = wit_import0((self).handle() as i32);
                         ret as u32
+                    }
+                }
+            }
+            impl Ssh {
+                #[allow(unused_unsafe, clippy::all)]
+                /// How many addresses a `direct-tcpip` leads to. To an address: one. To a name: none, when it is asked about first; if that is permitted, the
+                /// gateway looks it up and asks again, with its addresses. What is not refused then leads to one of them. Since 1.5.0.
+                #[allow(async_fn_in_trait)]
+                pub fn address_count(&self) -> u32 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]ssh.address-count"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        ret as u32
+                    }
+                }
+            }
+            impl Ssh {
+                #[allow(unused_unsafe, clippy::all)]
+                /// One of them, in the one usual spelling: `10.0.0.7`, `2001:db8::7`. Since 1.5.0.
+                #[allow(async_fn_in_trait)]
+                pub fn address(&self, index: u32) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]ssh.address"]
+                            fn wit_import1(_: i32, _: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, _rt::as_i32(&index), ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
                     }
                 }
             }
@@ -3939,7 +4001,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.path"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -3981,7 +4043,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.operation"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4023,7 +4085,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.other-path"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4051,7 +4113,7 @@ pub mod gatewright {
                 pub fn creates(&self) -> bool {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.creates"]
                             fn wit_import0(_: i32) -> i32;
@@ -4072,7 +4134,7 @@ pub mod gatewright {
                 pub fn replaces(&self) -> bool {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.replaces"]
                             fn wit_import0(_: i32) -> i32;
@@ -4105,7 +4167,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.command"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4134,7 +4196,7 @@ pub mod gatewright {
                 pub fn is_plain(&self) -> bool {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.is-plain"]
                             fn wit_import0(_: i32) -> i32;
@@ -4155,7 +4217,7 @@ pub mod gatewright {
                 pub fn word_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.word-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -4188,7 +4250,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.word"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -4229,7 +4291,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.transfer-direction"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4257,7 +4319,7 @@ pub mod gatewright {
                 pub fn transfer_path_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.transfer-path-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -4291,7 +4353,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.transfer-path"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -4331,7 +4393,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.terminal"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4375,7 +4437,7 @@ pub mod gatewright {
                 pub fn variable_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.variable-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -4408,7 +4470,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.variable-name"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -4448,7 +4510,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/ssh@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/ssh@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]ssh.variable-value"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -4508,7 +4570,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                    #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]event"]
                         fn drop(_: i32);
@@ -4548,7 +4610,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                    #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]principal"]
                         fn drop(_: i32);
@@ -4588,7 +4650,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                    #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]session"]
                         fn drop(_: i32);
@@ -4622,7 +4684,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.kind"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4664,7 +4726,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.grade"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4704,7 +4766,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.grade-reason"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4748,7 +4810,7 @@ pub mod gatewright {
                 pub fn now(&self) -> u64 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.now"]
                             fn wit_import0(_: i32) -> i64;
@@ -4769,7 +4831,7 @@ pub mod gatewright {
                 pub fn principal(&self) -> Principal {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.principal"]
                             fn wit_import0(_: i32) -> i32;
@@ -4790,7 +4852,7 @@ pub mod gatewright {
                 pub fn session(&self) -> Session {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.session"]
                             fn wit_import0(_: i32) -> i32;
@@ -4817,7 +4879,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.sql"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4858,7 +4920,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.http"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4899,7 +4961,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.kubernetes"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4940,7 +5002,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]event.ssh"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -4987,7 +5049,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.subject"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -5027,7 +5089,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.issuer"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -5067,7 +5129,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.kind"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -5098,7 +5160,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.in-group"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -5127,7 +5189,7 @@ pub mod gatewright {
                 pub fn group_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.group-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -5160,7 +5222,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.group"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -5188,7 +5250,7 @@ pub mod gatewright {
                 pub fn actor_count(&self) -> u32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.actor-count"]
                             fn wit_import0(_: i32) -> i32;
@@ -5221,7 +5283,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.actor"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -5252,7 +5314,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.involves"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize) -> i32;
@@ -5296,7 +5358,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]principal.claim"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -5357,7 +5419,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.protocol"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -5397,7 +5459,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.listener"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -5437,7 +5499,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.target"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -5477,7 +5539,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.account"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -5523,7 +5585,7 @@ pub mod gatewright {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.attribute"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -5584,7 +5646,7 @@ pub mod gatewright {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/event@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/event@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]session.client-address"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -5645,7 +5707,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                    #[link(wasm_import_module = "gatewright:policy/verdict@1.5.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]verdict"]
                         fn drop(_: i32);
@@ -5666,7 +5728,7 @@ pub mod gatewright {
                 pub fn allow() -> Verdict {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.allow"]
                             fn wit_import0() -> i32;
@@ -5696,7 +5758,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.block"]
                             fn wit_import3(
@@ -5740,7 +5802,7 @@ pub mod gatewright {
                 pub fn mask() -> Verdict {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.mask"]
                             fn wit_import0() -> i32;
@@ -5767,7 +5829,7 @@ pub mod gatewright {
                         let ptr1 = vec1.as_ptr().cast::<u8>();
                         let len1 = vec1.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]verdict.escalate"]
                             fn wit_import2(
@@ -5826,7 +5888,7 @@ pub mod gatewright {
                         let ptr4 = vec4.as_ptr().cast::<u8>();
                         let len4 = vec4.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.add-column"]
                             fn wit_import5(
@@ -5893,7 +5955,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.add-json-path"]
                             fn wit_import3(
@@ -5953,7 +6015,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.show-object"]
                             fn wit_import3(
@@ -6011,7 +6073,7 @@ pub mod gatewright {
                         let ptr2 = vec2.as_ptr().cast::<u8>();
                         let len2 = vec2.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.add-detector"]
                             fn wit_import3(
@@ -6056,7 +6118,7 @@ pub mod gatewright {
                 pub fn require_recording(&self) -> () {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.require-recording"]
                             fn wit_import0(_: i32);
@@ -6080,7 +6142,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.add-reviewers"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -6100,7 +6162,7 @@ pub mod gatewright {
                 pub fn set_quorum(&self, quorum: u32) -> () {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.set-quorum"]
                             fn wit_import0(_: i32, _: i32);
@@ -6120,7 +6182,7 @@ pub mod gatewright {
                 pub fn set_ttl(&self, seconds: u64) -> () {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/verdict@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]verdict.set-ttl"]
                             fn wit_import0(_: i32, _: i64);
@@ -6167,7 +6229,7 @@ pub mod gatewright {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "gatewright:policy/manifest@1.4.0")]
+                    #[link(wasm_import_module = "gatewright:policy/manifest@1.5.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]manifest"]
                         fn drop(_: i32);
@@ -6195,7 +6257,7 @@ pub mod gatewright {
                         let ptr1 = vec1.as_ptr().cast::<u8>();
                         let len1 = vec1.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[constructor]manifest"]
                             fn wit_import2(
@@ -6237,7 +6299,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]manifest.add-kind"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -6267,7 +6329,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]manifest.add-input"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -6291,7 +6353,7 @@ pub mod gatewright {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "gatewright:policy/manifest@1.4.0")]
+                        #[link(wasm_import_module = "gatewright:policy/manifest@1.5.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]manifest.set-settings-schema"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -6426,27 +6488,27 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[macro_export]
-                macro_rules! __export_gatewright_policy_module_1_4_0_cabi {
+                macro_rules! __export_gatewright_policy_module_1_5_0_cabi {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
-                        "gatewright:policy/module@1.4.0#describe")] unsafe extern "C" fn
+                        "gatewright:policy/module@1.5.0#describe")] unsafe extern "C" fn
                         export_describe() -> i32 { unsafe { $($path_to_types)*::
                         _export_describe_cabi::<$ty > () } } #[unsafe (export_name =
-                        "gatewright:policy/module@1.4.0#configure")] unsafe extern "C" fn
+                        "gatewright:policy/module@1.5.0#configure")] unsafe extern "C" fn
                         export_configure(arg0 : * mut u8, arg1 : usize,) -> * mut u8 {
                         unsafe { $($path_to_types)*:: _export_configure_cabi::<$ty >
                         (arg0, arg1) } } #[unsafe (export_name =
-                        "cabi_post_gatewright:policy/module@1.4.0#configure")] unsafe
+                        "cabi_post_gatewright:policy/module@1.5.0#configure")] unsafe
                         extern "C" fn _post_return_configure(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_configure::<$ty > (arg0) } }
                         #[unsafe (export_name =
-                        "gatewright:policy/module@1.4.0#evaluate")] unsafe extern "C" fn
+                        "gatewright:policy/module@1.5.0#evaluate")] unsafe extern "C" fn
                         export_evaluate(arg0 : i32,) -> i32 { unsafe {
                         $($path_to_types)*:: _export_evaluate_cabi::<$ty > (arg0) } } };
                     };
                 }
                 #[doc(hidden)]
-                pub use __export_gatewright_policy_module_1_4_0_cabi;
+                pub use __export_gatewright_policy_module_1_5_0_cabi;
                 #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
                 #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
                 struct _RetArea(
@@ -6690,15 +6752,15 @@ macro_rules! __export_policy_impl {
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
-        exports::gatewright::policy::module::__export_gatewright_policy_module_1_4_0_cabi!($ty
+        exports::gatewright::policy::module::__export_gatewright_policy_module_1_5_0_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::gatewright::policy::module);
         const _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe
         (link_section =
-        "component-type:wit-bindgen:0.63.0:gatewright:policy@1.4.0:policy:imports and exports")]
+        "component-type:wit-bindgen:0.63.0:gatewright:policy@1.5.0:policy:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 6663] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 6717] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8a3\x01A\x02\x01A\x17\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc03\x01A\x02\x01A\x17\
 \x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method]sql.\
 text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.finger\
 print\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.has-eff\
@@ -6721,7 +6783,7 @@ elf\x01\x09statementy\x08functiony\0\x0c\x04\0\x1b[method]sql.function-schema\x0
 ction-name\x01\x12\x04\0\x1a[method]sql.function-class\x01\x12\x04\0\x1b[method]\
 sql.parameter-count\x01\x06\x01@\x02\x04self\x01\x09parametery\0s\x04\0\x1a[meth\
 od]sql.parameter-kind\x01\x13\x01@\x02\x04self\x01\x09parametery\0\x0c\x04\0\x1a\
-[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.4.0\x05\0\x01\
+[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.5.0\x05\0\x01\
 B8\x04\0\x04http\x03\x01\x04\0\x08response\x03\x01\x01h\0\x01@\x01\x04self\x02\0\
 s\x04\0\x13[method]http.method\x01\x03\x04\0\x13[method]http.scheme\x01\x03\x04\0\
 \x16[method]http.authority\x01\x03\x04\0\x11[method]http.path\x01\x03\x01@\x02\x04\
@@ -6745,7 +6807,7 @@ od]response.status\x01\x15\x01@\x02\x04self\x14\x04names\0\x05\x04\0\x17[method]
 response.header\x01\x16\x04\0\x1d[method]response.header-count\x01\x15\x01@\x02\x04\
 self\x14\x05indexy\0s\x04\0\x1c[method]response.header-name\x01\x17\x04\0\x1d[me\
 thod]response.header-value\x01\x17\x01@\x01\x04self\x14\0\x05\x04\0\x1b[method]r\
-esponse.media-type\x01\x18\x03\0\x1cgatewright:policy/http@1.4.0\x05\x01\x02\x03\
+esponse.media-type\x01\x18\x03\0\x1cgatewright:policy/http@1.5.0\x05\x01\x02\x03\
 \0\x01\x04http\x01B)\x02\x03\x02\x01\x02\x04\0\x04http\x03\0\0\x04\0\x0akubernet\
 es\x03\x01\x01h\x02\x01i\x01\x01@\x01\x04self\x03\0\x04\x04\0\x17[method]kuberne\
 tes.http\x01\x05\x01@\x01\x04self\x03\0\x7f\x04\0&[method]kubernetes.is-resource\
@@ -6766,20 +6828,21 @@ path\x01\x07\x01@\x01\x04self\x03\0y\x04\0\x20[method]kubernetes.command-count\x
 t-count\x01\x0a\x01@\x02\x04self\x03\x05indexy\0y\x04\0\x17[method]kubernetes.po\
 rt\x01\x0c\x04\0$[method]kubernetes.impersonated-user\x01\x09\x04\0+[method]kube\
 rnetes.impersonated-group-count\x01\x0a\x04\0%[method]kubernetes.impersonated-gr\
-oup\x01\x0b\x03\0\"gatewright:policy/kubernetes@1.4.0\x05\x03\x01B\x1d\x04\0\x03\
+oup\x01\x0b\x03\0\"gatewright:policy/kubernetes@1.5.0\x05\x03\x01B\x1f\x04\0\x03\
 ssh\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x13[method]ssh.request\x01\x02\x04\
 \0\x10[method]ssh.name\x01\x02\x04\0\x11[method]ssh.value\x01\x02\x04\0\x10[meth\
 od]ssh.host\x01\x02\x01@\x01\x04self\x01\0y\x04\0\x10[method]ssh.port\x01\x03\x04\
-\0\x10[method]ssh.path\x01\x02\x04\0\x15[method]ssh.operation\x01\x02\x04\0\x16[\
-method]ssh.other-path\x01\x02\x01@\x01\x04self\x01\0\x7f\x04\0\x13[method]ssh.cr\
-eates\x01\x04\x04\0\x14[method]ssh.replaces\x01\x04\x04\0\x13[method]ssh.command\
-\x01\x02\x04\0\x14[method]ssh.is-plain\x01\x04\x04\0\x16[method]ssh.word-count\x01\
-\x03\x01@\x02\x04self\x01\x05indexy\0s\x04\0\x10[method]ssh.word\x01\x05\x04\0\x1e\
-[method]ssh.transfer-direction\x01\x02\x04\0\x1f[method]ssh.transfer-path-count\x01\
-\x03\x04\0\x19[method]ssh.transfer-path\x01\x05\x01ks\x01@\x01\x04self\x01\0\x06\
+\0\x19[method]ssh.address-count\x01\x03\x01@\x02\x04self\x01\x05indexy\0s\x04\0\x13\
+[method]ssh.address\x01\x04\x04\0\x10[method]ssh.path\x01\x02\x04\0\x15[method]s\
+sh.operation\x01\x02\x04\0\x16[method]ssh.other-path\x01\x02\x01@\x01\x04self\x01\
+\0\x7f\x04\0\x13[method]ssh.creates\x01\x05\x04\0\x14[method]ssh.replaces\x01\x05\
+\x04\0\x13[method]ssh.command\x01\x02\x04\0\x14[method]ssh.is-plain\x01\x05\x04\0\
+\x16[method]ssh.word-count\x01\x03\x04\0\x10[method]ssh.word\x01\x04\x04\0\x1e[m\
+ethod]ssh.transfer-direction\x01\x02\x04\0\x1f[method]ssh.transfer-path-count\x01\
+\x03\x04\0\x19[method]ssh.transfer-path\x01\x04\x01ks\x01@\x01\x04self\x01\0\x06\
 \x04\0\x14[method]ssh.terminal\x01\x07\x04\0\x1a[method]ssh.variable-count\x01\x03\
-\x04\0\x19[method]ssh.variable-name\x01\x05\x04\0\x1a[method]ssh.variable-value\x01\
-\x05\x03\0\x1bgatewright:policy/ssh@1.4.0\x05\x04\x02\x03\0\0\x03sql\x02\x03\0\x02\
+\x04\0\x19[method]ssh.variable-name\x01\x04\x04\0\x1a[method]ssh.variable-value\x01\
+\x04\x03\0\x1bgatewright:policy/ssh@1.5.0\x05\x04\x02\x03\0\0\x03sql\x02\x03\0\x02\
 \x0akubernetes\x02\x03\0\x03\x03ssh\x01BD\x02\x03\x02\x01\x05\x04\0\x03sql\x03\0\
 \0\x02\x03\x02\x01\x02\x04\0\x04http\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x0akube\
 rnetes\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x03ssh\x03\0\x06\x04\0\x05event\x03\x01\
@@ -6804,7 +6867,7 @@ m\x01&\x01h\x0a\x01@\x01\x04self'\0s\x04\0\x18[method]session.protocol\x01(\x04\
 \x18[method]session.listener\x01(\x04\0\x16[method]session.target\x01(\x04\0\x17\
 [method]session.account\x01(\x01@\x02\x04self'\x04names\0\x0d\x04\0\x19[method]s\
 ession.attribute\x01)\x04\0\x1e[method]session.client-address\x01(\x03\0\x1dgate\
-wright:policy/event@1.4.0\x05\x08\x01B\x1a\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\
+wright:policy/event@1.5.0\x05\x08\x01B\x1a\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\
 \0\x01\x04\0\x15[static]verdict.allow\x01\x02\x01@\x03\x04rules\x06reasons\x06re\
 medys\0\x01\x04\0\x15[static]verdict.block\x01\x03\x04\0\x14[static]verdict.mask\
 \x01\x02\x01@\x02\x04rules\x06reasons\0\x01\x04\0\x18[static]verdict.escalate\x01\
@@ -6818,18 +6881,18 @@ paths\x06methods\x04rules\x01\0\x04\0\x1d[method]verdict.add-json-path\x01\x07\x
 \0\x1d[method]verdict.add-reviewers\x01\x0b\x01@\x02\x04self\x05\x06quorumy\x01\0\
 \x04\0\x1a[method]verdict.set-quorum\x01\x0c\x01@\x02\x04self\x05\x07secondsw\x01\
 \0\x04\0\x17[method]verdict.set-ttl\x01\x0d\x03\0\x1fgatewright:policy/verdict@1\
-.4.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\x07vers\
+.5.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\x07vers\
 ions\0\x01\x04\0\x15[constructor]manifest\x01\x02\x01h\0\x01@\x02\x04self\x03\x04\
 kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\x04\x01@\x02\x04self\x03\x05i\
 nputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\x05\x01@\x02\x04self\x03\x06\
 schemas\x01\0\x04\0$[method]manifest.set-settings-schema\x01\x06\x03\0\x20gatewr\
-ight:policy/manifest@1.4.0\x05\x0a\x02\x03\0\x04\x05event\x02\x03\0\x05\x07verdi\
+ight:policy/manifest@1.5.0\x05\x0a\x02\x03\0\x04\x05event\x02\x03\0\x05\x07verdi\
 ct\x02\x03\0\x06\x08manifest\x01B\x10\x02\x03\x02\x01\x0b\x04\0\x05event\x03\0\0\
 \x02\x03\x02\x01\x0c\x04\0\x07verdict\x03\0\x02\x02\x03\x02\x01\x0d\x04\0\x08man\
 ifest\x03\0\x04\x01i\x05\x01@\0\0\x06\x04\0\x08describe\x01\x07\x01j\0\x01s\x01@\
 \x01\x08settingss\0\x08\x04\0\x09configure\x01\x09\x01h\x01\x01i\x03\x01@\x01\x05\
-event\x0a\0\x0b\x04\0\x08evaluate\x01\x0c\x04\0\x1egatewright:policy/module@1.4.\
-0\x05\x0e\x04\0\x1egatewright:policy/policy@1.4.0\x04\0\x0b\x0c\x01\0\x06policy\x03\
+event\x0a\0\x0b\x04\0\x08evaluate\x01\x0c\x04\0\x1egatewright:policy/module@1.5.\
+0\x05\x0e\x04\0\x1egatewright:policy/policy@1.5.0\x04\0\x0b\x0c\x01\0\x06policy\x03\
 \0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
 bindgen-rust\x060.63.0";
         };
@@ -6840,12 +6903,12 @@ pub use __export_policy_impl as export;
 #[rustfmt::skip]
 #[cfg(target_arch = "wasm32")]
 #[unsafe(
-    link_section = "component-type:wit-bindgen:0.63.0:gatewright:policy@1.4.0:policy-with-all-of-its-exports-removed:encoded world"
+    link_section = "component-type:wit-bindgen:0.63.0:gatewright:policy@1.5.0:policy-with-all-of-its-exports-removed:encoded world"
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 6515] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd61\x01A\x02\x01A\x12\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 6569] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8c2\x01A\x02\x01A\x12\
 \x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method]sql.\
 text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.finger\
 print\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.has-eff\
@@ -6868,7 +6931,7 @@ elf\x01\x09statementy\x08functiony\0\x0c\x04\0\x1b[method]sql.function-schema\x0
 ction-name\x01\x12\x04\0\x1a[method]sql.function-class\x01\x12\x04\0\x1b[method]\
 sql.parameter-count\x01\x06\x01@\x02\x04self\x01\x09parametery\0s\x04\0\x1a[meth\
 od]sql.parameter-kind\x01\x13\x01@\x02\x04self\x01\x09parametery\0\x0c\x04\0\x1a\
-[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.4.0\x05\0\x01\
+[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.5.0\x05\0\x01\
 B8\x04\0\x04http\x03\x01\x04\0\x08response\x03\x01\x01h\0\x01@\x01\x04self\x02\0\
 s\x04\0\x13[method]http.method\x01\x03\x04\0\x13[method]http.scheme\x01\x03\x04\0\
 \x16[method]http.authority\x01\x03\x04\0\x11[method]http.path\x01\x03\x01@\x02\x04\
@@ -6892,7 +6955,7 @@ od]response.status\x01\x15\x01@\x02\x04self\x14\x04names\0\x05\x04\0\x17[method]
 response.header\x01\x16\x04\0\x1d[method]response.header-count\x01\x15\x01@\x02\x04\
 self\x14\x05indexy\0s\x04\0\x1c[method]response.header-name\x01\x17\x04\0\x1d[me\
 thod]response.header-value\x01\x17\x01@\x01\x04self\x14\0\x05\x04\0\x1b[method]r\
-esponse.media-type\x01\x18\x03\0\x1cgatewright:policy/http@1.4.0\x05\x01\x02\x03\
+esponse.media-type\x01\x18\x03\0\x1cgatewright:policy/http@1.5.0\x05\x01\x02\x03\
 \0\x01\x04http\x01B)\x02\x03\x02\x01\x02\x04\0\x04http\x03\0\0\x04\0\x0akubernet\
 es\x03\x01\x01h\x02\x01i\x01\x01@\x01\x04self\x03\0\x04\x04\0\x17[method]kuberne\
 tes.http\x01\x05\x01@\x01\x04self\x03\0\x7f\x04\0&[method]kubernetes.is-resource\
@@ -6913,20 +6976,21 @@ path\x01\x07\x01@\x01\x04self\x03\0y\x04\0\x20[method]kubernetes.command-count\x
 t-count\x01\x0a\x01@\x02\x04self\x03\x05indexy\0y\x04\0\x17[method]kubernetes.po\
 rt\x01\x0c\x04\0$[method]kubernetes.impersonated-user\x01\x09\x04\0+[method]kube\
 rnetes.impersonated-group-count\x01\x0a\x04\0%[method]kubernetes.impersonated-gr\
-oup\x01\x0b\x03\0\"gatewright:policy/kubernetes@1.4.0\x05\x03\x01B\x1d\x04\0\x03\
+oup\x01\x0b\x03\0\"gatewright:policy/kubernetes@1.5.0\x05\x03\x01B\x1f\x04\0\x03\
 ssh\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x13[method]ssh.request\x01\x02\x04\
 \0\x10[method]ssh.name\x01\x02\x04\0\x11[method]ssh.value\x01\x02\x04\0\x10[meth\
 od]ssh.host\x01\x02\x01@\x01\x04self\x01\0y\x04\0\x10[method]ssh.port\x01\x03\x04\
-\0\x10[method]ssh.path\x01\x02\x04\0\x15[method]ssh.operation\x01\x02\x04\0\x16[\
-method]ssh.other-path\x01\x02\x01@\x01\x04self\x01\0\x7f\x04\0\x13[method]ssh.cr\
-eates\x01\x04\x04\0\x14[method]ssh.replaces\x01\x04\x04\0\x13[method]ssh.command\
-\x01\x02\x04\0\x14[method]ssh.is-plain\x01\x04\x04\0\x16[method]ssh.word-count\x01\
-\x03\x01@\x02\x04self\x01\x05indexy\0s\x04\0\x10[method]ssh.word\x01\x05\x04\0\x1e\
-[method]ssh.transfer-direction\x01\x02\x04\0\x1f[method]ssh.transfer-path-count\x01\
-\x03\x04\0\x19[method]ssh.transfer-path\x01\x05\x01ks\x01@\x01\x04self\x01\0\x06\
+\0\x19[method]ssh.address-count\x01\x03\x01@\x02\x04self\x01\x05indexy\0s\x04\0\x13\
+[method]ssh.address\x01\x04\x04\0\x10[method]ssh.path\x01\x02\x04\0\x15[method]s\
+sh.operation\x01\x02\x04\0\x16[method]ssh.other-path\x01\x02\x01@\x01\x04self\x01\
+\0\x7f\x04\0\x13[method]ssh.creates\x01\x05\x04\0\x14[method]ssh.replaces\x01\x05\
+\x04\0\x13[method]ssh.command\x01\x02\x04\0\x14[method]ssh.is-plain\x01\x05\x04\0\
+\x16[method]ssh.word-count\x01\x03\x04\0\x10[method]ssh.word\x01\x04\x04\0\x1e[m\
+ethod]ssh.transfer-direction\x01\x02\x04\0\x1f[method]ssh.transfer-path-count\x01\
+\x03\x04\0\x19[method]ssh.transfer-path\x01\x04\x01ks\x01@\x01\x04self\x01\0\x06\
 \x04\0\x14[method]ssh.terminal\x01\x07\x04\0\x1a[method]ssh.variable-count\x01\x03\
-\x04\0\x19[method]ssh.variable-name\x01\x05\x04\0\x1a[method]ssh.variable-value\x01\
-\x05\x03\0\x1bgatewright:policy/ssh@1.4.0\x05\x04\x02\x03\0\0\x03sql\x02\x03\0\x02\
+\x04\0\x19[method]ssh.variable-name\x01\x04\x04\0\x1a[method]ssh.variable-value\x01\
+\x04\x03\0\x1bgatewright:policy/ssh@1.5.0\x05\x04\x02\x03\0\0\x03sql\x02\x03\0\x02\
 \x0akubernetes\x02\x03\0\x03\x03ssh\x01BD\x02\x03\x02\x01\x05\x04\0\x03sql\x03\0\
 \0\x02\x03\x02\x01\x02\x04\0\x04http\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x0akube\
 rnetes\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x03ssh\x03\0\x06\x04\0\x05event\x03\x01\
@@ -6951,7 +7015,7 @@ m\x01&\x01h\x0a\x01@\x01\x04self'\0s\x04\0\x18[method]session.protocol\x01(\x04\
 \x18[method]session.listener\x01(\x04\0\x16[method]session.target\x01(\x04\0\x17\
 [method]session.account\x01(\x01@\x02\x04self'\x04names\0\x0d\x04\0\x19[method]s\
 ession.attribute\x01)\x04\0\x1e[method]session.client-address\x01(\x03\0\x1dgate\
-wright:policy/event@1.4.0\x05\x08\x01B\x1a\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\
+wright:policy/event@1.5.0\x05\x08\x01B\x1a\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\
 \0\x01\x04\0\x15[static]verdict.allow\x01\x02\x01@\x03\x04rules\x06reasons\x06re\
 medys\0\x01\x04\0\x15[static]verdict.block\x01\x03\x04\0\x14[static]verdict.mask\
 \x01\x02\x01@\x02\x04rules\x06reasons\0\x01\x04\0\x18[static]verdict.escalate\x01\
@@ -6965,13 +7029,13 @@ paths\x06methods\x04rules\x01\0\x04\0\x1d[method]verdict.add-json-path\x01\x07\x
 \0\x1d[method]verdict.add-reviewers\x01\x0b\x01@\x02\x04self\x05\x06quorumy\x01\0\
 \x04\0\x1a[method]verdict.set-quorum\x01\x0c\x01@\x02\x04self\x05\x07secondsw\x01\
 \0\x04\0\x17[method]verdict.set-ttl\x01\x0d\x03\0\x1fgatewright:policy/verdict@1\
-.4.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\x07vers\
+.5.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\x07vers\
 ions\0\x01\x04\0\x15[constructor]manifest\x01\x02\x01h\0\x01@\x02\x04self\x03\x04\
 kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\x04\x01@\x02\x04self\x03\x05i\
 nputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\x05\x01@\x02\x04self\x03\x06\
 schemas\x01\0\x04\0$[method]manifest.set-settings-schema\x01\x06\x03\0\x20gatewr\
-ight:policy/manifest@1.4.0\x05\x0a\x04\0>gatewright:policy/policy-with-all-of-it\
-s-exports-removed@1.4.0\x04\0\x0b,\x01\0&policy-with-all-of-its-exports-removed\x03\
+ight:policy/manifest@1.5.0\x05\x0a\x04\0>gatewright:policy/policy-with-all-of-it\
+s-exports-removed@1.5.0\x04\0\x0b,\x01\0&policy-with-all-of-its-exports-removed\x03\
 \0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
 bindgen-rust\x060.63.0";
 #[inline(never)]

@@ -20,7 +20,7 @@
 //! assert!(matches!(evaluate(&EventBuilder::ssh("shell").event()), Verdict::Block(_)));
 //! ```
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use crate::raw;
 
@@ -56,6 +56,12 @@ impl Ssh {
     /// The port that belongs to it. Otherwise 0.
     pub fn port(&self) -> u32 {
         self.0.port()
+    }
+
+    /// The addresses that a `direct-tcpip` leads to. Of a name that was not looked up yet: none. It is when the name was permitted, and then asked about
+    /// once more.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        (0..self.0.address_count()).filter_map(|index| self.0.address(index).parse().ok()).collect()
     }
 
     /// The path of a socket; of a `file` its path, as the target has resolved it. Otherwise empty.

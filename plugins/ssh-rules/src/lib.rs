@@ -10,11 +10,16 @@
 //! That the subsystem `sftp` may run allows nothing of what it does: each operation is a `file`, fitted by what is done and by the paths,
 //! which are those that the target has resolved. Commands of scp's old protocol and of rsync are fitted by `transfers`: their paths
 //! are what the command says, whatever links there are.
+//!
+//! A tunnel to a name is asked about twice: by the name, and, when that is permitted, with the addresses that the gateway finds. Rules with `networks` are about
+//! those.
+//!
 //! A rule that allows something can hide what detectors find in its output (`hide`). That keeps card numbers off screens; it is no
 //! boundary against whoever runs commands, because a command can write everything in another way.
 //! What it shows can be recorded (`record`), and then goes on only while it is.
 
 mod file;
+mod place;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -23,7 +28,8 @@ use gatewright_policy_sdk::{Event, Verdict, policy};
 
 pub use crate::{
     file::{Direction, FilePattern, Operation},
-    settings::{CommandPattern, Destination, Hidden, Request, Rule, Settings},
+    place::{Destination, Network},
+    settings::{CommandPattern, Hidden, Request, Rule, Settings},
 };
 
 policy! {

@@ -1,5 +1,7 @@
 //! The settings. `gatewright policy inspect` prints them as a JSON schema.
 
+use std::net::IpAddr;
+
 use gatewright_policy_sdk::{
     Detector, DetectorMask, Mask, Method, Ssh, Verdict,
     settings::{Answer, AnswerFields, Decision, Pattern, Quorum, RuleName, Sentence, Ttl, refuse_empty},
@@ -7,7 +9,10 @@ use gatewright_policy_sdk::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::file::{Direction, FilePattern, Files, Operation};
+use crate::{
+    file::{Direction, FilePattern, Files, Operation},
+    place::{Destination, Network},
+};
 
 /// Which requests are allowed, blocked or held.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -30,6 +35,7 @@ pub struct Rule {
     files: Files,
     variables: Option<Vec<Pattern>>,
     destinations: Option<Vec<Destination>>,
+    networks: Option<Vec<Network>>,
     sockets: Option<Vec<Pattern>>,
     terminal: Option<bool>,
     pub(crate) groups: Option<Vec<String>>,
@@ -75,7 +81,8 @@ impl Rule {
             "subsystem" => any(&self.subsystems, &ssh.name()),
             "file" => self.files.fit(ssh),
             "env" => any(&self.variables, &ssh.name()),
-            "direct-tcpip" | "tcpip-forward" => {
+            "direct-tcpip" => self.fits_tunnel(ssh),
+            "tcpip-forward" => {
                 let (host, port) = (ssh.host(), ssh.port());
                 let fits = |own: &Destination| own.matches(&host, port);
                 self.destinations.as_ref().is_none_or(|destinations| destinations.iter().any(fits))
@@ -83,6 +90,21 @@ impl Rule {
             "direct-streamlocal" | "streamlocal-forward" => any(&self.sockets, &ssh.path()),
             _ => true,
         }
+    }
+
+    /// A rule that blocks fits where anything fits that the name leads to; another one where all of it does. As long as that is not known, there is nothing
+    /// of it that could be blocked, and the rest may wait for it: the gateway asks once more.
+    fn fits_tunnel(&self, ssh: &Ssh) -> bool {
+        let (host, port, addresses) = (ssh.host(), ssh.port(), ssh.addresses());
+        let blocks = matches!(self.answer, Answer::Block { .. });
+        let within = |address: &IpAddr| self.networks.iter().flatten().any(|own| own.contains(*address));
+        let in_networks = self.networks.is_none()
+            || if blocks { addresses.iter().any(within) } else { addresses.iter().all(within) };
+        let fits = |own: &Destination| {
+            own.matches(&host, port)
+                || blocks && addresses.iter().any(|address| own.matches(&address.to_string(), port))
+        };
+        in_networks && self.destinations.as_ref().is_none_or(|destinations| destinations.iter().any(fits))
     }
 
     fn fits_command(&self, ssh: &Ssh) -> bool {
@@ -212,56 +234,6 @@ impl TryFrom<String> for CommandPattern {
     }
 }
 
-/// A place, as the client writes it: `db.internal:5432`, `10.0.0.7:*`, `*.internal:443`. Names and addresses of one place are two places.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(with = "String")]
-pub struct Destination {
-    /// None: any.
-    host: Option<String>,
-    /// What stands before it: any labels.
-    below: bool,
-    /// None: any.
-    port: Option<u32>,
-}
-
-impl Destination {
-    fn matches(&self, host: &str, port: u32) -> bool {
-        let host = host.to_ascii_lowercase();
-        self.port.is_none_or(|own| own == port)
-            && self.host.as_ref().is_none_or(|own| {
-                if self.below {
-                    host.strip_suffix(&**own).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
-                } else {
-                    host == *own
-                }
-            })
-    }
-}
-
-impl TryFrom<String> for Destination {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let refuse = || format!("`{text}` is not a destination: write `HOST:PORT`, each of them or `*`");
-        let (host, port) = text.rsplit_once(':').ok_or_else(refuse)?;
-        let port = match port {
-            "*" => None,
-            port => Some(port.parse::<u16>().map_err(|_| refuse())?.into()),
-        };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let (host, below) = match host.strip_prefix("*.") {
-            Some(host) => (host, true),
-            None => (host, false),
-        };
-        let host = (below || host != "*").then(|| host.to_ascii_lowercase());
-        if host.as_ref().is_some_and(|host| host.is_empty() || host.contains('*')) {
-            return Err(refuse());
-        }
-        Ok(Self { host, below, port })
-    }
-}
-
 /// A rule as it is written.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -292,6 +264,9 @@ struct RuleFields {
     variables: Option<Vec<Pattern>>,
     /// Of `direct-tcpip` and `tcpip-forward`: `db.internal:5432`, `*.internal:443`, `*:*`. Default: any.
     destinations: Option<Vec<Destination>>,
+    /// Of `direct-tcpip`: the addresses that it leads to, which of a name are those that the gateway finds: all of them lie in one of these networks, or, in a
+    /// rule that blocks, one of them does: `10.0.0.0/8`. Beside `destinations`, both have to fit. Default: any.
+    networks: Option<Vec<Network>>,
     /// Of `direct-streamlocal` and `streamlocal-forward`: the path of the socket. Default: any.
     sockets: Option<Vec<Pattern>>,
     /// Only where the channel has a terminal (`true`), or where it has none (`false`). Default: either.
@@ -333,6 +308,7 @@ impl TryFrom<RuleFields> for Rule {
             ("paths", fields.paths.as_ref().map(Vec::len)),
             ("variables", fields.variables.as_ref().map(Vec::len)),
             ("destinations", fields.destinations.as_ref().map(Vec::len)),
+            ("networks", fields.networks.as_ref().map(Vec::len)),
             ("sockets", fields.sockets.as_ref().map(Vec::len)),
             ("groups", fields.groups.as_ref().map(Vec::len)),
             ("hide", fields.hide.as_ref().map(Vec::len)),
@@ -349,6 +325,7 @@ impl TryFrom<RuleFields> for Rule {
             replaces,
             variables,
             destinations,
+            networks,
             sockets,
             terminal,
             groups,
@@ -373,6 +350,7 @@ impl TryFrom<RuleFields> for Rule {
             ("replaces", replaces.is_some(), &[Request::File]),
             ("variables", variables.is_some(), &[Request::Env]),
             ("destinations", destinations.is_some(), &[Request::DirectTcpip, Request::TcpipForward]),
+            ("networks", networks.is_some(), &[Request::DirectTcpip]),
             ("sockets", sockets.is_some(), &[Request::DirectStreamlocal, Request::StreamlocalForward]),
             ("hide", hide.is_some(), WRITES),
             ("record", record.is_some(), WRITES),
@@ -399,6 +377,7 @@ impl TryFrom<RuleFields> for Rule {
             files: Files { operations, transfers, paths, replaces },
             variables,
             destinations,
+            networks,
             sockets,
             terminal,
             groups,

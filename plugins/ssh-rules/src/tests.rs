@@ -12,6 +12,10 @@ const RULES: &str = r#"{"rules": [
     {"name": "files", "requests": ["subsystem"], "subsystems": ["sftp"], "decision": "allow"},
     {"name": "database", "requests": ["direct-tcpip"], "destinations": ["db.internal:5432", "*.web.internal:443"],
      "decision": "allow"},
+    {"name": "not-there", "requests": ["direct-tcpip"], "destinations": ["10.9.0.1:*"], "decision": "block"},
+    {"name": "not-in", "requests": ["direct-tcpip"], "networks": ["10.8.0.0/16", "fd08::/16"], "decision": "block"},
+    {"name": "inside", "requests": ["direct-tcpip"], "destinations": ["*.lan:80"], "networks": ["10.0.0.0/8", "fd00::/8"],
+     "decision": "allow"},
     {"name": "reading", "requests": ["file"], "operations": ["read", "list", "stat", "realpath", "readlink"],
      "paths": ["/srv/**", "/users/*/notes", "/etc/motd"], "decision": "allow"},
     {"name": "no-loss", "requests": ["file"], "replaces": true, "decision": "block"},
@@ -106,6 +110,37 @@ fn a_destination_is_a_place_and_not_the_end_of_a_name() {
     check(&tunnel(".web.internal", 443), Some("no-rule"));
     // Nothing is said about the other direction.
     check(&EventBuilder::ssh("tcpip-forward").destination("db.internal", 5432), Some("no-rule"));
+}
+
+/// Row A44: a name is permitted as a name, and then with what it leads to.
+#[test]
+fn a044_a_tunnel_is_fitted_by_all_of_its_addresses_and_refused_for_one() {
+    let address = |text: &str| text.parse().unwrap();
+    let tunnel = || EventBuilder::ssh("direct-tcpip").destination("a.lan", 80);
+    // Not looked up yet.
+    check(&tunnel(), None);
+    check(&tunnel().addresses([address("10.1.2.3"), address("fd12::1")]), None);
+    check(&tunnel().addresses([address("10.1.2.3"), address("11.0.0.1")]), Some("no-rule"));
+    check(&tunnel().addresses([address("::ffff:10.1.2.3")]), Some("no-rule"));
+    check(&tunnel().addresses([address("10.1.2.3"), address("10.8.0.1")]), Some("not-in"));
+    check(&tunnel().addresses([address("10.1.2.3"), address("fd08::1")]), Some("not-in"));
+    check(&tunnel().addresses([address("10.1.2.3"), address("10.9.0.1")]), Some("not-there"));
+    check(&tunnel().addresses([address("10.7.255.255"), address("10.10.0.0")]), None);
+}
+
+#[test]
+fn a_network_is_written_by_its_first_address() {
+    let read = |text: &str| {
+        let rule =
+            format!(r#"{{"requests": ["direct-tcpip"], "networks": ["{text}"], "decision": "allow"}}"#);
+        testkit::settings::<Settings>(&format!("{{\"rules\": [{rule}]}}")).map(|_| ())
+    };
+    for network in ["10.0.0.0/8", "0.0.0.0/0", "::/0", "10.0.0.7", "10.0.0.7/32", "2001:db8::/32"] {
+        assert_eq!(read(network), Ok(()), "{network}");
+    }
+    for text in ["10.0.0.7/8", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0/8", "db", "", "::1/127", "10.0.0.0/"] {
+        assert!(read(text).unwrap_err().contains("is not a network"), "{text}");
+    }
 }
 
 #[test]

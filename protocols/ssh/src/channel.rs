@@ -17,14 +17,16 @@
 mod again;
 mod asking;
 mod files;
+mod lookup;
 mod place;
 mod showing;
 mod stopping;
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Instant};
 
 use gatewright_masking::MaskKey;
 use gatewright_model::{
+    decision::Escalation,
     event::{Event, Facet},
     id::{EventId, EventIds, SessionId},
     mask::MaskPlan,
@@ -41,6 +43,7 @@ use self::{
     again::{Again, Granted},
     asking::{Asking, Stage},
     files::Files,
+    lookup::Lookup,
     place::{is_a_place, is_a_socket},
     stopping::Stopping,
 };
@@ -83,8 +86,8 @@ pub struct Channel {
     environment: Vec<(Arc<str>, Arc<str>)>,
     /// The request that is dealt with.
     asking: Option<Asking>,
-    /// The event that was asked about last waits, or has waited, for a reviewer.
-    asks_a_person: bool,
+    /// What reviewers were asked for by the event that was asked about last. None: nothing.
+    asked: Option<Arc<Escalation>>,
     /// What the target was granted on the channel: the client's keys, its display. Each once.
     granted: Vec<Granted>,
     /// What is being judged again.
@@ -119,6 +122,8 @@ enum Phase {
         about: Arc<SshRequest>,
         event: EventId,
     },
+    /// Of `direct-tcpip` to a name: that was permitted, and where it leads is found out and asked about.
+    LookingUp(Lookup),
     /// Of `direct-*`: a permit was used up, and the target is to connect.
     Leading {
         about: Arc<SshRequest>,
@@ -170,7 +175,7 @@ impl Channel {
             size: recording::Size::default(),
             environment: Vec::new(),
             asking: None,
-            asks_a_person: false,
+            asked: None,
             granted: Vec::new(),
             again: Again::default(),
             connected: false,
@@ -217,9 +222,15 @@ impl Channel {
                 self.phase = Phase::Open;
             }
             (Phase::Open, input) => return self.open(now, input),
-            (phase @ Phase::Opening { .. }, Input::Held { .. }) => {
-                self.asks_a_person = true;
+            (phase @ Phase::Opening { .. }, Input::Held { escalation, .. }) => {
+                self.asked = Some(escalation);
                 self.phase = phase;
+            }
+            (Phase::LookingUp(lookup), Input::Found(addresses)) => self.found(lookup, addresses),
+            (Phase::LookingUp(lookup), Input::Permitted(permit)) => self.permitted_found(lookup, permit),
+            (Phase::LookingUp(lookup), Input::Denied(denial)) => self.denied_found(lookup, &denial),
+            (Phase::LookingUp(lookup), Input::Held { approval, escalation, .. }) => {
+                self.held_found(lookup, approval, escalation);
             }
             (phase, Input::Rejected(rejection)) => self.turn_away(&phase, &rejection),
             (phase, Input::Unreachable) => self.turn_away(&phase, &unreachable()),
@@ -258,9 +269,11 @@ impl Channel {
         }
         let request = match &open {
             Open::Session => SshRequest::Session,
-            Open::DirectTcpip { host, port, .. } => {
-                SshRequest::DirectTcpip { host: Arc::clone(host), port: *port }
-            }
+            Open::DirectTcpip { host, port, .. } => SshRequest::DirectTcpip {
+                addresses: host.parse::<IpAddr>().ok().into_iter().collect(),
+                host: Arc::clone(host),
+                port: *port,
+            },
             Open::DirectStreamlocal { path } => SshRequest::DirectStreamlocal { path: Arc::clone(path) },
             Open::TcpipForward { address, port } => {
                 SshRequest::TcpipForward { address: Arc::clone(address), port: *port }
@@ -286,13 +299,16 @@ impl Channel {
                     self.refused(event, unmaskable().code);
                     return self.refuse(&telling::rejected(&unmaskable()));
                 }
-                if open == Open::Session {
-                    self.finish(event, Outcome { result: OutcomeResult::Ok, ..Outcome::default() });
-                    self.send(Side::Downstream, Message::Accepted);
-                    self.phase = Phase::Open;
-                } else {
-                    self.connect();
-                    self.phase = Phase::Leading { about, event };
+                match (open, &*about) {
+                    (Open::Session, _) => {
+                        self.finish(event, Outcome { result: OutcomeResult::Ok, ..Outcome::default() });
+                        self.send(Side::Downstream, Message::Accepted);
+                        self.phase = Phase::Open;
+                    }
+                    (_, SshRequest::DirectTcpip { host, port, addresses }) if addresses.is_empty() => {
+                        self.phase = self.look_up(Arc::clone(host), *port, event);
+                    }
+                    _ => self.lead(about, event),
                 }
             }
             phase => self.phase = phase,
@@ -328,9 +344,9 @@ impl Channel {
                 self.send_on();
             }
             Input::Held { event, approval, .. } if self.again.asks(event) => self.held_again(approval),
-            Input::Held { event, approval, reason } => {
-                self.asks_a_person = true;
-                let text = telling::held(event, self.seed.session, &approval, &reason);
+            Input::Held { event, approval, escalation } => {
+                let text = telling::held(event, self.seed.session, &approval, &escalation.reason);
+                self.asked = Some(escalation);
                 self.tell(&text);
                 self.held_file(event);
             }
@@ -429,7 +445,7 @@ impl Channel {
     }
 
     fn decide(&mut self, request: Arc<SshRequest>) -> EventId {
-        self.asks_a_person = false;
+        self.asked = None;
         let about =
             SshEvent { request, terminal: self.terminal.clone(), environment: self.environment.clone() };
         let id = self.seed.events.draw();
@@ -440,7 +456,7 @@ impl Channel {
 
     /// What was permitted runs.
     const fn started(&self, event: EventId, about: Arc<SshRequest>) -> Running {
-        let is_approved = self.asks_a_person;
+        let is_approved = self.asked.is_some();
         Running { event, about, is_approved, plan: None, is_program: true, outcome: None, is_silent: false }
     }
 
@@ -491,7 +507,7 @@ impl Channel {
 
     /// A phase is left before anything of its event was sent: what was permitted by then has not run.
     fn withhold(&mut self, left: &Phase, code: &str) {
-        if let Phase::Leading { event, .. } = left {
+        if let Phase::Leading { event, .. } | Phase::LookingUp(Lookup { by_name: event, .. }) = left {
             self.refused(*event, code);
         }
         if let Some(Asking { event, stage, .. }) = &self.asking {

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use expect_test::{Expect, expect};
 use gatewright_masking::MaskKey;
 use gatewright_model::{
-    decision::Block,
+    decision::{Block, Escalation},
     event::Facet,
-    id::{EventId, EventIds, SessionId},
+    id::{ApprovalId, EventId, EventIds, SessionId},
     mask::{Detector, DetectorMask, MaskMethod, MaskPlan},
     permit::{Denial, Permit},
     principal::{Principal, PrincipalKind},
@@ -435,21 +435,129 @@ fn a_session_that_is_ended_says_why() {
 /// A42: a tunnel is a channel, and its target is connected after the verdict.
 #[test]
 fn a042_a_tunnel_is_asked_about_before_anybody_is_connected() {
-    let open = Open::DirectTcpip { host: "db".into(), port: 5432, originator: ("127.0.0.1".into(), 1) };
-    let mut play = Play::new();
-    play.client(Message::Open(open)).tell(Input::Authenticated(principal()));
+    let mut play = tunnel("10.0.0.7");
     play.permit().connected();
     play.client(Message::Data(Bytes::from_static(b"x"))).target(Message::Data(Bytes::from_static(b"yz")));
     check(
         &play,
         expect![[r#"
         authenticate
-        decide 1: direct-tcpip db:5432
+        decide 1: direct-tcpip 10.0.0.7:5432
         connect Session { account: Some("deploy"), attributes: [] }
         to client: Accepted
         to target: Data(1)
         to client: Data(2)
     "#]],
+    );
+}
+
+fn tunnel(host: &str) -> Play {
+    let open = Open::DirectTcpip { host: host.into(), port: 5432, originator: ("127.0.0.1".into(), 1) };
+    let mut play = Play::new();
+    play.client(Message::Open(open)).tell(Input::Authenticated(principal()));
+    play
+}
+
+fn found<const N: usize>(addresses: [&str; N]) -> Input<Message> {
+    Input::Found(addresses.iter().map(|text| text.parse().unwrap()).collect())
+}
+
+/// A44: nobody looks up what no policy permits, and what is found is asked about before anybody is connected.
+#[test]
+fn a044_where_a_name_leads_is_asked_about_as_well() {
+    let mut play = tunnel("db");
+    play.permit().tell(found(["10.0.0.7", "fd12::7"])).permit().connected();
+    check(
+        &play,
+        expect![[r#"
+        authenticate
+        decide 1: direct-tcpip db:5432
+        LookUp { host: "db" }
+        decide 2: direct-tcpip db:5432 at 10.0.0.7, fd12::7
+        finished 1: ok
+        connect Session { account: Some("deploy"), attributes: [] }
+        to client: Accepted
+    "#]],
+    );
+    let mut refused = tunnel("db");
+    refused.permit().tell(found(["10.0.0.7"])).deny();
+    check(
+        &refused,
+        expect![[r#"
+        authenticate
+        decide 1: direct-tcpip db:5432
+        LookUp { host: "db" }
+        decide 2: direct-tcpip db:5432 at 10.0.0.7
+        finished 1: refused net.dest_denied
+        to client: Refused
+        close target
+        close client
+    "#]],
+    );
+    let mut first = tunnel("db");
+    first.deny();
+    assert!(!first.transcript.contains("LookUp"), "{}", first.transcript);
+    // A permit for the name alone is none for what it leads to.
+    let mut again = tunnel("db");
+    let by_name = again.judged.as_ref().unwrap().0;
+    again.permit().tell(found(["10.0.0.7"])).tell(Input::Permitted(Permit::mint(by_name, None)));
+    again.tell(found(["10.0.0.8"]));
+    assert!(!again.transcript.contains("connect"), "{}", again.transcript);
+}
+
+#[test]
+fn a044_a_name_that_leads_nowhere_or_back_is_refused() {
+    for (addresses, code) in [
+        (found([]), "net.name_unknown"),
+        (found(["127.0.0.1"]), "net.dest_denied"),
+        (found(["10.0.0.7", "169.254.169.254"]), "net.dest_denied"),
+    ] {
+        let mut play = tunnel("db");
+        play.permit().tell(addresses);
+        let ending = format!("finished 1: refused {code}\nto client: Refused");
+        assert!(play.transcript.contains(&ending), "{}", play.transcript);
+        assert!(play.transcript.ends_with("close client\n") && !play.transcript.contains("connect"));
+    }
+    let mut left = tunnel("db");
+    left.permit().tell(Input::Closed { side: Side::Downstream });
+    assert!(left.transcript.contains("finished 1: refused net.client_closed\n"), "{}", left.transcript);
+}
+
+/// Whoever approved of a name is not asked the same once more, but somebody else is, or for another reason.
+#[test]
+fn a044_a_reviewer_of_a_name_is_asked_once_and_for_one_thing() {
+    let held = |play: &mut Play, reason: &str| {
+        let event = play.judged.as_ref().unwrap().0;
+        let escalation = Escalation::new("ssh/tunnels", reason).into();
+        let approval = ApprovalId::from_random([1; 10]);
+        play.tell(Input::Held { event, approval, escalation });
+    };
+    let mut play = tunnel("db");
+    held(&mut play, "look");
+    play.permit().tell(found(["10.0.0.7"]));
+    held(&mut play, "look");
+    play.deny().connected();
+    check(
+        &play,
+        expect![[r#"
+        authenticate
+        decide 1: direct-tcpip db:5432
+        LookUp { host: "db" }
+        decide 2: direct-tcpip db:5432 at 10.0.0.7
+        Withdraw(ApprovalId(040g2081040g2081))
+        connect Session { account: Some("deploy"), attributes: [] }
+        to client: Accepted
+    "#]],
+    );
+    let mut other = tunnel("db");
+    held(&mut other, "look");
+    other.permit().tell(found(["10.0.0.7"]));
+    held(&mut other, "look at the address");
+    other.deny();
+    assert!(
+        !other.transcript.contains("Withdraw") && !other.transcript.contains("connect"),
+        "{}",
+        other.transcript
     );
 }
 

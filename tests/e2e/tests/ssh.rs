@@ -237,6 +237,69 @@ fn a042_a_tunnel_leads_where_a_rule_says() {
     assert!(!reverse.output().unwrap().status.success());
 }
 
+/// Row A44: what a name leads to is looked up by the gateway, judged, and what the target is told.
+#[test]
+fn a044_a_name_leads_to_what_the_gateway_finds() {
+    let port = free_port().unwrap();
+    let inside = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    thread::spawn(move || {
+        for mut stream in inside.incoming().flatten() {
+            let _ = stream.write_all(b"inside");
+        }
+    });
+    let tunnels = |more: &str| {
+        format!(
+            "[[settings.rules]]\nname = \"names\"\nrequests = [\"direct-tcpip\"]\n\
+             destinations = [\"localhost:*\", \"*.invalid:*\"]\n{more}\n"
+        )
+    };
+    let jump = Jump::new(&tunnels("decision = \"allow\"")).unwrap();
+    let through = |place: &str| {
+        let mut client = jump.client("alice", &[]).unwrap();
+        said(&client.args(["-W", place, "127.0.0.1"]).output().unwrap())
+    };
+    let asked = || {
+        let evidence = jump.evidence().unwrap();
+        let all = evidence.of("decision");
+        let shown = |record: &&serde_json::Value| {
+            let text = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
+            (text("command"), text("decision"))
+        };
+        all.iter().map(shown).collect::<Vec<_>>()
+    };
+    assert_eq!(through(&format!("localhost:{port}")).1, "inside");
+    let (by_name, found) = (asked()[0].clone(), asked()[1].clone());
+    assert_eq!(by_name, (format!("direct-tcpip localhost:{port}"), "allow".to_owned()));
+    assert!(
+        found.0.starts_with(&format!("{} at ", by_name.0)) && found.0.contains("127.0.0.1"),
+        "{found:?}"
+    );
+    // A name that nobody has, and what is told about it.
+    let (status, out, err) = through(&format!("no-such-name.invalid:{port}"));
+    assert!(status != 0 && out.is_empty() && err.contains("forwarding failed"), "{status} {out} {err}");
+    eventually("it is on record", || {
+        let evidence = jump.evidence().unwrap();
+        evidence.of("outcome").iter().any(|record| record["code"] == "net.name_unknown")
+    });
+    // A rule about the network that it leads to.
+    let blocked = "[[settings.rules]]\nname = \"not-here\"\nrequests = [\"direct-tcpip\"]\n\
+                   networks = [\"127.0.0.0/8\"]\ndecision = \"block\"\n";
+    jump.swap(&format!("{blocked}{}", tunnels("decision = \"allow\""))).unwrap();
+    let (status, out, _) = through(&format!("localhost:{port}"));
+    assert!(status != 0 && out.is_empty(), "{status} {out}");
+    let last: Vec<_> = asked().into_iter().rev().take(2).map(|(_, decision)| decision).collect();
+    assert_eq!(last, ["block", "allow"]);
+    // Whoever approved of the name has approved of it.
+    jump.swap(&tunnels("decision = \"escalate\"\nreviewers = [\"reviewers\"]")).unwrap();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| through(&format!("localhost:{port}")));
+        let waiting = approvals::wait(&jump.gateway).unwrap();
+        let bob = Mint::person("bob", &["reviewers"]);
+        approvals::answer(&jump.gateway, "approve", &waiting, &bob).unwrap();
+        assert_eq!(client.join().unwrap().1, "inside");
+    });
+}
+
 /// Row A38: a credential is proved, or there is no session.
 #[test]
 fn a038_who_proves_nothing_gets_no_channel() {

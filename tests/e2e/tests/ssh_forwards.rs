@@ -203,3 +203,48 @@ fn a042_an_agent_is_for_those_who_may_forward_it() {
     assert_eq!(decisions(&jump, "agent-forwarding"), ["allow", "block"]);
     let _ = fs::remove_file(&socket);
 }
+
+/// What OpenSSH's server tells a program about its display is what reaches the client's own: with the cookie that was agreed on.
+#[test]
+fn a042_a_display_is_for_those_who_may_forward_it() {
+    let jump = Jump::new(RULES).unwrap();
+    let (display, number) = (6100..6400)
+        .find_map(|port| Some((TcpListener::bind(("127.0.0.1", port)).ok()?, port - 6000)))
+        .unwrap();
+    // A display that greets whoever was let in by the client, with how much of a greeting it had of them.
+    thread::spawn(move || {
+        for client in display.incoming() {
+            let mut client = client.unwrap();
+            let mut setup = [0; 12 + 20 + 16];
+            let greeting = client.read_exact(&mut setup).map(|()| u8::from(setup.ends_with(&[0; 16])));
+            let _ = client.write_all(format!("display {greeting:?}").as_bytes());
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let show = |group: &str, cookie: &str| {
+        let base = jump.client("alice", &[group]).unwrap();
+        let mut client = Command::new("ssh");
+        client.args(["-Y"]).args(base.get_args()).stdin(Stdio::null());
+        client.envs(base.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        client.env("DISPLAY", format!("127.0.0.1:{number}"));
+        client.env("XAUTHORITY", folder.path().join("xauthority"));
+        // The message that opens a connection to a display: the X protocol 11, section 8.
+        let program = format!(
+            "test -n \"$DISPLAY\" || {{ echo no display; exit 3; }}; cookie={cookie}; \
+             python3 -c 'import os, socket, struct, sys; number = os.environ[\"DISPLAY\"].split(\":\")[1].split(\".\")[0]; \
+             display = socket.create_connection((\"127.0.0.1\", 6000 + int(number))); name = b\"MIT-MAGIC-COOKIE-1\"; \
+             display.sendall(struct.pack(\"<BxHHHHxx\", 0x6c, 11, 0, len(name), 16) + name + b\"\\0\\0\" + bytes.fromhex(sys.argv[1])); \
+             print(display.recv(100))' $cookie"
+        );
+        said(&client.args(["127.0.0.1", &program]).output().unwrap())
+    };
+    let agreed = "$(xauth list \"$DISPLAY\" | sed -n \"1s/.* //p\")";
+    let (status, out, err) = show("devs", agreed);
+    assert!(status == 0 && out.contains("display Ok(0)"), "{status} {out} {err}");
+    // Another cookie is refused by the client itself, which is how it knows its display's guests.
+    let (_, out, err) = show("devs", "00000000000000000000000000000000");
+    assert!(!out.contains("display Ok"), "{out} {err}");
+    let (status, out, err) = show("others", agreed);
+    assert_eq!((status, &*out), (3, "no display\n"), "{err}");
+    assert_eq!(decisions(&jump, "x11"), ["allow", "allow", "block"]);
+}

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use expect_test::Expect;
 use gatewright_masking::MaskKey;
 use gatewright_model::{
-    decision::Block,
+    decision::{Block, Escalation},
     event::Facet,
     id::{ApprovalId, EventId},
     mask::MaskPlan,
@@ -211,7 +211,11 @@ impl Play {
         self.transcript.note("hold");
         let event = self.held.expect("something is held");
         let approval = ApprovalId::from_random([0; 10]);
-        self.input(Input::Held { event, approval, reason: "a person must look".into() });
+        self.input(Input::Held {
+            event,
+            approval,
+            escalation: Escalation::new("rule", "a person must look").into(),
+        });
     }
 
     /// The token was good.

@@ -70,6 +70,7 @@ impl Transcript {
                 }
                 self.later.push(line);
             }
+            Output::LookUp { host } => self.later.push(format!("  look up {host}")),
             Output::Withdraw(approval) => self.later.push(format!("  withdraw {approval}")),
             Output::Record(frame) => self.later.push(format!("  record {frame:?}")),
             Output::Park(approval) => self.later.push(format!("  park {approval}")),

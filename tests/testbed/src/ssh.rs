@@ -55,7 +55,7 @@ impl Sshd {
         let config = directory.join("sshd_config");
         // Without PAM, an account whose password is locked is. Only root has PAM.
         let pam = if matches!(user, User::Other { .. }) { "yes" } else { "no" };
-        write(&config, &configuration(&directory, port, pam))?;
+        write(&config, &configuration(&directory, &home, port, pam))?;
         let mut command = Command::new(PROGRAM);
         command.args(["-D", "-e", "-f"]).arg(&config);
         let mut service = stage.spawn(name, &mut command)?;
@@ -172,14 +172,15 @@ fn account() -> Result<(String, User)> {
     Ok((String::from_utf8_lossy(&output.stdout).trim().to_owned(), user))
 }
 
-fn configuration(directory: &Path, port: u16, pam: &str) -> String {
-    let directory = directory.display();
+fn configuration(directory: &Path, home: &Path, port: u16, pam: &str) -> String {
+    let (directory, home) = (directory.display(), home.display());
     format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {directory}/host_key\nPidFile none\n\
          HostCertificate {directory}/host_key-cert.pub\nTrustedUserCAKeys {directory}/user_authorities\n\
          AuthorizedKeysFile {directory}/account_key.pub\nStrictModes no\nUsePAM {pam}\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin no\n\
          AcceptEnv LANG LC_* GREETING\nAllowTcpForwarding yes\nAllowStreamLocalForwarding yes\n\
+         X11Forwarding yes\nSetEnv XAUTHORITY={home}/xauthority\n\
          PrintMotd no\nPrintLastLog no\nMaxSessions 200\nMaxStartups 200\nSubsystem sftp internal-sftp\nLogLevel VERBOSE\n"
     )
 }

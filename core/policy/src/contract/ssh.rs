@@ -1,6 +1,6 @@
 //! `gatewright:policy/ssh`: the SSH facet.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use gatewright_model::ssh::{Command, FileOperation, SshRequest, Transfer};
 
@@ -44,6 +44,9 @@ pub(super) fn link(interface: &mut Interface) -> wasmtime::Result<()> {
             _ => 0,
         })
     })?;
+    interface.get::<H, _>("[method]ssh.address-count", |guest| Ok(addresses(guest)?.len() as u32))?;
+    interface
+        .get_at::<H, _>("[method]ssh.address", |guest, at| Ok(item(addresses(guest)?, at)?.to_string()))?;
     interface.get::<H, _>("[method]ssh.path", |guest| {
         Ok(match &*guest.ssh()?.request {
             SshRequest::DirectStreamlocal { path }
@@ -99,6 +102,13 @@ fn link_channel(interface: &mut Interface) -> wasmtime::Result<()> {
     })?;
     interface.get_at::<H, _>("[method]ssh.variable-value", |guest, at| {
         Ok(Arc::clone(&item(&guest.ssh()?.environment, at)?.1))
+    })
+}
+
+fn addresses(guest: &Guest) -> Result<&[IpAddr], Stop> {
+    Ok(match &*guest.ssh()?.request {
+        SshRequest::DirectTcpip { addresses, .. } => addresses,
+        _ => &[],
     })
 }
 

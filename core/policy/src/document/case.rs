@@ -1,6 +1,6 @@
 //! The cases of a document: what is sent, by whom, and what is expected of it.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use gatewright_model::{
     http::{HttpBody, HttpResponse},
@@ -125,11 +125,12 @@ fn ssh(source: &mut Source, mut fields: Fields) -> Option<SshCase> {
             port
         }
     };
+    let addresses = addresses(source, &mut fields);
     let [creates, replaces] = ["creates", "replaces"].map(|key| fields.is_so(source, key));
     let terminal = fields.text(source, "terminal").map(|found| found.value);
     let variables = fields.pairs(source, "variables").unwrap_or_default();
     fields.finish(source);
-    let (request, port) = (request?.value, port?);
+    let (request, port, addresses) = (request?.value, port?, addresses?);
     Some(SshCase {
         request,
         command,
@@ -137,6 +138,7 @@ fn ssh(source: &mut Source, mut fields: Fields) -> Option<SshCase> {
         value,
         host,
         port,
+        addresses,
         path,
         operation,
         other_path,
@@ -145,6 +147,16 @@ fn ssh(source: &mut Source, mut fields: Fields) -> Option<SshCase> {
         terminal,
         variables,
     })
+}
+
+fn addresses(source: &mut Source, fields: &mut Fields) -> Option<Vec<IpAddr>> {
+    let Some(found) = fields.texts(source, "addresses") else { return Some(Vec::new()) };
+    let read: Result<Vec<_>, _> = found.value.iter().map(|text| text.parse()).collect();
+    if read.is_err() {
+        let remedy = "write addresses of IPv4 or IPv6: [\"10.0.0.7\", \"2001:db8::7\"]";
+        source.report(found.line, "`addresses` has something else than addresses", remedy);
+    }
+    read.ok()
 }
 
 fn http(source: &mut Source, mut fields: Fields) -> Option<HttpCase> {

@@ -24,7 +24,7 @@ pub(super) fn read(case: &SshCase) -> Result<Event, String> {
         "shell" => SshRequest::Shell,
         "subsystem" => SshRequest::Subsystem { name: text(&case.name) },
         "signal" => SshRequest::Signal { name: text(&case.name) },
-        "direct-tcpip" => SshRequest::DirectTcpip { host: text(&case.host), port: case.port.into() },
+        "direct-tcpip" => direct_tcpip(case),
         "direct-streamlocal" => SshRequest::DirectStreamlocal { path: text(&case.path) },
         "file" => SshRequest::File(file(case)?),
         "tcpip-forward" => SshRequest::TcpipForward { address: text(&case.host), port: case.port.into() },
@@ -43,6 +43,17 @@ pub(super) fn read(case: &SshCase) -> Result<Event, String> {
     };
     let payload = digest::of(&about);
     Ok(Event { id: EventId::FIRST, payload, facet: Facet::Ssh(about) })
+}
+
+/// A tunnel to an address leads there; a name to what it was looked up as, if it was.
+fn direct_tcpip(case: &SshCase) -> SshRequest {
+    let own = case.host.parse().map(|address| vec![address]).unwrap_or_default();
+    let addresses = if case.addresses.is_empty() { own } else { case.addresses.clone() };
+    SshRequest::DirectTcpip {
+        host: Arc::from(&*case.host),
+        port: case.port.into(),
+        addresses: addresses.into(),
+    }
 }
 
 /// An operation of SFTP, with its paths as a target would have resolved them.

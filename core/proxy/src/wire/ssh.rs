@@ -19,11 +19,16 @@ mod side;
 mod target;
 mod words;
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use gatewright_model::session::TlsInfo;
 use gatewright_ssh::message::{Message, Open};
 use russh::{Preferred, cipher, compression, kex, keys::Algorithm, keys::EcdsaCurve, keys::HashAlg, mac};
+use tokio::net::lookup_host;
 
 pub use self::{
     admission::Access,
@@ -44,12 +49,17 @@ const PACKET: u32 = 32 << 10;
 /// Messages of a channel that wait between russh and its reader. The reader waits for nothing, so there are few.
 const MESSAGES: usize = 64;
 
+/// Addresses of one name at most: the target tries them one after the other.
+const MOST_ADDRESSES: usize = 8;
+
 /// The two sides of one channel.
 pub(in crate::wire) struct Channels {
     /// What kind of channel it is.
     open: Open,
     /// The connection to the target, which the client's other channels use as well.
     link: Arc<Link>,
+    /// Where the channel leads to, where that was asked for by a name.
+    found: OnceLock<Arc<[IpAddr]>>,
 }
 
 impl Wire for Channels {
@@ -61,7 +71,22 @@ impl Wire for Channels {
     type Upstream = Side;
 
     async fn connect(&self, target: &Arc<Target>) -> io::Result<Side> {
-        self.link.open(target, &self.open).await
+        self.link.open(target, &self.open, self.found.get().map(|found| &**found)).await
+    }
+
+    /// What is found is what is judged, and what the target is told: nobody looks the name up once more.
+    async fn look_up(&self, host: &str) -> Arc<[IpAddr]> {
+        let mut found = Vec::new();
+        // The port is none of a resolver's business.
+        if let Ok(all) = lookup_host((host, 0)).await {
+            for address in all.map(|address| address.ip().to_canonical()) {
+                if !found.contains(&address) {
+                    found.push(address);
+                }
+            }
+        }
+        found.truncate(MOST_ADDRESSES);
+        Arc::clone(self.found.get_or_init(|| found.into()))
     }
 
     async fn secure_downstream(&self, _: Side) -> io::Result<(Side, TlsInfo)> {

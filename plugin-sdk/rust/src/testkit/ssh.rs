@@ -1,5 +1,7 @@
 //! Requests of SSH for tests.
 
+use std::net::IpAddr;
+
 use super::{EventBuilder, raw::Facet, raw::Session};
 use crate::Grade;
 
@@ -48,6 +50,16 @@ impl EventBuilder {
         let ssh = self.ssh_facet();
         host.clone_into(&mut ssh.host);
         ssh.port = port;
+        self
+    }
+
+    /// The addresses that a `direct-tcpip` leads to: of a name what it was looked up as, of an address itself.
+    ///
+    /// # Panics
+    /// Where the event is of another protocol.
+    #[must_use]
+    pub fn addresses<const N: usize>(mut self, addresses: [IpAddr; N]) -> Self {
+        self.ssh_facet().addresses = addresses.to_vec();
         self
     }
 
@@ -135,6 +147,8 @@ impl EventBuilder {
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub(super) mod raw {
+    use std::net::IpAddr;
+
     #[derive(Debug, Clone, Default)]
     pub struct Ssh {
         pub(super) request: String,
@@ -142,6 +156,7 @@ pub(super) mod raw {
         pub(super) value: String,
         pub(super) host: String,
         pub(super) port: u32,
+        pub(super) addresses: Vec<IpAddr>,
         pub(super) path: String,
         pub(super) operation: String,
         pub(super) other_path: String,
@@ -174,6 +189,14 @@ pub(super) mod raw {
 
         pub(crate) fn port(&self) -> u32 {
             self.port
+        }
+
+        pub(crate) fn address_count(&self) -> u32 {
+            self.addresses.len() as u32
+        }
+
+        pub(crate) fn address(&self, index: u32) -> String {
+            self.addresses[index as usize].to_string()
         }
 
         pub(crate) fn path(&self) -> String {

@@ -8,6 +8,7 @@ use gatewright_http::{
     unit::{Body, Unit},
 };
 use gatewright_model::{
+    decision::Escalation,
     http::HttpBody,
     id::{ApprovalId, EventId},
     mask::{Detector, DetectorMask, MaskMethod, MaskPlan},
@@ -173,7 +174,7 @@ fn an_answer_that_is_blocked_is_not_seen_and_has_run() {
 fn an_answer_that_waits_for_a_reviewer_is_not_slow() {
     let mut play = answered();
     let approval = ApprovalId::from_random([1; 10]);
-    play.tell(Input::Held { event: AGAIN, approval, reason: "why".into() });
+    play.tell(Input::Held { event: AGAIN, approval, escalation: Escalation::new("rule", "why").into() });
     play.wait(Duration::from_secs(600));
     assert!(!play.transcript().contains("to client"), "{}", play.transcript());
     play.tell(Input::Permitted(Permit::mint(AGAIN, None)));
@@ -235,7 +236,7 @@ fn a_stream_that_is_to_be_hidden_or_approved_now_ends() {
     let mut held = streaming();
     held.tell(Input::PoliciesChanged);
     let approval = ApprovalId::from_random([1; 10]);
-    held.tell(Input::Held { event: AGAIN, approval, reason: "why".into() });
+    held.tell(Input::Held { event: AGAIN, approval, escalation: Escalation::new("rule", "why").into() });
     assert!(held.transcript().contains("withdraw"), "{}", held.transcript());
     for play in [masked, held] {
         assert!(play.transcript().ends_with("close target\n  close client\n"), "{}", play.transcript());

@@ -19,7 +19,7 @@ use gatewright_http::{
 };
 use gatewright_masking::MaskKey;
 use gatewright_model::{
-    decision::Block,
+    decision::{Block, Escalation},
     event::{Event, Facet},
     http::HttpEvent,
     id::{ApprovalId, EventId, EventIds, SessionId},
@@ -208,7 +208,11 @@ impl Play {
     pub(crate) fn held(&mut self) -> &mut Self {
         self.note("held");
         let (event, approval) = (EventId::FIRST.next(), ApprovalId::from_random([1; 10]));
-        self.tell(Input::Held { event, approval, reason: Arc::from("a person must look") })
+        self.tell(Input::Held {
+            event,
+            approval,
+            escalation: Escalation::new("rule", "a person must look").into(),
+        })
     }
 
     pub(crate) fn rejected(&mut self) -> &mut Self {
@@ -318,7 +322,9 @@ impl Play {
             Output::Withdraw(_) => "  withdraw".to_owned(),
             Output::Park(_) => "  park".to_owned(),
             Output::Record(frame) => format!("  record {frame:?}"),
-            Output::StartTls { .. } | Output::Authenticate(Credential::Connection) => {
+            Output::StartTls { .. }
+            | Output::LookUp { .. }
+            | Output::Authenticate(Credential::Connection) => {
                 panic!("nothing asks for this")
             }
         };

@@ -8,6 +8,7 @@ use gatewright_http::{
     unit::{Body, Unit},
 };
 use gatewright_model::{
+    decision::Escalation,
     id::{ApprovalId, EventId},
     mask::{Detector, DetectorMask, MaskMethod, MaskPlan},
     permit::Permit,
@@ -181,7 +182,11 @@ fn a_connection_that_goes_on_is_judged_again_when_the_policies_change() {
     assert!(switched().deny_event(AGAIN).transcript().ends_with(over));
     let mut held = switched();
     let approval = ApprovalId::from_random([1; 10]);
-    held.tell(Input::Held { event: AGAIN, approval, reason: "a person must look".into() });
+    held.tell(Input::Held {
+        event: AGAIN,
+        approval,
+        escalation: Escalation::new("rule", "a person must look").into(),
+    });
     assert!(held.transcript().ends_with(over), "{}", held.transcript());
     let mut masked = switched();
     let detectors =

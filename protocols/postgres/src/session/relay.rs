@@ -266,8 +266,8 @@ impl Relay {
                 self.await_reviewer(None);
                 self.denied(&denial, &mut desk);
             }
-            Some(Input::Held { approval, reason, .. }) => {
-                self.notices.push(reply::held(&approval, &reason));
+            Some(Input::Held { approval, escalation, .. }) => {
+                self.notices.push(reply::held(&approval, &escalation.reason));
                 self.flush_notices(&mut desk);
                 self.await_reviewer(Some(approval));
             }

@@ -56,7 +56,7 @@ impl Channel {
     /// The target may use this from now on.
     pub(super) fn grant(&mut self, about: Arc<SshRequest>) {
         if !self.granted.iter().any(|granted| granted.about == about) {
-            let is_approved = self.asks_a_person;
+            let is_approved = self.asked.is_some();
             self.granted.push(Granted { about, is_approved });
         }
     }
@@ -86,9 +86,9 @@ impl Channel {
         self.again.event = None;
         let Some(about) = self.again.left.front().map(|judged| Arc::clone(&judged.about)) else { return };
         // The request that is dealt with meanwhile waits for its own answer.
-        let asks_a_person = self.asks_a_person;
+        let asked = self.asked.take();
         self.again.event = Some(self.decide(about));
-        self.asks_a_person = asks_a_person;
+        self.asked = asked;
     }
 
     pub(super) fn permitted_again(&mut self, permit: Permit) {

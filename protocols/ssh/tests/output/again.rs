@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gatewright_model::{
-    decision::Block,
+    decision::{Block, Escalation},
     id::ApprovalId,
     mask::{Detector, DetectorMask, MaskMethod, MaskPlan},
     permit::Denial,
@@ -44,7 +44,11 @@ fn deny(play: &mut Play) {
 
 fn held(play: &mut Play) {
     let approval = ApprovalId::from_random([1; 10]);
-    play.tell(Input::Held { event: play.judged.unwrap(), approval, reason: "look".into() });
+    play.tell(Input::Held {
+        event: play.judged.unwrap(),
+        approval,
+        escalation: Escalation::new("rule", "look").into(),
+    });
 }
 
 /// It was killed, and is over.

@@ -318,7 +318,7 @@ impl Shared {
             Destination::Gateway => return self.go_on(open, admitted, side(None), place),
         };
         let side = side(Some(Message::Open(open.clone())));
-        let wire = Channels { open, link: Arc::clone(link) };
+        let wire = Channels { open, link: Arc::clone(link), found: OnceLock::new() };
         self.drive(wire, admitted, target, side, place);
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
@@ -60,15 +61,34 @@ impl Link {
         &self.grants
     }
 
-    /// Opens a channel, and the connection where there is none.
-    pub(super) async fn open(&self, target: &Arc<Target>, open: &Open) -> io::Result<Side> {
+    /// Opens a channel, and the connection where there is none. Of a name that a tunnel leads to, `found` are the addresses.
+    pub(super) async fn open(
+        &self,
+        target: &Arc<Target>,
+        open: &Open,
+        found: Option<&[IpAddr]>,
+    ) -> io::Result<Side> {
         let work = async {
             let mut link = self.handle.lock().await;
             let handle = &self.connected(&mut link, target).await?.handle;
             let opened = match open {
                 Open::Session => handle.channel_open_session().await,
                 Open::DirectTcpip { host, port, originator: (address, own) } => {
-                    handle.channel_open_direct_tcpip(&**host, *port, &**address, *own).await
+                    // A name would be looked up by the target, which may find something else than what was judged.
+                    let places = match (host.parse::<IpAddr>(), found) {
+                        (Ok(address), _) => &[address][..],
+                        (Err(_), Some(found)) => found,
+                        (Err(_), None) => return Err(io::ErrorKind::AddrNotAvailable.into()),
+                    };
+                    let mut opened = Err(russh::Error::WrongChannel);
+                    for place in places {
+                        let place = place.to_string();
+                        opened = handle.channel_open_direct_tcpip(place, *port, &**address, *own).await;
+                        if !matches!(opened, Err(russh::Error::ChannelOpenFailure(_))) {
+                            break;
+                        }
+                    }
+                    opened
                 }
                 Open::DirectStreamlocal { path } => handle.channel_open_direct_streamlocal(&**path).await,
                 Open::TcpipForward { .. } | Open::StreamlocalForward { .. } => {
