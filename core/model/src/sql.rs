@@ -142,6 +142,9 @@ pub struct Statement {
     pub relations: Vec<Relation>,
     /// Every column it names.
     pub columns: Vec<Column>,
+    /// Those of them by whose values rows are chosen, joined, grouped or sorted, or on which it depends how many there are; `*` where it can not be
+    /// told which. A name without a relation may belong to any.
+    pub conditions: Vec<Column>,
     /// Every function that it calls or binds by name, and every operator, type and operator class that is
     /// not PostgreSQL's own, by its name and as [`FunctionClass::Unknown`]: there is a function behind each.
     pub functions: Vec<Function>,
@@ -164,12 +167,13 @@ pub struct Statement {
 impl Statement {
     /// About how many bytes of memory it takes, if nothing of it is shared.
     pub fn footprint(&self) -> usize {
-        let Self { relations, columns, functions, outputs, prepared, .. } = self;
+        let Self { relations, columns, conditions, functions, outputs, prepared, .. } = self;
         let computed = outputs.iter().flatten().map(|output| match output {
             Output::Computed(columns) => columns.len(),
             Output::Direct | Output::Unknown => 0,
         });
-        let names = relations.len() + columns.len() + functions.len() + computed.sum::<usize>();
+        let names =
+            relations.len() + columns.len() + conditions.len() + functions.len() + computed.sum::<usize>();
         let body = match prepared {
             Some(Prepared::Prepare { body, .. }) => body.footprint(),
             _ => 0,

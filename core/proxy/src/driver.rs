@@ -33,7 +33,7 @@ use crate::{
     sessions::End,
     shutdown::DrainGuard,
     upstream,
-    wire::{Pipe, Unit as _, Wire},
+    wire::{Pipe, Unit as _, Wire, WithTurn},
 };
 
 /// One session and everything that it is carried out with.
@@ -262,7 +262,7 @@ impl<W: Wire> Driver<W> {
                 // Whoever leaves takes the request for approval along.
                 self.withdraw().await;
                 if side == Side::Upstream
-                    && W::WRITES_WITH_TURN
+                    && W::WITH_TURN != WithTurn::None
                     && self.door.enforcement.log.write().is_err()
                 {
                     // It was the gateway that did not send what it could not record.
@@ -350,8 +350,11 @@ impl<W: Wire> Driver<W> {
                         }
                         let manner = Manner {
                             locks: self.session.holds_locks(),
-                            // An answer, or what goes on, is for the client, which waits for no records.
-                            writes_with_turn: W::WRITES_WITH_TURN && self.upstream.is_none(),
+                            writes_with_turn: match W::WITH_TURN {
+                                WithTurn::None => false,
+                                WithTurn::BeforeConnecting => self.upstream.is_none(),
+                                WithTurn::All => true,
+                            },
                         };
                         let verdict = enforcer.enforce(event, manner).await;
                         if !W::SHARES_SESSIONS && self.rest.is_none() && enforcer.is_awake() {

@@ -24,9 +24,8 @@ pub trait Wire: Send + Sync {
     /// Are there several drivers to a connection, which share its sessions? Whoever serves it lets these rest.
     const SHARES_SESSIONS: bool;
 
-    /// Does a connection to a target wait for the records of the turn? If they can not be written, it is cut, so this is for
-    /// sessions that outlive that.
-    const WRITES_WITH_TURN: bool;
+    /// Which records may be written with those of the turn.
+    const WITH_TURN: WithTurn;
 
     /// What travels.
     type Unit: Unit + 'static;
@@ -56,6 +55,18 @@ pub trait Wire: Send + Sync {
         pipe: Self::Upstream,
         target: &Target,
     ) -> impl Future<Output = io::Result<(Self::Upstream, TlsInfo)>> + Send;
+}
+
+/// Records of decisions that may be written together with those of the turn, because what they are about goes over a connection to a
+/// target that waits for them ([`send_after_records`](Connection::send_after_records)). Where they can not be written, that is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithTurn {
+    /// None.
+    None,
+    /// Those before the session's connection to its target. Whatever is decided later is for the client, which waits for no records.
+    BeforeConnecting,
+    /// All of them.
+    All,
 }
 
 /// What travels.
@@ -110,14 +121,16 @@ pub struct Sockets(pub Arc<Door>);
 
 impl Wire for Sockets {
     const SHARES_SESSIONS: bool = false;
-    const WRITES_WITH_TURN: bool = false;
+    const WITH_TURN: WithTurn = WithTurn::All;
 
     type Unit = Bytes;
     type Downstream = Connection;
     type Upstream = Connection;
 
     async fn connect(&self, target: &Arc<Target>) -> io::Result<Connection> {
-        upstream::connect(target).await
+        let connection = upstream::connect(target).await?;
+        connection.send_after_records();
+        Ok(connection)
     }
 
     async fn secure_downstream(&self, pipe: Connection) -> io::Result<(Connection, TlsInfo)> {

@@ -69,6 +69,7 @@ fn read(node: &NodeEnum, mut walk: Walk) -> Reading {
         effects: walk.effects,
         relations: walk.relations.list,
         columns: walk.columns.list,
+        conditions: walk.conditions.list,
         functions: walk.functions.list,
         has_where: walk.has_where,
         outputs: outputs
@@ -87,6 +88,7 @@ pub(crate) struct Walk {
     effects: Effects,
     relations: Distinct<Relation>,
     columns: Distinct<Column>,
+    conditions: Distinct<Column>,
     functions: Distinct<Function>,
     has_where: Option<bool>,
     /// Set where a part of the statement says more about it than its node does.
@@ -220,6 +222,22 @@ impl Walk {
         let own = std::mem::replace(&mut self.lineage, outer);
         self.lineage.merge(&own);
         (result, own)
+    }
+
+    /// The same for something on which it depends which rows there are, how many, or in which order.
+    fn condition<R>(&mut self, walk: impl FnOnce(&mut Self) -> R) -> R {
+        let (result, own) = self.traced(walk);
+        self.note_condition(&own);
+        result
+    }
+
+    fn note_condition(&mut self, of: &Lineage) {
+        for column in &of.columns {
+            self.conditions.insert(column.clone());
+        }
+        if of.doubtful {
+            self.conditions.insert(Column { relation: None, name: Arc::from("*") });
+        }
     }
 
     /// Runs `walk` where the FROM items of `scope` can be seen.

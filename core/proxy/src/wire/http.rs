@@ -34,7 +34,7 @@ pub use self::{
     serve::{Client, serve},
     target::TargetSide,
 };
-use super::Wire;
+use super::{Wire, WithTurn};
 use crate::config::Target;
 
 /// Messages, for exchanges whose wire hyper reads and writes.
@@ -45,7 +45,7 @@ pub struct Messages {
 
 impl Wire for Messages {
     const SHARES_SESSIONS: bool = true;
-    const WRITES_WITH_TURN: bool = true;
+    const WITH_TURN: WithTurn = WithTurn::BeforeConnecting;
 
     type Unit = Unit;
     type Downstream = ClientSide;

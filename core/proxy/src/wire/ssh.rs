@@ -37,7 +37,7 @@ pub use self::{
     target::{HostKeyMismatch, preferred},
 };
 use self::{side::Side, target::Link};
-use super::{Unit, Wire};
+use super::{Unit, Wire, WithTurn};
 use crate::config::Target;
 
 /// Bytes that a peer may send on a channel before somebody has taken them on.
@@ -64,7 +64,7 @@ pub(in crate::wire) struct Channels {
 
 impl Wire for Channels {
     const SHARES_SESSIONS: bool = true;
-    const WRITES_WITH_TURN: bool = false;
+    const WITH_TURN: WithTurn = WithTurn::None;
 
     type Unit = Message;
     type Downstream = Side;

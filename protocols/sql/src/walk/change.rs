@@ -1,6 +1,6 @@
 //! INSERT, UPDATE, DELETE, MERGE, COPY, and what locks, empties or rebuilds a table.
 
-use gatewright_model::sql::Access;
+use gatewright_model::sql::{Access, Column};
 use pg_query::{
     NodeEnum,
     protobuf::{
@@ -50,9 +50,10 @@ impl Walk {
         }
         scope.absorb(Scope::of(also_known_as(&scope, &["excluded"])));
         self.within(scope, |walk| {
-            infer.visit(walk);
+            // Whether a row is there with these values is told by what becomes of it.
+            walk.condition(|walk| infer.visit(walk));
             walk.assigned_columns(target_list);
-            where_clause.visit(walk);
+            walk.condition(|walk| where_clause.visit(walk));
         });
     }
 
@@ -226,7 +227,8 @@ impl Walk {
             for column in super::strings(attlist) {
                 walk.assigned(column);
             }
-            walk.all(&[options, where_clause]);
+            options.visit(walk);
+            walk.condition(|walk| where_clause.visit(walk));
         });
     }
 
@@ -292,6 +294,13 @@ impl Walk {
 impl Visit for InferClause {
     fn visit(&self, walk: &mut Walk) {
         let Self { index_elems, where_clause, conname: _, location: _ } = self;
+        for element in index_elems {
+            if let Some(NodeEnum::IndexElem(element)) = &element.node
+                && let Some(name) = super::name(&element.name)
+            {
+                walk.lineage.add(Column { relation: None, name });
+            }
+        }
         walk.all(&[index_elems, where_clause]);
     }
 }

@@ -80,7 +80,7 @@ impl Walk {
             Source::Derived(_) | Source::Function(_) => None,
         });
         let outer = self.aim.replace(Aim { depth, position, name, hit: false });
-        let chooses = self.chooses(condition, false);
+        let chooses = self.condition(|walk| walk.chooses(condition, false));
         self.aim = outer;
         chooses
     }

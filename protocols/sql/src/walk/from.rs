@@ -59,6 +59,11 @@ impl Walk {
         }
     }
 
+    /// What gives rows decides how many there are.
+    fn rows_of<R>(&mut self, walk: impl FnOnce(&mut Self) -> R) -> (R, Lineage) {
+        self.condition(|inner| inner.traced(walk))
+    }
+
     /// A relation or a CTE.
     fn range_var(&mut self, relation: &RangeVar) -> Range {
         if !self.may_follow(self.ctes.len()) {
@@ -97,7 +102,7 @@ impl Walk {
         let RangeFunction { lateral: _, ordinality: _, is_rowsfrom, functions, alias, coldeflist } =
             function;
         let mut implied = None;
-        let ((), lineage) = self.traced(|walk| {
+        let ((), lineage) = self.rows_of(|walk| {
             walk.lateral(left, |walk| {
                 for function in functions {
                     // Each is a list: the call, and its column definitions.
@@ -122,7 +127,7 @@ impl Walk {
     fn range_table_func(&mut self, table: &RangeTableFunc, left: &mut Vec<Scope>) -> Range {
         let RangeTableFunc { lateral: _, docexpr, rowexpr, namespaces, columns, alias, location: _ } =
             table;
-        let ((), lineage) = self.traced(|walk| {
+        let ((), lineage) = self.rows_of(|walk| {
             walk.lateral(left, |walk| walk.all(&[docexpr, rowexpr, namespaces, columns]));
         });
         function_range(Some(Arc::from("xmltable")), alias, lineage)
@@ -139,7 +144,7 @@ impl Walk {
             lateral: _,
             location: _,
         } = table;
-        let ((), lineage) = self.traced(|walk| {
+        let ((), lineage) = self.rows_of(|walk| {
             walk.lateral(left, |walk| walk.all(&[context_item, pathspec, passing, columns, on_error]));
         });
         function_range(Some(Arc::from("json_table")), alias, lineage)
@@ -148,7 +153,7 @@ impl Walk {
     fn range_table_sample(&mut self, sample: &RangeTableSample, left: &mut Vec<Scope>) -> Scope {
         let RangeTableSample { relation, method, args, repeatable, location: _ } = sample;
         self.call(method);
-        self.lateral(left, |walk| walk.all(&[args, repeatable]));
+        self.condition(|walk| walk.lateral(left, |walk| walk.all(&[args, repeatable])));
         match relation.as_ref().and_then(|relation| relation.node.as_ref()) {
             Some(relation) => self.walk_from_item(relation, left),
             None => Scope::default(),
@@ -178,7 +183,9 @@ impl Walk {
         for column in strings(using_clause) {
             let column = Arc::from(column);
             for range in &both.ranges {
-                self.note_origin(range.column(&column).as_ref(), &column);
+                let origin = range.column(&column);
+                self.note_origin(origin.as_ref(), &column);
+                self.note_compared(origin.as_ref());
             }
         }
         if *is_natural {
@@ -186,9 +193,10 @@ impl Walk {
             let star = Arc::from("*");
             for column in both.ranges.iter().flat_map(Range::star) {
                 self.note_origin(Some(&column.origin), &star);
+                self.note_compared(Some(&column.origin));
             }
         }
-        let ((), both) = self.lending(both, |walk| quals.visit(walk));
+        let ((), both) = self.lending(both, |walk| walk.condition(|walk| quals.visit(walk)));
         match (alias, join_using_alias) {
             // The alias of a whole join hides the names within it.
             (Some(alias), _) => {
@@ -330,6 +338,15 @@ impl Visit for JsonTablePathSpec {
 }
 
 impl Walk {
+    /// Notes that rows are joined by these.
+    fn note_compared(&mut self, origin: Option<&Origin>) {
+        let mut lineage = Lineage::default();
+        if let Some(origin) = origin {
+            lineage.add_origin(origin);
+        }
+        self.note_condition(&lineage);
+    }
+
     /// Notes the columns that a name stands for.
     pub(super) fn note_origin(&mut self, origin: Option<&Origin>, as_named: &Arc<str>) {
         let columns = origin.map_or(&[][..], Origin::columns);

@@ -14,6 +14,7 @@ use pg_query::{
 use super::{
     Distinct, MAX_COLUMNS, Visit, Walk,
     expression::{implied_name, is_star},
+    strings,
 };
 use crate::{
     lineage::{Origin, OutColumn, OutName},
@@ -78,7 +79,7 @@ impl Walk {
             into_clause.visit(walk);
             let scope = walk.walk_from(from_clause);
             walk.within(scope, |walk| {
-                let ((), windows) = walk.traced(|walk| window_clause.visit(walk));
+                let ((), windows) = walk.condition(|walk| walk.traced(|walk| window_clause.visit(walk)));
                 if let Some(scope) = walk.scopes.last_mut() {
                     scope.windows = windows;
                 }
@@ -92,19 +93,54 @@ impl Walk {
                     combined(left, right)
                 };
                 // The server takes a plain name here for a column of the answer first.
-                walk.all(&[
-                    distinct_clause,
-                    where_clause,
-                    group_clause,
-                    having_clause,
-                    sort_clause,
-                    limit_offset,
-                    limit_count,
-                    locking_clause,
-                ]);
+                walk.condition(|walk| {
+                    for clause in [distinct_clause, group_clause, sort_clause] {
+                        walk.outputs_named(clause, &columns);
+                    }
+                    walk.all(&[
+                        distinct_clause,
+                        where_clause,
+                        group_clause,
+                        having_clause,
+                        sort_clause,
+                        limit_offset,
+                        limit_count,
+                        locking_clause,
+                    ]);
+                });
                 into_clause.is_none().then_some(columns)
             })
         })
+    }
+
+    /// Notes the columns of the answer by which a DISTINCT, GROUP BY or ORDER BY goes: by their names or numbers, or, with a plain DISTINCT, all of
+    /// them.
+    fn outputs_named(&mut self, clause: &[protobuf::Node], columns: &[OutColumn]) {
+        for item in clause {
+            let item = match &item.node {
+                Some(NodeEnum::SortBy(sort)) => sort.node.as_ref().and_then(|node| node.node.as_ref()),
+                other => other.as_ref(),
+            };
+            let meant: Vec<&OutColumn> = match item {
+                // A null in the server's tree: `distinct` without `on`.
+                None => columns.iter().collect(),
+                // Its number: which one is not looked at, so that texts that differ in it share one reading.
+                Some(NodeEnum::AConst(_)) => columns.iter().collect(),
+                Some(NodeEnum::ColumnRef(column)) => {
+                    let name = strings(&column.fields);
+                    let is_meant = |column: &&OutColumn| match &column.name {
+                        OutName::Known(own) => name == [&**own],
+                        OutName::Any => true,
+                        OutName::Star | OutName::RenamedStar => false,
+                    };
+                    columns.iter().filter(is_meant).collect()
+                }
+                Some(_) => Vec::new(),
+            };
+            for column in meant {
+                self.lineage.add_origin(&column.origin);
+            }
+        }
     }
 
     /// Walks a target list. Returns the columns it makes.
@@ -295,6 +331,7 @@ impl Walk {
             self.relation_named(relation.schema, relation.name, Access::Read);
         }
         merge(&mut self.columns, planned.columns.list);
+        merge(&mut self.conditions, planned.conditions.list);
         for function in planned.functions.list {
             let effects = crate::functions::classify(function.schema.as_deref(), &function.name).effects;
             self.effects = self.effects.union(effects);

@@ -8,6 +8,7 @@
     reason = "a test that fails here has failed"
 )]
 
+mod conditions;
 #[path = "../corpus/mod.rs"]
 #[allow(unreachable_pub, reason = "other crates' tests may take it in, too")]
 mod corpus;

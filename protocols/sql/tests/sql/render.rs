@@ -84,3 +84,8 @@ fn columns(columns: &[Column]) -> String {
         .collect();
     words.join(" ")
 }
+
+/// The same for the columns by which rows are chosen.
+pub(crate) fn check_conditions(text: &str, expected: Expect) {
+    expected.assert_eq(&lines(text, |statement| columns(&statement.conditions)));
+}

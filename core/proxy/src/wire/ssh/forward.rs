@@ -28,7 +28,7 @@ use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOw
 use super::{side::Side, target::Link};
 use crate::{
     config::Target,
-    wire::{Pipe, Wire},
+    wire::{Pipe, Wire, WithTurn},
 };
 
 /// Leave for a target to open channels to the client.
@@ -228,7 +228,7 @@ impl Bound {
 
 impl Wire for Forwards {
     const SHARES_SESSIONS: bool = true;
-    const WRITES_WITH_TURN: bool = false;
+    const WITH_TURN: WithTurn = WithTurn::None;
 
     type Unit = Message;
     type Downstream = Asked;
