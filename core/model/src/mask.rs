@@ -38,8 +38,14 @@ impl MaskPlan {
                     && ours.column == theirs.column
             });
             match same {
-                Some(ours) if ours.method.strength() < theirs.method.strength() => *ours = theirs,
-                Some(_) => {}
+                Some(ours) => {
+                    // The smaller number, where there are two.
+                    let conditions = [ours.conditions, theirs.conditions].into_iter().flatten().min();
+                    if ours.method.strength() < theirs.method.strength() {
+                        *ours = theirs;
+                    }
+                    ours.conditions = conditions;
+                }
                 None => self.columns.push(theirs),
             }
         }
@@ -78,6 +84,8 @@ pub struct ColumnMask {
     pub column: Arc<str>,
     /// How to hide it.
     pub method: MaskMethod,
+    /// How often in an hour one principal may choose, join, group or sort rows by it. None: as often as they like.
+    pub conditions: Option<u32>,
     /// Which rule of which policy asked for it: for records.
     pub rule: Arc<str>,
 }
@@ -212,11 +220,32 @@ mod tests {
                 relation: "people".into(),
                 column: "ssn".into(),
                 method,
+                conditions: None,
                 rule: "r".into(),
             }],
             json: vec![JsonMask { path: JsonPath::parse("$..ssn").unwrap(), method, rule: "r".into() }],
             objects: Vec::new(),
             detectors: vec![DetectorMask { detector: Detector::Ssn, method, rule: "r".into() }],
+        }
+    }
+
+    #[test]
+    fn merging_keeps_the_smaller_number_of_conditions_in_either_order() {
+        let redact = MaskMethod::Redact;
+        let limited = |method, conditions| {
+            let mut plan = plan(method);
+            plan.columns[0].conditions = conditions;
+            plan
+        };
+        for (first, second, merged) in [
+            (limited(redact, Some(3)), limited(MaskMethod::Hash, Some(0)), Some(0)),
+            (limited(MaskMethod::Hash, Some(3)), limited(redact, None), Some(3)),
+            (limited(redact, None), limited(redact, None), None),
+        ] {
+            for (mut one, other) in [(first.clone(), second.clone()), (second.clone(), first.clone())] {
+                one.merge(other);
+                assert_eq!((one.columns[0].conditions, one.columns[0].method), (merged, redact));
+            }
         }
     }
 

@@ -211,6 +211,7 @@ fn plan(policy: &Policy, mask: MaskDraft) -> MaskPlan {
                 relation: column.relation.into(),
                 column: column.column.into(),
                 method: column.method,
+                conditions: column.conditions,
                 rule: full_rule(policy, &column.rule),
             })
             .collect(),

@@ -406,6 +406,9 @@ async fn what_a_module_reads_is_what_the_event_holds() {
                         method: Partial {
                             keep: 4,
                         },
+                        conditions: Some(
+                            3,
+                        ),
                         rule: "p/column",
                     },
                 ],

@@ -17,6 +17,7 @@ use gatewright_model::{
 use gatewright_postgres::{
     cancel::{CancelKeys, OwnKey},
     catalog::Catalogs,
+    guesses::Guesses,
     session::{DownstreamTls, Limits, PostgresSession, Seed, Shared},
 };
 use gatewright_sql::Analyser;
@@ -105,6 +106,7 @@ impl Door {
                 analyser: Arc::clone(&parts.analyser),
                 cancel_keys: CancelKeys::default(),
                 catalogs: Catalogs::default(),
+                guesses: Guesses::default(),
                 mask_key: parts.mask_key.clone(),
                 tls,
                 limits: Limits { handshake: listener.login_timeout, ..Limits::default() },

@@ -5939,6 +5939,69 @@ pub mod gatewright {
             }
             impl Verdict {
                 #[allow(unused_unsafe, clippy::all)]
+                /// Of a mask, of a column that was added to it: how often in an hour one principal may choose, join, group or sort rows by it, or
+                /// make their number depend on it. Each time is a guess at its values. 0: never. Without this: as often as they like. Since 1.5.0.
+                #[allow(async_fn_in_trait)]
+                pub fn limit_conditions(
+                    &self,
+                    schema: &str,
+                    relation: &str,
+                    column: &str,
+                    most: u32,
+                ) -> () {
+                    unsafe {
+                        let vec0 = schema;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let vec1 = relation;
+                        let ptr1 = vec1.as_ptr().cast::<u8>();
+                        let len1 = vec1.len();
+                        let vec2 = column;
+                        let ptr2 = vec2.as_ptr().cast::<u8>();
+                        let len2 = vec2.len();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/verdict@1.5.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]verdict.limit-conditions"]
+                            fn wit_import3(
+                                _: i32,
+                                _: *mut u8,
+                                _: usize,
+                                _: *mut u8,
+                                _: usize,
+                                _: *mut u8,
+                                _: usize,
+                                _: i32,
+                            );
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import3(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import3(
+                            (self).handle() as i32,
+                            ptr0.cast_mut(),
+                            len0,
+                            ptr1.cast_mut(),
+                            len1,
+                            ptr2.cast_mut(),
+                            len2,
+                            _rt::as_i32(&most),
+                        );
+                    }
+                }
+            }
+            impl Verdict {
+                #[allow(unused_unsafe, clippy::all)]
                 /// Of a mask: hides what is at this path of a JSON answer, in all its parts. The path is a JSONPath
                 /// (RFC 9535) of `$`, `.name`, `['name']`, `[0]`, `[*]`, `.*`, `..name` and `..*`. For a Kubernetes answer it
                 /// begins at the object, whatever the object comes in (a list, a watch, a table). At most 64 paths. Since 1.2.0.
@@ -6758,9 +6821,9 @@ macro_rules! __export_policy_impl {
         (link_section =
         "component-type:wit-bindgen:0.63.0:gatewright:policy@1.5.0:policy:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 6717] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 6797] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc03\x01A\x02\x01A\x17\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x904\x01A\x02\x01A\x17\
 \x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method]sql.\
 text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.finger\
 print\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.has-eff\
@@ -6867,34 +6930,35 @@ m\x01&\x01h\x0a\x01@\x01\x04self'\0s\x04\0\x18[method]session.protocol\x01(\x04\
 \x18[method]session.listener\x01(\x04\0\x16[method]session.target\x01(\x04\0\x17\
 [method]session.account\x01(\x01@\x02\x04self'\x04names\0\x0d\x04\0\x19[method]s\
 ession.attribute\x01)\x04\0\x1e[method]session.client-address\x01(\x03\0\x1dgate\
-wright:policy/event@1.5.0\x05\x08\x01B\x1a\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\
+wright:policy/event@1.5.0\x05\x08\x01B\x1c\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\
 \0\x01\x04\0\x15[static]verdict.allow\x01\x02\x01@\x03\x04rules\x06reasons\x06re\
 medys\0\x01\x04\0\x15[static]verdict.block\x01\x03\x04\0\x14[static]verdict.mask\
 \x01\x02\x01@\x02\x04rules\x06reasons\0\x01\x04\0\x18[static]verdict.escalate\x01\
 \x04\x01h\0\x01@\x06\x04self\x05\x06schemas\x08relations\x06columns\x06methods\x04\
-rules\x01\0\x04\0\x1a[method]verdict.add-column\x01\x06\x01@\x04\x04self\x05\x04\
-paths\x06methods\x04rules\x01\0\x04\0\x1d[method]verdict.add-json-path\x01\x07\x01\
-@\x04\x04self\x05\x09namespaces\x04names\x04rules\x01\0\x04\0\x1b[method]verdict\
-.show-object\x01\x08\x01@\x04\x04self\x05\x08detectors\x06methods\x04rules\x01\0\
-\x04\0\x1c[method]verdict.add-detector\x01\x09\x01@\x01\x04self\x05\x01\0\x04\0!\
-[method]verdict.require-recording\x01\x0a\x01@\x02\x04self\x05\x05groups\x01\0\x04\
-\0\x1d[method]verdict.add-reviewers\x01\x0b\x01@\x02\x04self\x05\x06quorumy\x01\0\
-\x04\0\x1a[method]verdict.set-quorum\x01\x0c\x01@\x02\x04self\x05\x07secondsw\x01\
-\0\x04\0\x17[method]verdict.set-ttl\x01\x0d\x03\0\x1fgatewright:policy/verdict@1\
-.5.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\x07vers\
-ions\0\x01\x04\0\x15[constructor]manifest\x01\x02\x01h\0\x01@\x02\x04self\x03\x04\
-kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\x04\x01@\x02\x04self\x03\x05i\
-nputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\x05\x01@\x02\x04self\x03\x06\
-schemas\x01\0\x04\0$[method]manifest.set-settings-schema\x01\x06\x03\0\x20gatewr\
-ight:policy/manifest@1.5.0\x05\x0a\x02\x03\0\x04\x05event\x02\x03\0\x05\x07verdi\
-ct\x02\x03\0\x06\x08manifest\x01B\x10\x02\x03\x02\x01\x0b\x04\0\x05event\x03\0\0\
-\x02\x03\x02\x01\x0c\x04\0\x07verdict\x03\0\x02\x02\x03\x02\x01\x0d\x04\0\x08man\
-ifest\x03\0\x04\x01i\x05\x01@\0\0\x06\x04\0\x08describe\x01\x07\x01j\0\x01s\x01@\
-\x01\x08settingss\0\x08\x04\0\x09configure\x01\x09\x01h\x01\x01i\x03\x01@\x01\x05\
-event\x0a\0\x0b\x04\0\x08evaluate\x01\x0c\x04\0\x1egatewright:policy/module@1.5.\
-0\x05\x0e\x04\0\x1egatewright:policy/policy@1.5.0\x04\0\x0b\x0c\x01\0\x06policy\x03\
-\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
-bindgen-rust\x060.63.0";
+rules\x01\0\x04\0\x1a[method]verdict.add-column\x01\x06\x01@\x05\x04self\x05\x06\
+schemas\x08relations\x06columns\x04mosty\x01\0\x04\0\x20[method]verdict.limit-co\
+nditions\x01\x07\x01@\x04\x04self\x05\x04paths\x06methods\x04rules\x01\0\x04\0\x1d\
+[method]verdict.add-json-path\x01\x08\x01@\x04\x04self\x05\x09namespaces\x04name\
+s\x04rules\x01\0\x04\0\x1b[method]verdict.show-object\x01\x09\x01@\x04\x04self\x05\
+\x08detectors\x06methods\x04rules\x01\0\x04\0\x1c[method]verdict.add-detector\x01\
+\x0a\x01@\x01\x04self\x05\x01\0\x04\0![method]verdict.require-recording\x01\x0b\x01\
+@\x02\x04self\x05\x05groups\x01\0\x04\0\x1d[method]verdict.add-reviewers\x01\x0c\
+\x01@\x02\x04self\x05\x06quorumy\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x0d\
+\x01@\x02\x04self\x05\x07secondsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0e\
+\x03\0\x1fgatewright:policy/verdict@1.5.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\
+\x01\x01i\0\x01@\x02\x04names\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\
+\x02\x01h\0\x01@\x02\x04self\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-ki\
+nd\x01\x04\x01@\x02\x04self\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-in\
+put\x01\x05\x01@\x02\x04self\x03\x06schemas\x01\0\x04\0$[method]manifest.set-set\
+tings-schema\x01\x06\x03\0\x20gatewright:policy/manifest@1.5.0\x05\x0a\x02\x03\0\
+\x04\x05event\x02\x03\0\x05\x07verdict\x02\x03\0\x06\x08manifest\x01B\x10\x02\x03\
+\x02\x01\x0b\x04\0\x05event\x03\0\0\x02\x03\x02\x01\x0c\x04\0\x07verdict\x03\0\x02\
+\x02\x03\x02\x01\x0d\x04\0\x08manifest\x03\0\x04\x01i\x05\x01@\0\0\x06\x04\0\x08\
+describe\x01\x07\x01j\0\x01s\x01@\x01\x08settingss\0\x08\x04\0\x09configure\x01\x09\
+\x01h\x01\x01i\x03\x01@\x01\x05event\x0a\0\x0b\x04\0\x08evaluate\x01\x0c\x04\0\x1e\
+gatewright:policy/module@1.5.0\x05\x0e\x04\0\x1egatewright:policy/policy@1.5.0\x04\
+\0\x0b\x0c\x01\0\x06policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwi\
+t-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
         };
     };
 }
@@ -6907,8 +6971,8 @@ pub use __export_policy_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 6569] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8c2\x01A\x02\x01A\x12\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 6649] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xdc2\x01A\x02\x01A\x12\
 \x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method]sql.\
 text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.finger\
 print\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.has-eff\
@@ -7015,29 +7079,30 @@ m\x01&\x01h\x0a\x01@\x01\x04self'\0s\x04\0\x18[method]session.protocol\x01(\x04\
 \x18[method]session.listener\x01(\x04\0\x16[method]session.target\x01(\x04\0\x17\
 [method]session.account\x01(\x01@\x02\x04self'\x04names\0\x0d\x04\0\x19[method]s\
 ession.attribute\x01)\x04\0\x1e[method]session.client-address\x01(\x03\0\x1dgate\
-wright:policy/event@1.5.0\x05\x08\x01B\x1a\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\
+wright:policy/event@1.5.0\x05\x08\x01B\x1c\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\
 \0\x01\x04\0\x15[static]verdict.allow\x01\x02\x01@\x03\x04rules\x06reasons\x06re\
 medys\0\x01\x04\0\x15[static]verdict.block\x01\x03\x04\0\x14[static]verdict.mask\
 \x01\x02\x01@\x02\x04rules\x06reasons\0\x01\x04\0\x18[static]verdict.escalate\x01\
 \x04\x01h\0\x01@\x06\x04self\x05\x06schemas\x08relations\x06columns\x06methods\x04\
-rules\x01\0\x04\0\x1a[method]verdict.add-column\x01\x06\x01@\x04\x04self\x05\x04\
-paths\x06methods\x04rules\x01\0\x04\0\x1d[method]verdict.add-json-path\x01\x07\x01\
-@\x04\x04self\x05\x09namespaces\x04names\x04rules\x01\0\x04\0\x1b[method]verdict\
-.show-object\x01\x08\x01@\x04\x04self\x05\x08detectors\x06methods\x04rules\x01\0\
-\x04\0\x1c[method]verdict.add-detector\x01\x09\x01@\x01\x04self\x05\x01\0\x04\0!\
-[method]verdict.require-recording\x01\x0a\x01@\x02\x04self\x05\x05groups\x01\0\x04\
-\0\x1d[method]verdict.add-reviewers\x01\x0b\x01@\x02\x04self\x05\x06quorumy\x01\0\
-\x04\0\x1a[method]verdict.set-quorum\x01\x0c\x01@\x02\x04self\x05\x07secondsw\x01\
-\0\x04\0\x17[method]verdict.set-ttl\x01\x0d\x03\0\x1fgatewright:policy/verdict@1\
-.5.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\x07vers\
-ions\0\x01\x04\0\x15[constructor]manifest\x01\x02\x01h\0\x01@\x02\x04self\x03\x04\
-kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\x04\x01@\x02\x04self\x03\x05i\
-nputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\x05\x01@\x02\x04self\x03\x06\
-schemas\x01\0\x04\0$[method]manifest.set-settings-schema\x01\x06\x03\0\x20gatewr\
-ight:policy/manifest@1.5.0\x05\x0a\x04\0>gatewright:policy/policy-with-all-of-it\
-s-exports-removed@1.5.0\x04\0\x0b,\x01\0&policy-with-all-of-its-exports-removed\x03\
-\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
-bindgen-rust\x060.63.0";
+rules\x01\0\x04\0\x1a[method]verdict.add-column\x01\x06\x01@\x05\x04self\x05\x06\
+schemas\x08relations\x06columns\x04mosty\x01\0\x04\0\x20[method]verdict.limit-co\
+nditions\x01\x07\x01@\x04\x04self\x05\x04paths\x06methods\x04rules\x01\0\x04\0\x1d\
+[method]verdict.add-json-path\x01\x08\x01@\x04\x04self\x05\x09namespaces\x04name\
+s\x04rules\x01\0\x04\0\x1b[method]verdict.show-object\x01\x09\x01@\x04\x04self\x05\
+\x08detectors\x06methods\x04rules\x01\0\x04\0\x1c[method]verdict.add-detector\x01\
+\x0a\x01@\x01\x04self\x05\x01\0\x04\0![method]verdict.require-recording\x01\x0b\x01\
+@\x02\x04self\x05\x05groups\x01\0\x04\0\x1d[method]verdict.add-reviewers\x01\x0c\
+\x01@\x02\x04self\x05\x06quorumy\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x0d\
+\x01@\x02\x04self\x05\x07secondsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0e\
+\x03\0\x1fgatewright:policy/verdict@1.5.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\
+\x01\x01i\0\x01@\x02\x04names\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\
+\x02\x01h\0\x01@\x02\x04self\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-ki\
+nd\x01\x04\x01@\x02\x04self\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-in\
+put\x01\x05\x01@\x02\x04self\x03\x06schemas\x01\0\x04\0$[method]manifest.set-set\
+tings-schema\x01\x06\x03\0\x20gatewright:policy/manifest@1.5.0\x05\x0a\x04\0>gat\
+ewright:policy/policy-with-all-of-its-exports-removed@1.5.0\x04\0\x0b,\x01\0&pol\
+icy-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
+\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -36,6 +36,9 @@ fn answer_mask(mask: &Mask) -> Handle {
         let method = column.method.word();
         handle.add_column(&column.schema, &column.relation, &column.column, &method, &column.rule);
     }
+    for limit in &mask.conditions {
+        handle.limit_conditions(&limit.schema, &limit.relation, &limit.column, limit.most);
+    }
     for json in &mask.json {
         handle.add_json_path(&json.path, &json.method.word(), &json.rule);
     }

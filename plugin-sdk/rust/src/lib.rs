@@ -82,7 +82,8 @@ pub use crate::{
     sql::{Column, Function, Parameter, Relation, Sql, Statement},
     ssh::Ssh,
     verdict::{
-        Block, ColumnMask, DetectorMask, Escalation, JsonMask, Mask, Method, ShownObject, Text, Verdict,
+        Block, ColumnMask, ConditionLimit, DetectorMask, Escalation, JsonMask, Mask, Method, ShownObject,
+        Text, Verdict,
     },
     words::{Access, Detector, Effect, Effects, FunctionClass, Grade, PrincipalKind},
 };

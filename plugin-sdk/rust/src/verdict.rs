@@ -63,6 +63,8 @@ pub struct Mask {
     pub objects: Vec<ShownObject>,
     /// Detectors that search every text value.
     pub detectors: Vec<DetectorMask>,
+    /// How often rows may be chosen by columns that this hides.
+    pub conditions: Vec<ConditionLimit>,
 }
 
 impl From<Mask> for Verdict {
@@ -88,6 +90,19 @@ pub struct ColumnMask {
     pub method: Method,
     /// The rule that asks for it.
     pub rule: Text,
+}
+
+/// How often in an hour one principal may choose, join, group or sort rows by a column that is hidden. Each time is a guess at its values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConditionLimit {
+    /// Schema of the relation.
+    pub schema: Text,
+    /// The relation.
+    pub relation: Text,
+    /// The column, one of those that the same mask hides.
+    pub column: Text,
+    /// How often; 0: never.
+    pub most: u32,
 }
 
 /// A path of a JSON answer to hide, in all its parts.

@@ -5,8 +5,8 @@
 //! policy that looked for names in the text would be the way around itself.
 
 use gatewright_policy_sdk::{
-    ColumnMask, Detector, DetectorMask, Effect, Event, Mask, Method, Principal, Verdict, policy,
-    settings::RelationName,
+    ColumnMask, ConditionLimit, Detector, DetectorMask, Effect, Event, Mask, Method, Principal, Verdict,
+    policy, settings::RelationName,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -43,6 +43,9 @@ pub struct ColumnRule {
     pub column: String,
     /// `"redact"`, `"hash"`, or `{ partial = 4 }` to leave the last 4 characters.
     pub method: Method,
+    /// How often in an hour one principal may choose, join, group or sort rows by the column (`where ssn like '1%'`), which is a guess at its
+    /// values: `0` for never. Default: as often as they like.
+    pub conditions: Option<u32>,
     /// Members of these groups see this column. Default: none.
     #[serde(default)]
     pub exempt_groups: Vec<String>,
@@ -82,10 +85,12 @@ pub fn evaluate(event: &Event, settings: &Settings) -> Verdict {
 }
 
 fn plan(principal: &Principal, settings: &Settings) -> Mask {
-    let columns = settings.columns.iter().filter(|rule| !principal.in_any_group(&rule.exempt_groups));
+    let columns: Vec<_> =
+        settings.columns.iter().filter(|rule| !principal.in_any_group(&rule.exempt_groups)).collect();
     let detectors = settings.detectors.iter().filter(|rule| !principal.in_any_group(&rule.exempt_groups));
     Mask {
-        columns: columns.map(ColumnRule::mask).collect(),
+        columns: columns.iter().map(|rule| rule.mask()).collect(),
+        conditions: columns.iter().filter_map(|rule| rule.limit()).collect(),
         detectors: detectors.map(DetectorRule::mask).collect(),
         ..Mask::default()
     }
@@ -100,6 +105,17 @@ impl ColumnRule {
             method: self.method,
             rule: "column".into(),
         }
+    }
+}
+
+impl ColumnRule {
+    fn limit(&self) -> Option<ConditionLimit> {
+        self.conditions.map(|most| ConditionLimit {
+            schema: self.relation.schema.clone().into(),
+            relation: self.relation.name.clone().into(),
+            column: self.column.clone().into(),
+            most,
+        })
     }
 }
 
@@ -123,7 +139,7 @@ mod tests {
             r#"{
                 "exempt_groups": ["privacy"],
                 "columns": [
-                    {"relation": "public.people", "column": "ssn", "method": {"partial": 4}},
+                    {"relation": "public.people", "column": "ssn", "method": {"partial": 4}, "conditions": 0},
                     {"relation": "public.people", "column": "card", "method": "hash",
                      "exempt_groups": ["billing"]}
                 ],
@@ -144,6 +160,13 @@ mod tests {
             Verdict::Mask(mask) => mask.columns.iter().map(|column| column.column.to_string()).collect(),
             other => panic!("not a mask: {other:?}"),
         }
+    }
+
+    #[test]
+    fn a028_conditions_are_limited_where_the_rule_says_so() {
+        let Verdict::Mask(mask) = evaluate(&select().event(), &settings()) else { panic!("not a mask") };
+        let limits: Vec<_> = mask.conditions.iter().map(|limit| (&*limit.column, limit.most)).collect();
+        assert_eq!(limits, [("ssn", 0)]);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | [`session`] | the state machine: greeting, login at the target, requests, answers |
 //! | [`catalog`] | which table and column an answer's column really is |
 //! | [`mask`] | rewriting of rows |
+//! | [`guesses`] | how often somebody has chosen rows by a masked column |
 //! | [`cancel`] | our own cancel keys |
 //! | [`reply`] | every message that the gateway itself writes |
 
@@ -21,6 +22,7 @@ pub mod cancel;
 pub mod catalog;
 pub mod frame;
 pub mod frontend;
+pub mod guesses;
 pub mod mask;
 pub mod reader;
 pub mod reply;

@@ -284,6 +284,7 @@ mod tests {
                 relation: "people".into(),
                 column: "ssn".into(),
                 method: MaskMethod::Partial { keep: 4 },
+                conditions: None,
                 rule: "mask-people/ssn".into(),
             }],
             ..MaskPlan::default()

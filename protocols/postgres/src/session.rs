@@ -42,6 +42,7 @@ use crate::{
     cancel::{CancelKeys, OwnKey, TargetKey},
     catalog::Catalogs,
     frame::Inbox,
+    guesses::Guesses,
     reply,
 };
 
@@ -54,6 +55,8 @@ pub struct Shared {
     pub cancel_keys: CancelKeys,
     /// Catalogs of the target's databases.
     pub catalogs: Catalogs,
+    /// Who has chosen rows by masked columns, and how often.
+    pub guesses: Guesses,
     /// Key of keyed hashes in masks.
     pub mask_key: MaskKey,
     /// Does the listener have a certificate?
@@ -120,6 +123,8 @@ pub struct Seed {
 pub struct PostgresSession {
     shared: Arc<Shared>,
     seed: Seed,
+    /// Who the client is, once that is proved.
+    subject: Arc<str>,
     phase: Phase,
     downstream: Inbox,
     upstream: Inbox,
@@ -162,6 +167,7 @@ impl PostgresSession {
             phase: Phase::Greeting(Greeting::new(shared.tls)),
             shared,
             seed,
+            subject: Arc::from(""),
             downstream: Inbox::default(),
             upstream: Inbox::default(),
             outputs: VecDeque::from([Output::Wake(deadline)]),
@@ -181,6 +187,10 @@ impl PostgresSession {
                 let next = self.part(now);
                 self.enter(now, next)?;
                 return Ok(());
+            }
+            Input::Authenticated(principal) => {
+                self.subject = Arc::clone(&principal.subject);
+                Some(Input::Authenticated(principal))
             }
             other => Some(other),
         };
@@ -217,7 +227,8 @@ impl PostgresSession {
                 self.upstream = Inbox::default();
             }
             Next::Over => self.close(),
-            Next::Relay(relay) => {
+            Next::Relay(mut relay) => {
+                relay.subject = Arc::clone(&self.subject);
                 self.phase = Phase::Relay(relay);
                 // The client may have sent its first statement already.
                 self.step(now, Input::Data { side: Side::Downstream, unit: Bytes::new() })?;

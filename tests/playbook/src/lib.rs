@@ -26,6 +26,7 @@ use gatewright_model::{
 use gatewright_postgres::{
     cancel::{CancelKeys, OwnKey},
     catalog::Catalogs,
+    guesses::Guesses,
     session::{DownstreamTls, Limits, PostgresSession, Seed, Shared},
 };
 use gatewright_sql::{Analyser, AnalyserLimits};
@@ -101,6 +102,7 @@ impl Play {
             analyser: Arc::new(Analyser::new(AnalyserLimits::default())),
             cancel_keys: stage.cancel_keys.clone(),
             catalogs: Catalogs::default(),
+            guesses: Guesses::default(),
             mask_key: MaskKey::new([7; 32]),
             tls: stage.tls,
             limits: stage.limits,

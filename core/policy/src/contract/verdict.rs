@@ -105,6 +105,7 @@ pub(crate) struct ColumnDraft {
     pub(crate) relation: String,
     pub(crate) column: String,
     pub(crate) method: MaskMethod,
+    pub(crate) conditions: Option<u32>,
     pub(crate) rule: String,
 }
 
@@ -235,10 +236,31 @@ fn link_mask(interface: &mut Interface) -> wasmtime::Result<()> {
                 relation: name(&cx, &relation)?,
                 column: name(&cx, &column)?,
                 method: mask_method(&text(&cx, &method)?)?,
+                conditions: None,
                 rule: rule_name(&cx, &rule)?,
             };
             let mask = cx.data_mut().drafts.mask(&verdict)?;
             Ok(put(&mut mask.columns, added, "columns", COLUMNS)?)
+        },
+    )?;
+    type Limit = (Resource<H>, WasmStr, WasmStr, WasmStr, u32);
+    interface.0.func_wrap(
+        "[method]verdict.limit-conditions",
+        |mut cx: Cx, (verdict, schema, relation, column, most): Limit| {
+            cx.data_mut().count_call()?;
+            let (schema, relation) = (name(&cx, &schema)?, name(&cx, &relation)?);
+            let column = name(&cx, &column)?;
+            let columns = &mut cx.data_mut().drafts.mask(&verdict)?.columns;
+            let mut limited = columns
+                .iter_mut()
+                .filter(|own| own.schema == schema && own.relation == relation && own.column == column)
+                .peekable();
+            if limited.peek().is_none() {
+                let reason = "limited conditions on a column that the mask does not hide";
+                Err(Stop::Invalid(reason.to_owned()))?;
+            }
+            limited.for_each(|own| own.conditions = Some(most));
+            Ok(())
         },
     )?;
     type Words = (Resource<H>, WasmStr, WasmStr, WasmStr);

@@ -252,6 +252,7 @@ fn a_mask_that_can_not_be_kept_is_a_refusal() {
         relation: Arc::from("people"),
         column: Arc::from("ssn"),
         method: MaskMethod::Redact,
+        conditions: None,
         rule: Arc::from("hide/ssn"),
     }];
     let masks = MaskPlan { columns, ..MaskPlan::default() };

@@ -202,6 +202,39 @@ fn reach_among(relation: &Relation, masked: &HashSet<u32>, catalog: &Catalog) ->
     catalog.named(&relation.name).filter(in_schema).map(of_oid).max().unwrap_or(Reach::Indirect)
 }
 
+/// The masked columns by which rows are chosen, of which a policy limits how often, as `schema.relation.column`, with that number. Once for each
+/// statement of the text.
+pub(super) fn guesses(analysis: &Analysis, plan: &ResolvedPlan) -> Vec<(Arc<str>, u32)> {
+    let mut all = Vec::new();
+    let limited = || plan.plan.columns.iter().filter_map(|mask| Some((mask, mask.conditions?)));
+    if limited().next().is_none() {
+        return all;
+    }
+    for statement in analysis.statements.iter().filter(|statement| !statement.conditions.is_empty()) {
+        for (mask, most) in limited() {
+            let Some(oid) = plan.catalog().find(&mask.schema, &mask.relation) else { continue };
+            let only = HashSet::from([oid]);
+            let reached = |relation: &Relation| reach_among(relation, &only, plan.catalog());
+            let reach = statement.relations.iter().map(reached).max().unwrap_or(Reach::Nothing);
+            let is_of = |column: &Column| match &column.relation {
+                Some(name) => {
+                    let mut named = statement.relations.iter().filter(|relation| relation.name == *name);
+                    named.any(|relation| reached(relation) != Reach::Nothing)
+                }
+                None => true,
+            };
+            let is_meant = |column: &Column| {
+                let named = reach == Reach::Indirect || column.name == mask.column || *column.name == *"*";
+                named && is_of(column)
+            };
+            if reach != Reach::Nothing && statement.conditions.iter().any(is_meant) {
+                all.push((format!("{}.{}.{}", mask.schema, mask.relation, mask.column).into(), most));
+            }
+        }
+    }
+    all
+}
+
 /// Why a permitted statement is refused after all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Objection {
@@ -222,6 +255,21 @@ impl Objection {
         };
         Report { severity: "ERROR", sqlstate, message: &self.message, detail: &detail, hint: self.hint }
             .encode()
+    }
+
+    pub(super) fn guess(column: &str, most: u32) -> Self {
+        let message = match most {
+            0 => format!("rows can not be chosen, joined, grouped or sorted by the masked column {column}"),
+            most => format!(
+                "rows were chosen by the masked column {column} {most} times in an hour, which is as often as a policy lets you"
+            ),
+        };
+        let hint = if most == 0 {
+            "choose them by another column"
+        } else {
+            "choose them by another column, or wait"
+        };
+        Self { code: "mask.condition", message, hint }
     }
 
     pub(super) fn no_catalog() -> Self {

@@ -36,6 +36,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Relay {
     pub(super) database: Arc<str>,
+    /// Who asks.
+    pub(super) subject: Arc<str>,
     pub(super) registration: Option<Registration>,
     pub(super) running: bool,
     /// As the target last reported it.
@@ -215,6 +217,7 @@ impl Relay {
     ) -> Self {
         Self {
             database,
+            subject: Arc::from(""),
             registration,
             running: false,
             transaction,

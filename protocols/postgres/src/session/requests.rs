@@ -23,8 +23,8 @@ use super::{
     Limits,
     budget::{self, GROWTH},
     masking::{
-        Masks, Objection, again_objection, failed_objection, fetch_objection, mode_objection, objection,
-        unsure_objection,
+        Masks, Objection, again_objection, failed_objection, fetch_objection, guesses, mode_objection,
+        objection, unsure_objection,
     },
     pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
     prepared::beyond,
@@ -38,6 +38,7 @@ use crate::{
         name::{self, Name},
         parse, query, tag,
     },
+    mask::ResolvedPlan,
     reply::{self, Report},
 };
 
@@ -382,6 +383,9 @@ impl Relay {
         if let Some(objection) = objection(&analysis, resolved.as_deref()) {
             return self.object(event, &objection, simple, desk);
         }
+        if let Some(objection) = self.guess_objection(&request, &analysis, resolved.as_deref(), desk) {
+            return self.object(event, &objection, simple, desk);
+        }
         let masks = Masks::new(plan, resolved, &analysis, charge);
         if let Some(objection) = self.name_objection(&request, &analysis, &masks) {
             return self.object(event, &objection, simple, desk);
@@ -420,6 +424,25 @@ impl Relay {
                 self.forward_in_batch(frame.bytes, Expect::Execute { event, masks }, desk);
             }
         }
+    }
+
+    /// Objects to rows that are chosen by a masked column more often than a policy lets one principal do that. A Parse runs nothing, and is no guess.
+    fn guess_objection(
+        &self,
+        request: &Request,
+        analysis: &Analysis,
+        plan: Option<&ResolvedPlan>,
+        desk: &Desk<'_>,
+    ) -> Option<Objection> {
+        let runs = !matches!(request, Request::Parse { .. });
+        guesses(analysis, plan?).into_iter().find_map(|(column, most)| {
+            let may = if runs {
+                desk.shared.guesses.take(&self.subject, &column, most, desk.now)
+            } else {
+                most > 0
+            };
+            (!may).then(|| Objection::guess(&column, most))
+        })
     }
 
     /// Objects to a request that runs what a name stands for, where that may be something else by now than

@@ -25,8 +25,14 @@ fn a028_conditions_in_every_place() {
     check_conditions("select id from people p where p.ssn = $1 and id > 3", expect!["people.ssn ?.id"]);
     check_conditions("select id from people order by ssn", expect!["?.ssn"]);
     check_conditions("select count(*) from people group by ssn", expect!["?.ssn"]);
-    check_conditions("select city from people group by city having max(ssn) > '5'", expect!["?.city ?.ssn"]);
-    check_conditions("select id from people join orders on people.ssn = orders.code", expect!["people.ssn orders.code"]);
+    check_conditions(
+        "select city from people group by city having max(ssn) > '5'",
+        expect!["?.city ?.ssn"],
+    );
+    check_conditions(
+        "select id from people join orders on people.ssn = orders.code",
+        expect!["people.ssn orders.code"],
+    );
     check_conditions("select id from people join orders using (ssn)", expect!["people.ssn orders.ssn"]);
     check_conditions("select id from people natural join orders", expect!["people.* orders.*"]);
     check_conditions("select row_number() over (order by ssn) from people", expect![[""]]);
@@ -43,12 +49,18 @@ fn a028_conditions_in_every_place() {
     check_conditions("select id from people p where p::text like '%1%'", expect!["people.* ?.*"]);
     check_conditions("delete from people where ssn = '1'", expect!["?.ssn"]);
     check_conditions("update people set city = '' where ssn = '1'", expect!["?.ssn"]);
-    check_conditions("update people set city = '' from orders o where o.code = ssn", expect!["orders.code ?.ssn"]);
+    check_conditions(
+        "update people set city = '' from orders o where o.code = ssn",
+        expect!["orders.code ?.ssn"],
+    );
     check_conditions(
         "merge into orders o using people p on p.ssn = o.code when matched and p.card > 4 then delete",
         expect!["people.ssn orders.code people.card"],
     );
-    check_conditions("insert into people (ssn) values ('1') on conflict (ssn) do nothing", expect!["?.ssn"]);
+    check_conditions(
+        "insert into people (ssn) values ('1') on conflict (ssn) do nothing",
+        expect!["?.ssn"],
+    );
     check_conditions(
         "insert into people (id) values (1) on conflict (id) do update set city = '' where people.ssn > '1'",
         expect!["?.id people.ssn"],
@@ -62,8 +74,14 @@ fn a028_conditions_in_every_place() {
 /// A name that a value goes by on the way is the value.
 #[test]
 fn a028_other_names_of_a_value_are_conditions_too() {
-    check_conditions("select id from (select id, ssn as x from people) q where x like '1%'", expect!["?.ssn"]);
-    check_conditions("with c(a) as (select ssn from people) select 1 from c where a = '1'", expect!["?.ssn"]);
+    check_conditions(
+        "select id from (select id, ssn as x from people) q where x like '1%'",
+        expect!["?.ssn"],
+    );
+    check_conditions(
+        "with c(a) as (select ssn from people) select 1 from c where a = '1'",
+        expect!["?.ssn"],
+    );
     check_conditions("select ssn as x, id from people order by x", expect!["?.ssn ?.x"]);
     check_conditions("select ssn, id from people order by 1", expect!["?.ssn ?.id"]);
     check_conditions("select ssn as x, count(*) from people group by x", expect!["?.ssn ?.x"]);
@@ -73,10 +91,16 @@ fn a028_other_names_of_a_value_are_conditions_too() {
     check_conditions("select upper(ssn) as u from people order by u", expect!["?.ssn ?.u"]);
     check_conditions("select id from people p(id, x) where x = '1'", expect!["?.*"]);
     check_conditions("select q.* from (select * from people) q where q.ssn = '1'", expect!["people.ssn"]);
-    check_conditions("select 1 from people p, lateral (select p.ssn as y) l where y > '1'", expect!["?.y people.ssn"]);
+    check_conditions(
+        "select 1 from people p, lateral (select p.ssn as y) l where y > '1'",
+        expect!["?.y people.ssn"],
+    );
     check_conditions(
         "select id from people union select 1 where exists (select from people where ssn > '')",
         expect!["?.ssn"],
     );
-    check_conditions("select (select id from orders where code = ssn) from people", expect!["?.code ?.ssn"]);
+    check_conditions(
+        "select (select id from orders where code = ssn) from people",
+        expect!["?.code ?.ssn"],
+    );
 }

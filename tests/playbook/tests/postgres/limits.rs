@@ -146,6 +146,7 @@ fn a_catalog_without_end_ends_the_session() {
         relation: "people".into(),
         column: "ssn".into(),
         method: MaskMethod::Redact,
+        conditions: None,
         rule: "r".into(),
     };
     let mut play = narrow();

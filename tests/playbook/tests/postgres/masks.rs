@@ -17,6 +17,7 @@ pub(super) fn plan() -> MaskPlan {
             relation: "people".into(),
             column: "ssn".into(),
             method: MaskMethod::Partial { keep: 4 },
+            conditions: None,
             rule: "mask-people/ssn".into(),
         }],
         ..MaskPlan::default()

@@ -3,7 +3,7 @@
 #![cfg(target_family = "wasm")]
 
 use gatewright_policy_sdk::{
-    Access, ColumnMask, Detector, DetectorMask, Effect, Escalation, Event, Http, Mask, Method, Sql,
+    Access, ColumnMask, ConditionLimit, Detector, DetectorMask, Effect, Escalation, Event, Http, Mask, Method, Sql,
     Verdict, policy,
 };
 use schemars::JsonSchema;
@@ -59,6 +59,12 @@ fn evaluate(event: &Event, settings: &Settings) -> Verdict {
                 detector: Detector::CardNumber,
                 method: Method::Hash,
                 rule: "detector".into(),
+            }],
+            conditions: vec![ConditionLimit {
+                schema: "public".into(),
+                relation: "people".into(),
+                column: "ssn".into(),
+                most: 3,
             }],
             ..Mask::default()
         }
