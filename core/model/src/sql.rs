@@ -135,6 +135,9 @@ pub struct Statement {
     /// `declare_cursor`, `fetch`, `do`, `call`, `grant`, `listen`, `notify`, `vacuum`, ... `unknown` only
     /// where the grade is not `verified`.
     pub kind: &'static str,
+    /// What else it is: of a statement that changes a setting while it does something else, `set_role`, `set_search_path` and their like. Of a
+    /// `select` that does, `kind` is such a one, and `select` is here.
+    pub further_kinds: Vec<&'static str>,
     /// Everything it does, the strongest effect of any part included (a CTE that deletes makes a select
     /// a write).
     pub effects: Effects,
@@ -180,6 +183,11 @@ impl Statement {
         };
         let outputs = outputs.iter().flatten().count() * mem::size_of::<Output>();
         mem::size_of::<Self>() + names * 3 * NAME + outputs + body
+    }
+
+    /// All that it is.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> + '_ {
+        std::iter::once(self.kind).chain(self.further_kinds.iter().copied())
     }
 
     /// The statement that it prepares.

@@ -94,6 +94,14 @@ impl<'s> Statement<'s> {
         self.raw().statement_kind(self.index)
     }
 
+    /// All that it is: beside its kind, what it changes by a function while it does something else (`set_role`, `set_search_path`). A rule
+    /// about kinds has to look at all of them.
+    pub fn kinds(&self) -> Vec<String> {
+        let further = (0..self.raw().further_kind_count(self.index))
+            .map(|index| self.raw().further_kind(self.index, index));
+        std::iter::once(self.kind()).chain(further).collect()
+    }
+
     /// Everything it does.
     pub fn effects(&self) -> Effects {
         Effects::from_bits(self.raw().statement_effects(self.index))

@@ -105,8 +105,8 @@ fn touched(sql: &Sql, settings: &Settings) -> Option<(&'static str, String)> {
 }
 
 fn changing(statement: Statement, settings: &Settings) -> Option<(&'static str, String)> {
-    let kind = statement.kind();
-    if settings.kinds.iter().any(|pattern| pattern.matches(&kind)) {
+    let held = |kind: &String| settings.kinds.iter().any(|pattern| pattern.matches(kind));
+    if let Some(kind) = statement.kinds().into_iter().find(held) {
         return Some(("kind", format!("`{kind}` needs an approval")));
     }
     let effects = statement.effects();

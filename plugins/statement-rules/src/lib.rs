@@ -57,9 +57,12 @@ fn refuse(event: &Event, sql: &Sql, settings: &Settings) -> Option<Verdict> {
 }
 
 fn kind(statement: Statement, settings: &Settings) -> Option<Verdict> {
-    let kind = statement.kind();
-    let fits = |patterns: &[settings::Pattern]| patterns.iter().any(|pattern| pattern.matches(&kind));
-    if !settings.allow_role_switch && ROLE_SWITCHES.contains(&&*kind) {
+    statement.kinds().iter().find_map(|kind| one_kind(kind, settings))
+}
+
+fn one_kind(kind: &str, settings: &Settings) -> Option<Verdict> {
+    let fits = |patterns: &[settings::Pattern]| patterns.iter().any(|pattern| pattern.matches(kind));
+    if !settings.allow_role_switch && ROLE_SWITCHES.contains(&kind) {
         return Some(Verdict::block(
             "role-switch",
             "changing the role of the session, or what all its sessions begin with, is not allowed",

@@ -6,7 +6,7 @@ use std::{
 };
 
 use gatewright_model::sql::{Analysis, Grade};
-use pg_query::protobuf::{ParseResult, ScanToken};
+use pg_query::protobuf::{ParseResult, ScanToken, Token};
 
 use crate::{
     AnalyserLimits, normalise, second_reader,
@@ -68,6 +68,14 @@ fn read(
         return Ok((analysis, None));
     }
     let tokens = scan(text)?;
+    if tokens.len() > MAX_TOKENS {
+        return Err("the text holds more words and signs than the gateway reads");
+    }
+    if tokens.iter().any(|token| is_cut_elsewhere(text, token)) {
+        return Err(
+            "it has a name of more than 63 bytes with characters that other encodings write in fewer",
+        );
+    }
     let tree = parse(text)?;
     if tree.stmts.len() > limits.max_statements {
         return Err("the text holds more statements than the gateway reads");
@@ -107,6 +115,23 @@ fn grade(text: &str, tokens: &[ScanToken], readings: &[Reading]) -> (Grade, Opti
     match second_reader::objection(text, readings) {
         Some(objection) => (Grade::Disputed, Some(objection)),
         None => (Grade::Verified, None),
+    }
+}
+
+/// Tokens of one text at most: the tree takes some kilobytes for each.
+const MAX_TOKENS: usize = 300_000;
+
+/// Is it a name that the server may cut in another place than the parser here, after 63 bytes of UTF-8? In the encoding of its database it may be
+/// shorter, and two names that are one here may be two there.
+fn is_cut_elsewhere(text: &str, token: &ScanToken) -> bool {
+    const LONGEST: usize = 63;
+    let place = usize::try_from(token.start).ok().zip(usize::try_from(token.end).ok());
+    let name = place.and_then(|(start, end)| text.get(start..end)).unwrap_or_default();
+    match Token::try_from(token.token) {
+        Ok(Token::Ident) => name.len() > LONGEST && !name.is_ascii(),
+        // `U&"\00e9"` says in ASCII what is none.
+        Ok(Token::Uident) => name.len() > LONGEST,
+        _ => false,
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) const UNKNOWN: &str = "unknown";
 pub(crate) const SET_ROLE: &str = "set_role";
 const SET_SESSION_AUTHORIZATION: &str = "set_session_authorization";
 /// How the server reads the next statement changes to something that the gateway does not follow.
-const SET_LEXING: &str = "set_lexing";
+pub(crate) const SET_LEXING: &str = "set_lexing";
 
 /// The kind of a statement. None: it is none, or of a type this version does not know.
 pub(crate) fn of(node: &NodeEnum) -> Option<&'static str> {

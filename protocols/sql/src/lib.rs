@@ -39,6 +39,8 @@ use gatewright_model::sql::Analysis;
 #[cfg(doc)]
 use gatewright_model::sql::Grade;
 
+use parking_lot::Mutex;
+
 use crate::{
     cache::{Cache, Common},
     shape::Shape,
@@ -78,18 +80,28 @@ pub struct Analyser {
     limits: AnalyserLimits,
     texts: Cache<Analysis>,
     shapes: Cache<Common>,
+    /// Held while a long text is read.
+    long: Mutex<()>,
 }
+
+/// A text of more bytes than this is long.
+const LONG: usize = 64 << 10;
 
 impl Analyser {
     /// An analyser with nothing read yet.
     pub fn new(limits: AnalyserLimits) -> Self {
         let (entries, bytes) = (limits.cache_entries / 2, limits.cache_bytes / 2);
-        Self { limits, texts: Cache::new(entries, bytes), shapes: Cache::new(entries, bytes) }
+        Self {
+            limits,
+            texts: Cache::new(entries, bytes),
+            shapes: Cache::new(entries, bytes),
+            long: Mutex::default(),
+        }
     }
 
     /// What a text means. What can not be read is [`Grade::Opaque`], never an error.
     ///
-    /// No lock is held while a text is read: two threads may read the same one.
+    /// No lock is held while a text of up to 64 KiB is read: two threads may read the same one.
     pub fn analyse(&self, text: &str) -> Arc<Analysis> {
         if let Some(analysis) = self.texts.get(text) {
             return analysis;
@@ -99,6 +111,8 @@ impl Analyser {
             // Not kept by its text: values that are used once would push out the texts that are used often.
             return Arc::new(Analysis { text: Arc::from(text), ..Analysis::clone(&common.analysis) });
         }
+        // What is long takes much memory while it is read: one at a time.
+        let _alone = (text.len() > LONG).then(|| self.long.lock());
         let (analysis, shape) = analysis::analyse(text, shape, &self.limits);
         let analysis = Arc::new(analysis);
         self.texts.insert(Arc::clone(&analysis));

@@ -98,6 +98,11 @@ impl Origin {
         }
     }
 
+    /// Is there no column in it?
+    pub(crate) fn is_nothing(&self) -> bool {
+        !matches!(self, Self::Unknown) && self.columns().is_empty()
+    }
+
     pub(crate) fn into_output(self) -> Output {
         match self {
             Self::Direct(_) => Output::Direct,

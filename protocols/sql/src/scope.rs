@@ -23,6 +23,8 @@ pub(crate) struct Scope {
     pub(crate) ranges: Vec<Range>,
     /// How many names these are, with the columns of subqueries.
     pub(crate) names: usize,
+    /// Columns that a join merges (USING, NATURAL): `*` gives them once, and first.
+    pub(crate) has_merge: bool,
     /// Columns that a FULL JOIN merges (USING, NATURAL) are computed from both sides.
     pub(crate) has_full_merge: bool,
     /// What the windows of the WINDOW clause are made of.
@@ -40,7 +42,17 @@ impl Scope {
     pub(crate) fn absorb(&mut self, other: Self) {
         self.ranges.extend(other.ranges);
         self.names += other.names;
+        self.has_merge |= other.has_merge;
         self.has_full_merge |= other.has_full_merge;
+    }
+}
+
+impl Scope {
+    /// All its columns, as `*` gives them: where a join merges some, nobody can count them.
+    pub(crate) fn star(&self) -> Vec<OutColumn> {
+        let uncounted = OutColumn { name: OutName::Star, origin: Origin::Direct(Vec::new()) };
+        let uncounted = self.has_merge.then_some(uncounted);
+        uncounted.into_iter().chain(self.ranges.iter().flat_map(Range::star)).collect()
     }
 }
 

@@ -64,8 +64,10 @@ fn read(node: &NodeEnum, mut walk: Walk) -> Reading {
     if kind.is_none() {
         walk.doubt("a statement of an unknown kind");
     }
+    let (own, further_kinds) = kinds(kind.unwrap_or(kind::UNKNOWN), walk.kinds_found.list);
     let statement = Statement {
-        kind: walk.kind_found.or(kind).unwrap_or(kind::UNKNOWN),
+        kind: own,
+        further_kinds,
         effects: walk.effects,
         relations: walk.relations.list,
         columns: walk.columns.list,
@@ -82,6 +84,19 @@ fn read(node: &NodeEnum, mut walk: Walk) -> Reading {
     Reading { statement, kind, ctes: walk.cte_names, passed, doubt: walk.doubt }
 }
 
+/// What a statement is, and what else it is: a SELECT that changes a setting is no SELECT first of all, and whatever else does is that too.
+fn kinds(own: &'static str, mut found: Vec<&'static str>) -> (&'static str, Vec<&'static str>) {
+    let strictest = [kind::SET_LEXING, kind::SET_ROLE];
+    let place = strictest.iter().find_map(|strict| found.iter().position(|kind| kind == strict));
+    if own != "select" || found.is_empty() {
+        found.retain(|kind| *kind != own);
+        return (own, found);
+    }
+    let first = found.remove(place.unwrap_or_default());
+    found.push(own);
+    (first, found)
+}
+
 /// The state of one walk.
 #[derive(Default)]
 pub(crate) struct Walk {
@@ -91,8 +106,8 @@ pub(crate) struct Walk {
     conditions: Distinct<Column>,
     functions: Distinct<Function>,
     has_where: Option<bool>,
-    /// Set where a part of the statement says more about it than its node does.
-    kind_found: Option<&'static str>,
+    /// What parts of the statement say about it that its node does not: which settings they change.
+    kinds_found: Distinct<&'static str>,
     doubt: Option<&'static str>,
     /// Where the constants are that were passed without a look at their values.
     passed: Vec<usize>,
@@ -105,6 +120,8 @@ pub(crate) struct Walk {
     cte_names: Vec<Arc<str>>,
     /// The FROM items that can be seen here, innermost query last.
     scopes: Vec<Scope>,
+    /// Names of the answer's columns, where these may be used: a plain ORDER BY, GROUP BY or DISTINCT ON.
+    outputs: Vec<Arc<str>>,
     /// What the expression that is being walked is made of.
     lineage: Lineage,
     /// How often a name was compared with another, or a column handed on.
@@ -169,7 +186,7 @@ impl Walk {
         // Its update rule calls set_config for each row: any setting, the role included.
         if access == Access::Write && &*name == "pg_settings" {
             self.effects.session = true;
-            self.kind_found = Some(kind::SET_ROLE);
+            self.finds_any_setting();
         }
         self.relations.insert(Relation { schema, name, access });
     }
@@ -207,6 +224,12 @@ impl Walk {
             class: known.class,
         });
         known.class
+    }
+
+    /// It may change any setting, whatever kind that is.
+    fn finds_any_setting(&mut self) {
+        self.kinds_found.insert(kind::SET_ROLE);
+        self.kinds_found.insert(kind::SET_LEXING);
     }
 
     /// Notes that an update or delete has a WHERE clause, or has none.

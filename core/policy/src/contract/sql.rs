@@ -86,6 +86,12 @@ fn unknown_word(what: &str) -> Stop {
 
 fn link_statement(interface: &mut Interface) -> wasmtime::Result<()> {
     interface.get_at::<H, _>("[method]sql.statement-kind", |guest, at| Ok(guest.statement(at)?.kind))?;
+    interface.get_at::<H, _>("[method]sql.further-kind-count", |guest, at| {
+        Ok(guest.statement(at)?.further_kinds.len() as u32)
+    })?;
+    interface.get_part::<H, _>("[method]sql.further-kind", |guest, at, index| {
+        item(&guest.statement(at)?.further_kinds, index).copied()
+    })?;
     interface.get_at::<H, _>("[method]sql.statement-effects", |guest, at| {
         Ok(effect_bits(guest.statement(at)?.effects))
     })?;

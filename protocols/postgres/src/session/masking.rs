@@ -284,7 +284,8 @@ impl Objection {
 /// Objects to a statement that would change how the target reads text: our reading of what follows would
 /// no longer be the target's (threats A13).
 pub(super) fn mode_objection(analysis: &Analysis) -> Option<Objection> {
-    analysis.statements.iter().any(|statement| statement.kind == "set_lexing").then(|| Objection {
+    let switches = |statement: &Statement| statement.kinds().any(|kind| kind == "set_lexing");
+    analysis.statements.iter().any(switches).then(|| Objection {
         code: "sql.mode_change",
         message: "the gateway reads SQL in UTF-8 and with standard_conforming_strings on".to_owned(),
         hint: "leave client_encoding and standard_conforming_strings as they are",

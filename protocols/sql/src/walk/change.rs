@@ -70,7 +70,8 @@ impl Walk {
                 (walk.filter(where_clause, 0), assigned)
             });
             walk.note_where(filtered);
-            if where_clause.is_some() || !from_clause.is_empty() {
+            let reads = assigned.doubtful || !assigned.columns.is_empty();
+            if reads || where_clause.is_some() || !from_clause.is_empty() {
                 walk.relation_opt(relation, Access::Read);
             }
             walk.returning_from(returning_clause, relation, scope, &assigned)

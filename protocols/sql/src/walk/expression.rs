@@ -80,11 +80,11 @@ impl Walk {
                         candidates = Some(candidates.map_or(origin.clone(), |so_far| so_far.or(origin)));
                         open = true;
                     }
-                    // A function's alias is also the name of its column.
+                    // A function's alias may be the name of its column; if not, a column further out of that name comes first.
                     Source::Function(origin) => {
                         candidates =
                             Some(candidates.map_or(origin.clone(), |so_far| so_far.or(origin.clone())));
-                        open |= range.alias.as_ref() != Some(name);
+                        open = true;
                     }
                     Source::Derived(_) => {
                         if let Some(origin) = range.column(name) {
@@ -115,8 +115,9 @@ impl Walk {
             }
             return Origin::Unknown;
         }
-        candidates
-            .unwrap_or_else(|| Origin::Computed(vec![Column { relation: None, name: Arc::clone(name) }]))
+        // A name of nothing that is known here may be of anything, unless the answer has a column of that name and this is where it may be used.
+        let is_output = self.outputs.iter().any(|output| output == name);
+        candidates.unwrap_or_else(|| if is_output { Origin::Computed(Vec::new()) } else { Origin::Unknown })
     }
 
     fn qualified(&mut self, schema: Option<&Arc<str>>, qualifier: &str, name: &Arc<str>) -> Origin {
@@ -124,10 +125,8 @@ impl Walk {
             return Origin::Unknown;
         }
         let Some(range) = self.range_named(schema, qualifier) else {
-            let column = Column { relation: Some(Arc::from(qualifier)), name: Arc::clone(name) };
-            self.columns.insert(column.clone());
-            // The name of no FROM item that is known here, like `new` of a trigger.
-            return Origin::Computed(vec![column]);
+            self.columns.insert(Column { relation: Some(Arc::from(qualifier)), name: Arc::clone(name) });
+            return Origin::Unknown;
         };
         let origin = range.column(name);
         self.note_origin(origin.as_ref(), name);
@@ -148,16 +147,15 @@ impl Walk {
         if !self.may_follow(self.visible()) {
             return vec![OutColumn { name: OutName::RenamedStar, origin: Origin::Unknown }];
         }
-        let (ranges, whole) = match names.as_slice() {
+        let (columns, whole) = match names.as_slice() {
             [] => match self.scopes.last() {
-                Some(scope) if !scope.has_full_merge => (scope.ranges.clone(), true),
-                Some(scope) => (scope.ranges.clone(), false),
+                Some(scope) => (scope.star(), !scope.has_full_merge),
                 None => (Vec::new(), false),
             },
             [.., qualifier] => {
                 let schema = names.iter().rev().nth(1).map(|schema| Arc::from(*schema));
                 match self.range_named(schema.as_ref(), qualifier) {
-                    Some(range) => (vec![range], true),
+                    Some(range) => (range.star(), true),
                     None => {
                         self.columns
                             .insert(Column { relation: Some(Arc::from(*qualifier)), name: Arc::from("*") });
@@ -167,8 +165,7 @@ impl Walk {
             }
         };
         let star = Arc::from("*");
-        let columns: Vec<OutColumn> = ranges.iter().flat_map(Range::star).collect();
-        for column in &columns {
+        for column in columns.iter().filter(|column| !column.origin.is_nothing()) {
             self.note_origin(Some(&column.origin), &star);
         }
         if whole {
@@ -222,6 +219,11 @@ impl Walk {
             location: _,
         } = call;
         self.call(funcname);
+        if let ["pg_catalog", name @ "system_user"] = strings(funcname).as_slice() {
+            // A keyword since PostgreSQL 16, and before that a name like any other.
+            let column = self.unqualified(&Arc::from(*name));
+            self.lineage.add_origin(&column);
+        }
         if functions::is_set_config(&strings(funcname)) {
             self.set_config(args);
         }
@@ -273,6 +275,12 @@ impl Walk {
             self.lineage.doubtful = true;
         }
     }
+}
+
+/// Is it `(p).*`, or `f(x).*`: as many columns as that row has?
+pub(super) fn is_row_star(value: &NodeEnum) -> bool {
+    let NodeEnum::AIndirection(expr) = value else { return false };
+    expr.indirection.iter().any(|step| matches!(step.node, Some(NodeEnum::AStar(_))))
 }
 
 /// Is it `*`, or `p.*`?

@@ -99,7 +99,8 @@ impl Walk {
 
     /// Functions in FROM see what is to their left without LATERAL.
     fn range_function(&mut self, function: &RangeFunction, left: &mut Vec<Scope>) -> Range {
-        let RangeFunction { lateral: _, ordinality: _, is_rowsfrom, functions, alias, coldeflist } =
+        // Without an alias it goes by the name of its first function.
+        let RangeFunction { lateral: _, ordinality: _, is_rowsfrom: _, functions, alias, coldeflist } =
             function;
         let mut implied = None;
         let ((), lineage) = self.rows_of(|walk| {
@@ -107,7 +108,7 @@ impl Walk {
                 for function in functions {
                     // Each is a list: the call, and its column definitions.
                     function.visit(walk);
-                    if let (false, Some(NodeEnum::List(list))) = (*is_rowsfrom, &function.node)
+                    if let (None, Some(NodeEnum::List(list))) = (&implied, &function.node)
                         && let Some(NodeEnum::FuncCall(call)) =
                             list.items.first().and_then(|call| call.node.as_ref())
                     {
@@ -178,6 +179,7 @@ impl Walk {
         let mut both = left.pop().unwrap_or_default();
         both.absorb(right_arm);
         if !using_clause.is_empty() || *is_natural {
+            both.has_merge = true;
             both.has_full_merge |= JoinType::try_from(*jointype) == Ok(JoinType::JoinFull);
         }
         for column in strings(using_clause) {
@@ -203,7 +205,7 @@ impl Walk {
                 let columns = if both.has_full_merge || !self.may_follow(both.names) {
                     None
                 } else {
-                    Some(both.ranges.iter().flat_map(Range::star).collect())
+                    Some(both.star())
                 };
                 Scope::of(vec![derived(None, columns, &Some(alias.clone()))])
             }

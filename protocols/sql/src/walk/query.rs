@@ -13,7 +13,7 @@ use pg_query::{
 
 use super::{
     Distinct, MAX_COLUMNS, Visit, Walk,
-    expression::{implied_name, is_star},
+    expression::{implied_name, is_row_star, is_star},
     strings,
 };
 use crate::{
@@ -97,16 +97,14 @@ impl Walk {
                     for clause in [distinct_clause, group_clause, sort_clause] {
                         walk.outputs_named(clause, &columns);
                     }
-                    walk.all(&[
-                        distinct_clause,
-                        where_clause,
-                        group_clause,
-                        having_clause,
-                        sort_clause,
-                        limit_offset,
-                        limit_count,
-                        locking_clause,
-                    ]);
+                    let names = columns.iter().filter_map(|column| match &column.name {
+                        OutName::Known(name) => Some(Arc::clone(name)),
+                        _ => None,
+                    });
+                    let outer = std::mem::replace(&mut walk.outputs, names.collect());
+                    walk.all(&[distinct_clause, group_clause, sort_clause]);
+                    walk.outputs = outer;
+                    walk.all(&[where_clause, having_clause, limit_offset, limit_count, locking_clause]);
                 });
                 into_clause.is_none().then_some(columns)
             })
@@ -155,6 +153,10 @@ impl Walk {
                         Some(NodeEnum::ColumnRef(column)) if is_star(column) => {
                             columns.extend(self.star(column));
                         }
+                        Some(value) if is_row_star(value) => {
+                            self.node(value);
+                            columns.push(OutColumn { name: OutName::RenamedStar, origin: Origin::Unknown });
+                        }
                         Some(value) => {
                             let origin = self.origin(value);
                             let name = if name.is_empty() {
@@ -196,11 +198,11 @@ impl Walk {
                 self.doubt("a VALUES row that is no list");
                 continue;
             };
-            if list
-                .items
-                .iter()
-                .any(|item| matches!(&item.node, Some(NodeEnum::ColumnRef(column)) if is_star(column)))
-            {
+            if list.items.iter().any(|item| match &item.node {
+                Some(NodeEnum::ColumnRef(column)) => is_star(column),
+                Some(item) => is_row_star(item),
+                None => false,
+            }) {
                 // `values (p.*)` has as many columns as the row.
                 list.items.visit(self);
                 return vec![OutColumn { name: OutName::RenamedStar, origin: Origin::Unknown }];
@@ -341,7 +343,7 @@ impl Walk {
         self.cte_names = planned.cte_names;
         self.effects.dynamic |= planned.effects.dynamic;
         self.effects.session |= planned.effects.session;
-        self.kind_found = planned.kind_found;
+        merge(&mut self.kinds_found, planned.kinds_found.list);
         if let Some(doubt) = planned.doubt {
             self.doubt(doubt);
         }

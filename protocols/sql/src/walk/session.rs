@@ -8,7 +8,7 @@ use pg_query::{
     NodeEnum,
     protobuf::{
         self, CallStmt, ConstraintsSetStmt, DeallocateStmt, DeclareCursorStmt, DiscardMode, DoStmt,
-        ExecuteStmt, PrepareStmt, TransactionStmt, VariableSetStmt,
+        ExecuteStmt, PrepareStmt, TransactionStmt, TransactionStmtKind, VariableSetStmt,
     },
 };
 
@@ -18,9 +18,13 @@ use crate::kind;
 impl Walk {
     /// BEGIN and its kin: kind says which.
     pub(super) fn transaction(&mut self, transaction: &TransactionStmt) {
-        let TransactionStmt { kind: _, options, savepoint_name: _, gid: _, chain: _, location: _ } =
+        let TransactionStmt { kind, options, savepoint_name: _, gid: _, chain: _, location: _ } =
             transaction;
         self.effects.transaction = true;
+        // What was prepared waits for whoever ends it, in whatever session.
+        use TransactionStmtKind as T;
+        let prepared = [T::TransStmtPrepare, T::TransStmtCommitPrepared, T::TransStmtRollbackPrepared];
+        self.effects.write |= T::try_from(*kind).is_ok_and(|kind| prepared.contains(&kind));
         options.visit(self);
     }
 
@@ -54,12 +58,10 @@ impl Walk {
         let mut arguments = args.iter().map(constant);
         let setting = arguments.next().flatten();
         let value = arguments.next().flatten();
-        let found = match setting {
-            Some(setting) => kind::of_setting(setting, value),
-            None => Some(kind::SET_ROLE),
-        };
-        if found.is_some() {
-            self.kind_found = found;
+        match setting.map(|setting| kind::of_setting(setting, value)) {
+            Some(Some(found)) => self.kinds_found.insert(found),
+            Some(None) => {}
+            None => self.finds_any_setting(),
         }
     }
 

@@ -40,11 +40,11 @@ fn a013_a_change_of_the_lexer_has_its_own_kind() {
     check(r#"set standard_conforming_strings to default"#, expect!["set_lexing [session]"]);
     check(
         r#"select set_config('standard_conforming_strings', 'off', false)"#,
-        expect!["set_lexing [session] set_config()=changing"],
+        expect!["set_lexing+select [session] set_config()=changing"],
     );
     check(
         r#"select pg_catalog.set_config('Standard_Conforming_Strings', $1, false)"#,
-        expect!["set_lexing [session] pg_catalog.set_config()=changing"],
+        expect!["set_lexing+select [session] pg_catalog.set_config()=changing"],
     );
     check(r#"set names 'SJIS'"#, expect!["set_lexing [session]"]);
     check(r#"set client_encoding to 'GBK'"#, expect!["set_lexing [session]"]);
@@ -56,7 +56,7 @@ fn a013_a_change_of_the_lexer_has_its_own_kind() {
     );
     check(
         r#"update pg_settings set setting = 'off' where name = 'standard_conforming_strings'"#,
-        expect!["set_role [read write session] pg_settings:w pg_settings:r where"],
+        expect!["update+set_role+set_lexing [read write session] pg_settings:w pg_settings:r where"],
     );
 }
 
@@ -215,40 +215,40 @@ fn a020_role_and_path_in_every_spelling() {
     check(r#"set session_authorization = bob"#, expect!["set_session_authorization [session]"]);
     check(
         r#"select set_config('role', 'admin', false)"#,
-        expect!["set_role [session] set_config()=changing"],
+        expect!["set_role+select [session] set_config()=changing"],
     );
     check(
         r#"select SET_CONFIG('Ro' || 'le', 'admin', false)"#,
-        expect!["set_role [session] set_config()=changing"],
+        expect!["set_lexing+set_role+select [session] set_config()=changing"],
     );
     check(
         r#"select set_config(setting_name => 'role', new_value => 'x', is_local => true)"#,
-        expect!["set_role [session] set_config()=changing"],
+        expect!["set_lexing+set_role+select [session] set_config()=changing"],
     );
     check(
         r#"insert into a select set_config('role', 'admin', false)"#,
-        expect!["set_role [write session] a:w set_config()=changing"],
+        expect!["insert+set_role [write session] a:w set_config()=changing"],
     );
     check(
         r#"explain select set_config($1, $2, true)"#,
-        expect!["set_role [session] set_config()=changing"],
+        expect!["explain+set_role+set_lexing [session] set_config()=changing"],
     );
     check(
         r#"select 1 where pg_catalog.set_config('session_authorization', 'x', false) is null"#,
-        expect!["set_session_authorization [session] pg_catalog.set_config()=changing"],
+        expect!["set_session_authorization+select [session] pg_catalog.set_config()=changing"],
     );
     check(
         r#"update pg_settings set setting = 'admin' where name = 'role'"#,
-        expect!["set_role [read write session] pg_settings:w pg_settings:r where"],
+        expect!["update+set_role+set_lexing [read write session] pg_settings:w pg_settings:r where"],
     );
     check(
         r#"update pg_catalog.pg_settings set setting = 'x'"#,
-        expect!["set_role [write session] pg_catalog.pg_settings:w no-where"],
+        expect!["update+set_role+set_lexing [write session] pg_catalog.pg_settings:w no-where"],
     );
     check(r#"set search_path to a, b"#, expect!["set_search_path [session]"]);
     check(
         r#"select set_config('search_path', 'a', false)"#,
-        expect!["set_search_path [session] set_config()=changing"],
+        expect!["set_search_path+select [session] set_config()=changing"],
     );
     check(r#"set schema 'evil'"#, expect!["set_search_path [session]"]);
     check(r#"reset search_path"#, expect!["set_search_path [session]"]);
@@ -276,7 +276,7 @@ fn a020_role_and_path_in_every_spelling() {
     check(r#"show role"#, expect!["show []"]);
     check(
         r#"prepare p as select set_config('role', $1, false)"#,
-        expect!["set_role [session] set_config()=changing"],
+        expect!["prepare+set_role [session] set_config()=changing"],
     );
     check(r#"do $$ begin set role admin; end $$"#, expect!["do [write dynamic]"]);
 }
@@ -354,9 +354,9 @@ fn the_session() {
     check(r#"savepoint a"#, expect!["savepoint [transaction]"]);
     check(r#"rollback to a"#, expect!["rollback_to_savepoint [transaction]"]);
     check(r#"release a"#, expect!["release [transaction]"]);
-    check(r#"prepare transaction 'x'"#, expect!["prepare_transaction [transaction]"]);
-    check(r#"commit prepared 'x'"#, expect!["commit_prepared [transaction]"]);
-    check(r#"rollback prepared 'x'"#, expect!["rollback_prepared [transaction]"]);
+    check(r#"prepare transaction 'x'"#, expect!["prepare_transaction [write transaction]"]);
+    check(r#"commit prepared 'x'"#, expect!["commit_prepared [write transaction]"]);
+    check(r#"rollback prepared 'x'"#, expect!["rollback_prepared [write transaction]"]);
     check(r#"fetch all from c"#, expect!["fetch [read session]"]);
     check(r#"move 1 in c"#, expect!["move [read session]"]);
     check(r#"close c"#, expect!["close_cursor [session]"]);

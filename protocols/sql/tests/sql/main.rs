@@ -17,6 +17,7 @@ mod lineage;
 mod live;
 mod normalise;
 mod readers;
+mod red_team;
 mod relations;
 mod render;
 mod robust;

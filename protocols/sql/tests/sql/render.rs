@@ -42,7 +42,8 @@ fn lines(text: &str, line: impl Fn(&Statement) -> String) -> String {
 fn summary(statement: &Statement) -> String {
     let effects: Vec<&str> =
         statement.effects.each().into_iter().filter(|(_, on)| *on).map(|(word, _)| word).collect();
-    let mut line = format!("{} [{}]", statement.kind, effects.join(" "));
+    let kinds: Vec<&str> = statement.kinds().collect();
+    let mut line = format!("{} [{}]", kinds.join("+"), effects.join(" "));
     for relation in &statement.relations {
         let schema = relation.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
         let access = match relation.access {
