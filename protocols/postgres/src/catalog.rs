@@ -18,6 +18,8 @@ use parking_lot::Mutex;
 pub struct Catalog {
     relations: HashMap<u32, Relation>,
     by_name: HashMap<Arc<str>, Vec<u32>>,
+    /// How old it was when it was read.
+    age: Duration,
 }
 
 /// A table, view, materialized view, foreign table or partitioned table.
@@ -46,7 +48,8 @@ impl Relation {
 }
 
 /// One row per relation and column: oid, schema, name, attribute number, attribute name; then one row per
-/// dependency of a view, a child table or its parent: oid, empty, empty, 0, oid whose rows it may show.
+/// dependency of a view, a child table or its parent: oid, empty, empty, 0, oid whose rows it may show. And one row for how old it is at most, in
+/// seconds, because a transaction above READ COMMITTED sees what was there when it began: 0, empty, empty, 0, age.
 ///
 /// Only schema-qualified names are used, so that no `search_path` can put something else in their place.
 pub const QUERY: &str = "\
@@ -67,7 +70,10 @@ and d.refobjid operator(pg_catalog.<>) r.ev_class \
 union all \
 select i.inhrelid::pg_catalog.text, '', '', '0', i.inhparent::pg_catalog.text from pg_catalog.pg_inherits i \
 union all \
-select i.inhparent::pg_catalog.text, '', '', '0', i.inhrelid::pg_catalog.text from pg_catalog.pg_inherits i";
+select i.inhparent::pg_catalog.text, '', '', '0', i.inhrelid::pg_catalog.text from pg_catalog.pg_inherits i \
+union all \
+select '0', '', '', '0', case when pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.=) any ('{read committed,read uncommitted}'::pg_catalog.text[]) \
+then '0' else pg_catalog.ceil(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() operator(pg_catalog.-) pg_catalog.transaction_timestamp()))::pg_catalog.int8::pg_catalog.text end";
 
 /// A row of [`QUERY`]'s answer is not what it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +93,10 @@ impl Catalog {
         let [oid, schema, name, attribute, last] = row else { return Err(BadRow) };
         let oid: u32 = text(oid)?.parse().map_err(|_| BadRow)?;
         let attribute: i16 = text(attribute)?.parse().map_err(|_| BadRow)?;
+        if oid == 0 {
+            self.age = Duration::from_secs(text(last)?.parse().map_err(|_| BadRow)?);
+            return Ok(());
+        }
         let relation = self.relations.entry(oid).or_insert_with(|| Relation {
             schema: Arc::from(""),
             name: Arc::from(""),
@@ -104,6 +114,16 @@ impl Catalog {
         }
         relation.columns.push((attribute, Arc::from(text(last)?)));
         Ok(())
+    }
+
+    /// Is there no relation in it?
+    pub fn is_empty(&self) -> bool {
+        self.relations.is_empty()
+    }
+
+    /// How old it was when it was read: what changed since then is not in it.
+    pub const fn age(&self) -> Duration {
+        self.age
     }
 
     /// The relation with this oid.

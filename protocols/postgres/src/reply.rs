@@ -256,6 +256,11 @@ pub fn close_portal(name: &str) -> Bytes {
     })
 }
 
+/// Sync.
+pub fn sync() -> Bytes {
+    message(frontend::tag::SYNC, |_| {})
+}
+
 /// Flush.
 pub fn flush() -> Bytes {
     message(frontend::tag::FLUSH, |_| {})

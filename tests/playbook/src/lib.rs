@@ -327,7 +327,10 @@ impl Play {
                 self.decided = sql.analysis.text.to_string();
                 let statements = sql.analysis.statements.iter();
                 self.judged = statements
-                    .map(|statement| format!("{} {:?}", statement.kind, statement.effects))
+                    .map(|statement| {
+                        let kinds: Vec<_> = statement.kinds().collect();
+                        format!("{} {:?}", kinds.join("+"), statement.effects)
+                    })
                     .collect();
                 self.transcript.decide(event.kind(), &sql.analysis.text, sql.parameters.len());
                 continue;

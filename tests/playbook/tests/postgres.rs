@@ -4,12 +4,14 @@ mod postgres {
     mod batch;
     mod cancel;
     mod copy;
+    mod guesses;
     mod limits;
     mod login;
     mod masks;
     mod names;
     mod prepared;
     mod query;
+    mod red_team;
     mod reports;
     mod stale;
 }

@@ -3,6 +3,7 @@
 pub mod authentication;
 pub mod command_complete;
 pub mod error_response;
+pub mod notification_response;
 pub mod parameter_status;
 pub mod ready_for_query;
 pub mod row_description;

@@ -23,6 +23,26 @@ impl ParameterStatus<'_> {
             _ => false,
         }
     }
+
+    /// May it hold a text of anybody's choice? Those that are reported and hold a word of a few, or what the server says of itself, are listed;
+    /// a time zone can be any text (`<123-45-6789>0`).
+    pub fn holds_any_text(&self) -> bool {
+        const WORDS: [&str; 12] = [
+            "client_encoding",
+            "DateStyle",
+            "default_transaction_read_only",
+            "in_hot_standby",
+            "integer_datetimes",
+            "IntervalStyle",
+            "is_superuser",
+            "scram_iterations",
+            "server_encoding",
+            "server_version",
+            "session_authorization",
+            "standard_conforming_strings",
+        ];
+        !WORDS.contains(&self.name)
+    }
 }
 
 /// Reads the body.
@@ -53,5 +73,12 @@ mod tests {
         assert!(!changes(b"standard_conforming_strings\0on\0"));
         assert!(!changes(b"client_encoding\0UTF8\0"));
         assert!(!changes(b"TimeZone\0UTC\0"));
+    }
+
+    #[test]
+    fn a032_settings_that_hold_any_text_are_told_apart() {
+        let any = |name: &'static str| ParameterStatus { name, value: "" }.holds_any_text();
+        assert!(any("application_name") && any("TimeZone") && any("search_path") && any("unheard_of"));
+        assert!(!any("DateStyle") && !any("is_superuser"));
     }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     backend::{
-        command_complete, error_response, parameter_status,
+        command_complete, error_response, notification_response, parameter_status,
         ready_for_query::{self, Transaction},
         row_description, tag,
     },
@@ -71,7 +71,10 @@ impl Relay {
             if waiting < size {
                 break;
             }
-            if matches!(self.pipeline.front(), Some(Expect::CatalogQuery | Expect::CatalogBatch { .. })) {
+            if matches!(
+                self.pipeline.front(),
+                Some(Expect::CatalogQuery { .. } | Expect::CatalogBatch { .. })
+            ) {
                 // Its end may send something to the client: what came before goes first.
                 send_run(inbox, &mut run, desk);
             }
@@ -89,6 +92,8 @@ impl Relay {
             }
         }
         send_run(inbox, &mut run, desk);
+        // A batch that failed has ended a reading of the catalog within it, whatever it failed by.
+        self.after_catalog(desk);
         self.flush_notices(desk);
         Ok(())
     }
@@ -113,9 +118,12 @@ impl Relay {
             tag::NOTICE_RESPONSE => return self.notice(body),
             tag::PARAMETER_STATUS => {
                 let lexer = parameter_status::decode(body)?.changes_lexer();
-                return if lexer { Err(mode_change()) } else { Ok(Verdict::Pass) };
+                if lexer {
+                    return Err(mode_change());
+                }
+                return Ok(if self.may_tell(body)? { Verdict::Pass } else { Verdict::Swallow });
             }
-            tag::NOTIFICATION_RESPONSE => return Ok(Verdict::Pass),
+            tag::NOTIFICATION_RESPONSE => return self.notification(body),
             tag::ERROR_RESPONSE => return self.error(body, desk),
             tag::READY_FOR_QUERY => return self.ready(ready_for_query::decode(body)?, desk),
             _ => {}
@@ -130,6 +138,7 @@ impl Relay {
                 Ok(masks.row(body)?.map_or(Verdict::Pass, Verdict::Replace))
             }
             (Expect::Query(query), tag::COMMAND_COMPLETE) => {
+                query.answered = true;
                 if let Some(rows) = command_complete::decode(body)? {
                     query.rows = Some(query.rows.unwrap_or(0).saturating_add(rows));
                 }
@@ -137,6 +146,7 @@ impl Relay {
                 Ok(Verdict::Pass)
             }
             (Expect::Query(query), tag::EMPTY_QUERY_RESPONSE) => {
+                query.answered = true;
                 query.masks.next_statement();
                 Ok(Verdict::Pass)
             }
@@ -203,11 +213,15 @@ impl Relay {
                 self.pipeline.pop();
                 Ok(Verdict::Swallow)
             }
-            (Expect::CatalogQuery | Expect::CatalogBatch { .. }, tag::DATA_ROW) => {
+            (Expect::CatalogQuery { .. } | Expect::CatalogBatch { .. }, tag::DATA_ROW) => {
                 self.catalog.row(body, desk.shared.limits.catalog)?;
                 Ok(Verdict::Swallow)
             }
-            (Expect::CatalogQuery, tag::ROW_DESCRIPTION | tag::COMMAND_COMPLETE)
+            (Expect::CatalogQuery { complete }, tag::COMMAND_COMPLETE) => {
+                *complete = true;
+                Ok(Verdict::Swallow)
+            }
+            (Expect::CatalogQuery { .. }, tag::ROW_DESCRIPTION)
             | (
                 Expect::CatalogBatch { .. },
                 tag::PARSE_COMPLETE | tag::BIND_COMPLETE | tag::COMMAND_COMPLETE,
@@ -238,7 +252,14 @@ impl Relay {
         let Some(expect) = self.pipeline.pop() else { return Err(unasked(tag::READY_FOR_QUERY)) };
         self.transaction = transaction;
         match expect {
-            Expect::Query(RunningQuery { event, rows, failed, mut masks, frees_names }) => {
+            // Whatever was asked is answered first: an answer that comes too early is one to something else.
+            Expect::Query(RunningQuery { answered: false, failed: None, .. }) => {
+                return Err(unasked(tag::READY_FOR_QUERY));
+            }
+            Expect::RefusedQuery { error } if !error.is_empty() => {
+                return Err(unasked(tag::READY_FOR_QUERY));
+            }
+            Expect::Query(RunningQuery { event, rows, failed, mut masks, frees_names, .. }) => {
                 if frees_names && failed.is_none() {
                     self.forget_statements();
                 }
@@ -247,23 +268,66 @@ impl Relay {
                 let masked = masks.take_counts();
                 desk.finished(event, Outcome { result, code: failed, rows, masked, ..Outcome::default() });
             }
-            Expect::Sync | Expect::RefusedQuery { .. } => {}
-            Expect::CatalogQuery => {
-                self.catalog.complete(&self.database, desk);
+            Expect::Sync { is_own: true } => {
+                self.settled(desk);
+                return Ok(Verdict::Swallow);
+            }
+            Expect::Sync { is_own: false } | Expect::RefusedQuery { .. } => {}
+            Expect::CatalogQuery { complete } => {
+                if complete {
+                    self.catalog.complete(&self.database, desk);
+                } else {
+                    self.catalog.abort();
+                }
+                self.settled(desk);
                 return Ok(Verdict::Swallow);
             }
             _ => return Err(unasked(tag::READY_FOR_QUERY)),
         }
-        if self.pipeline.is_empty() {
-            self.names.settle_rest();
+        self.settled(desk);
+        Ok(Verdict::Pass)
+    }
+
+    /// The target waits for more.
+    fn settled(&mut self, desk: &Desk<'_>) {
+        if !self.pipeline.is_empty() {
+            return;
         }
-        if transaction == Transaction::Idle && self.pipeline.is_empty() && !self.batch_open {
+        self.names.settle_rest();
+        // It has said by now whether it reads text in another way.
+        self.lexer_unsure &= self.batch_open;
+        if self.transaction == Transaction::Idle && !self.batch_open {
             // Portals end with their transaction, and so does what it left to be checked at its end.
             self.portals.clear();
             self.bound.clear();
             self.touched_masked = false;
+            if std::mem::take(&mut self.defines) {
+                desk.shared.catalogs.forget(&self.database);
+            }
+            self.catalog.leave_transaction();
         }
-        Ok(Verdict::Pass)
+    }
+
+    /// May the client learn of this setting? Code that can not be seen can write a masked value into those that hold any text.
+    fn may_tell(&mut self, body: &[u8]) -> Result<bool, ProtocolError> {
+        let hides = match self.pipeline.front() {
+            Some(Expect::Query(RunningQuery { masks, .. }) | Expect::Execute { masks, .. }) => {
+                masks.hides_reports()
+            }
+            // Told before the ReadyForQuery of a batch.
+            Some(Expect::Sync { .. }) => self.touched_masked,
+            _ => false,
+        };
+        Ok(!hides || !parameter_status::decode(body)?.holds_any_text())
+    }
+
+    /// Somebody's notification: what it says is not known to hold nothing that is masked.
+    fn notification(&self, body: &[u8]) -> Result<Verdict, ProtocolError> {
+        if !self.masks_columns {
+            return Ok(Verdict::Pass);
+        }
+        let without = notification_response::without_payload(body)?;
+        Ok(Verdict::Replace(without))
     }
 
     fn error(&mut self, body: &[u8], desk: &mut Desk<'_>) -> Result<Verdict, ProtocolError> {
@@ -288,19 +352,23 @@ impl Relay {
                 Ok(if hides { Verdict::Replace(scrubbed("ERROR", report.sqlstate)) } else { Verdict::Pass })
             }
             Expect::RefusedQuery { error } => Ok(Verdict::Replace(std::mem::take(error))),
-            Expect::CatalogQuery => {
+            Expect::CatalogQuery { .. } => {
                 self.catalog.fail();
                 Ok(Verdict::Swallow)
             }
+            Expect::Sync { is_own: true } => Ok(Verdict::Swallow),
             // The commit that a Sync does can fail.
-            Expect::Sync if self.touched_masked => Ok(Verdict::Replace(scrubbed("ERROR", report.sqlstate))),
-            Expect::Sync => Ok(Verdict::Pass),
+            Expect::Sync { .. } if self.touched_masked => {
+                Ok(Verdict::Replace(scrubbed("ERROR", report.sqlstate)))
+            }
+            Expect::Sync { .. } => Ok(Verdict::Pass),
             _ => Ok(self.batch_failed(&sqlstate, desk)),
         }
     }
 
     /// The target skips everything up to the next Sync; so does our account of it.
     fn batch_failed(&mut self, sqlstate: &Arc<str>, desk: &mut Desk<'_>) -> Verdict {
+        let is_own = self.pipeline.is_in_own_batch();
         let (skipped, synced) = self.pipeline.take_batch();
         if !synced {
             self.skipping = Skipping::Target;
@@ -331,7 +399,12 @@ impl Relay {
                 Expect::RefusedBatch { error } if failed => verdict = Some(Verdict::Replace(error)),
                 Expect::CatalogBatch { .. } => {
                     self.catalog.abort();
-                    verdict = Some(Verdict::Replace(Objection::no_catalog().encode()));
+                    if is_own {
+                        // The client has asked for nothing yet: what it asks for is answered when this is over.
+                        verdict = Some(Verdict::Swallow);
+                    } else if failed {
+                        verdict = Some(Verdict::Replace(Objection::no_catalog().encode()));
+                    }
                 }
                 _ => {}
             }
@@ -353,15 +426,13 @@ impl Relay {
 
     /// A request that waited for the catalog goes on, or is refused, once the reading is over.
     fn after_catalog(&mut self, desk: &mut Desk<'_>) {
-        let reading =
-            matches!(self.pipeline.last(), Some(Expect::CatalogQuery | Expect::CatalogBatch { .. }));
-        if reading {
+        if self.pipeline.reads_catalog() {
             return;
         }
         let Some(mut held) = self.held.take_if(|held| held.waiting_for_catalog.is_some()) else { return };
         let plan = held.waiting_for_catalog.take();
-        if self.skipping == Skipping::Target && !matches!(held.request, Request::Query { .. }) {
-            // The reading failed inside the batch; its error has been answered already.
+        if self.skipping != Skipping::No {
+            // Its batch has failed, and that was answered already.
             desk.not_sent(held.event, "mask.catalog");
             return;
         }

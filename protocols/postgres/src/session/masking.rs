@@ -16,7 +16,7 @@ use super::{
     relay::{Desk, Relay},
 };
 use crate::{
-    backend::row_description::Field,
+    backend::{ready_for_query::Transaction, row_description::Field},
     catalog::{self, Catalog, Catalogs},
     mask::{Counts, ResolvedPlan, RowMask, rewrite_text},
     reader::Reader,
@@ -52,7 +52,9 @@ impl Masks {
         let hides_reports = analysis.statements.iter().any(|statement| {
             let reached = resolved.as_ref().is_some_and(|plan| reach(statement, plan) != Reach::Nothing);
             let searched = plan.as_ref().is_some_and(|plan| !plan.detectors.is_empty());
-            reached || hidden_code(statement) || (searched && statement.effects.read)
+            // What a cursor computes was judged when it was declared, perhaps by other policies.
+            let unseen = hidden_code(statement) || statement.fetches.is_some();
+            reached || unseen || (searched && statement.effects.read)
         });
         Self(plan.map(|plan| {
             Box::new(ActiveMasks {
@@ -387,6 +389,13 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
     }
     let object = |code, message: &str, hint| Some(Objection { code, message: message.to_owned(), hint });
     if !plan.relations.is_empty() {
+        if statement.relations.iter().any(|relation| shows_queries(relation, statement)) {
+            return object(
+                "mask.catalog",
+                "what others have sent holds values of masked columns",
+                "leave the column `query` out",
+            );
+        }
         match statement.kind {
             "explain" if hidden_code(statement) => {
                 return object(
@@ -401,15 +410,19 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
             }
             _ => {}
         }
+        if let Some(message) = unseen_way_out(statement) {
+            return object("mask.hidden_code", message, "ask someone for whom nothing is masked");
+        }
     }
     if reach == Reach::Nothing {
         return None;
     }
-    // Behind a view, any column may be a masked one.
+    // Behind a view, any column may be a masked one; and what is no column may be a function over the row (`p.f` for `f(p)`).
     let is_masked = |column: &Column| {
         reach == Reach::Indirect
             || *column.name == *"*"
             || plan.plan.columns.iter().any(|mask| mask.column == column.name)
+            || is_no_column(column, statement, plan)
     };
     match statement.kind {
         "copy_to" => {
@@ -457,6 +470,67 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
             )
         })
         .flatten()
+}
+
+/// Could code that can not be seen carry masked values out, or be made for that by somebody for whom they are masked? What it answers is withheld,
+/// and what it writes is not.
+fn unseen_way_out(statement: &Statement) -> Option<&'static str> {
+    let text = "SQL that is built at run time could carry masked columns anywhere";
+    // A procedure is code that somebody else has made, as a function is.
+    if statement.effects.dynamic && !matches!(statement.kind, "execute" | "fetch" | "move" | "call") {
+        return Some(text);
+    }
+    let makes_code = |kind: &str| {
+        let made = kind.strip_prefix("create_").or_else(|| kind.strip_prefix("alter_"));
+        made.is_some_and(|made| CODE.contains(&made))
+    };
+    if statement.kinds().any(makes_code) {
+        return Some("who is not shown masked columns makes no code that could read them");
+    }
+    let writes = statement.effects.ddl || statement.relations.iter().any(|it| it.access != Access::Read);
+    let carries = writes || statement.kind == "copy_to";
+    (hidden_code(statement) && carries)
+        .then_some("what code that can not be seen gives could be masked columns, and is written nowhere")
+}
+
+/// What is code, or sends rows elsewhere by itself.
+const CODE: [&str; 17] = [
+    "access_method",
+    "aggregate",
+    "cast",
+    "conversion",
+    "event_trigger",
+    "extension",
+    "function",
+    "language",
+    "operator",
+    "operator_class",
+    "operator_family",
+    "procedure",
+    "publication",
+    "routine",
+    "subscription",
+    "transform",
+    "trigger",
+];
+
+/// Is it a name that no relation of the statement has as a column?
+fn is_no_column(column: &Column, statement: &Statement, plan: &ResolvedPlan) -> bool {
+    const SYSTEM: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+    let Some(relation) = &column.relation else { return false };
+    if !statement.relations.iter().any(|named| named.name == *relation) || SYSTEM.contains(&&*column.name) {
+        return false;
+    }
+    let catalog = plan.catalog();
+    let mut known = catalog.named(relation).filter_map(|oid| catalog.relation(oid));
+    !known.any(|known| known.attribute(&column.name).is_some())
+}
+
+/// Does it show what other sessions have sent?
+fn shows_queries(relation: &Relation, statement: &Statement) -> bool {
+    let shows = |column: &Column| matches!(&*column.name, "query" | "*");
+    relation.name.starts_with("pg_stat_statements")
+        || (*relation.name == *"pg_stat_activity" && statement.columns.iter().any(shows))
 }
 
 const SINK_HINT: &str = "leave the masked relation out, or change it without naming its masked columns";
@@ -530,6 +604,10 @@ pub(super) struct CatalogReading {
     /// Bytes of the rows that `building` was built from.
     size: usize,
     failed: bool,
+    /// It is read outside of any transaction: others may use it too.
+    outside: bool,
+    /// `current` was read inside of a transaction, which may see what never will be for others.
+    private: bool,
     /// The plan of the last statement, found in `current`: policies give the same plan again and again.
     resolved: Option<Arc<ResolvedPlan>>,
 }
@@ -538,6 +616,20 @@ impl CatalogReading {
     /// A definition was changed: what was read is not true any more.
     pub(super) const fn outdate(&mut self) {
         self.outdated = true;
+    }
+
+    /// It is asked for now. `outside`: outside of any transaction.
+    pub(super) const fn begin(&mut self, outside: bool) {
+        self.outside = outside;
+    }
+
+    /// The transaction is over, and with it what only it has seen.
+    pub(super) fn leave_transaction(&mut self) {
+        if self.private || self.outdated {
+            self.current = None;
+            self.resolved = None;
+        }
+        (self.private, self.outdated) = (false, false);
     }
 
     /// Is there a catalog that is young enough?
@@ -600,12 +692,15 @@ impl CatalogReading {
         if std::mem::take(&mut self.failed) {
             return;
         }
-        let catalog = Arc::new(building.unwrap_or_default());
-        // What a transaction sees may never be committed: it is this session's and nobody else's.
-        if !self.outdated {
+        // One without a single relation is none: nothing would be masked by it.
+        let Some(catalog) = building.filter(|catalog| !catalog.is_empty()).map(Arc::new) else { return };
+        // What a transaction sees may never be committed, and what it saw first it sees to its end: it is this session's and nobody else's.
+        if self.outside {
             desk.shared.catalogs.put(database, Arc::clone(&catalog), desk.now);
         }
-        self.current = Some((catalog, desk.now));
+        self.private = !self.outside;
+        let Some(read_at) = desk.now.checked_sub(catalog.age()) else { return };
+        self.current = Some((catalog, read_at));
         self.outdated = false;
         self.resolved = None;
     }
@@ -627,19 +722,27 @@ impl Relay {
     /// Asks the target for its catalog, in a way that leaves its transaction and the client's statements
     /// as they are.
     pub(super) fn read_catalog(&mut self, desk: &mut Desk<'_>) {
-        if self.pipeline.is_empty() && !self.batch_open {
-            self.pipeline.push(Expect::CatalogQuery);
+        let is_quiet = self.pipeline.is_empty() && !self.batch_open;
+        self.catalog.begin(is_quiet && self.transaction == Transaction::Idle && !self.defines);
+        // A Query would end the unnamed portal of a transaction.
+        if is_quiet && self.transaction == Transaction::Idle {
+            self.pipeline.push(Expect::CatalogQuery { complete: false });
             desk.upstream(reply::query(catalog::QUERY));
             return;
         }
-        self.batch_open = true;
         self.pipeline.push(Expect::CatalogBatch { closed: 0 });
         desk.upstream(reply::parse(CATALOG_NAME, catalog::QUERY));
         desk.upstream(reply::bind(CATALOG_NAME, CATALOG_NAME));
         desk.upstream(reply::execute(CATALOG_NAME));
         desk.upstream(reply::close_portal(CATALOG_NAME));
         desk.upstream(reply::close_statement(CATALOG_NAME));
-        desk.upstream(reply::flush());
+        if is_quiet {
+            self.pipeline.push(Expect::Sync { is_own: true });
+            desk.upstream(reply::sync());
+        } else {
+            self.batch_open = true;
+            desk.upstream(reply::flush());
+        }
     }
 }
 

@@ -35,8 +35,8 @@ pub(super) enum Expect {
     RefusedQuery { error: Bytes },
     /// [`REFUSED_TEXT`] as a Parse; its error becomes `error`.
     RefusedBatch { error: Bytes },
-    /// The catalog, read by a Query of our own. Nothing of it reaches the client.
-    CatalogQuery,
+    /// The catalog, read by a Query of our own. Nothing of it reaches the client. `complete`: all of it has come.
+    CatalogQuery { complete: bool },
     /// The catalog, read inside a batch: ends with the second CloseComplete.
     CatalogBatch { closed: u8 },
     /// A Parse.
@@ -53,8 +53,8 @@ pub(super) enum Expect {
     OwnDescribe,
     /// An Execute.
     Execute { event: EventId, masks: Masks },
-    /// A Sync.
-    Sync,
+    /// A Sync. One of the gateway's own ends a reading of the catalog, and nothing of it reaches the client.
+    Sync { is_own: bool },
 }
 
 /// A simple Query at the target: several statements, several answers, one ReadyForQuery.
@@ -63,6 +63,8 @@ pub(super) struct RunningQuery {
     pub(super) event: EventId,
     /// Rows of all its statements, once one has reported some.
     pub(super) rows: Option<u64>,
+    /// The target has said something of one of its statements.
+    pub(super) answered: bool,
     /// The SQLSTATE of its error.
     pub(super) failed: Option<Arc<str>>,
     pub(super) masks: Masks,
@@ -81,7 +83,7 @@ pub(super) struct Pipeline {
 impl Expect {
     /// Does the target run a statement for it, or end a transaction? What only prepares one is soon done.
     const fn executes(&self) -> bool {
-        matches!(self, Self::Query(_) | Self::Execute { .. } | Self::Sync)
+        matches!(self, Self::Query(_) | Self::Execute { .. } | Self::Sync { .. })
     }
 }
 
@@ -111,8 +113,20 @@ impl Pipeline {
         self.expected.front_mut()
     }
 
-    pub(super) fn last(&self) -> Option<&Expect> {
-        self.expected.back()
+    /// Is the catalog being read?
+    pub(super) fn reads_catalog(&self) -> bool {
+        let reads =
+            |expect: &Expect| matches!(expect, Expect::CatalogQuery { .. } | Expect::CatalogBatch { .. });
+        self.expected.iter().any(reads)
+    }
+
+    /// Is the batch that is answered now one of the gateway's own?
+    pub(super) fn is_in_own_batch(&self) -> bool {
+        let mut syncs = self.expected.iter().filter_map(|expect| match expect {
+            Expect::Sync { is_own } => Some(*is_own),
+            _ => None,
+        });
+        syncs.next() == Some(true)
     }
 
     pub(super) fn pop(&mut self) -> Option<Expect> {
@@ -160,7 +174,7 @@ impl Pipeline {
     /// Takes everything up to the next Sync, which stays: what a server skips after an error in a batch.
     /// Also says whether there is such a Sync.
     pub(super) fn take_batch(&mut self) -> (Vec<Expect>, bool) {
-        let sync = self.expected.iter().position(|expect| matches!(expect, Expect::Sync));
+        let sync = self.expected.iter().position(|expect| matches!(expect, Expect::Sync { .. }));
         let skipped: Vec<Expect> = self.expected.drain(..sync.unwrap_or(self.expected.len())).collect();
         self.executing -= skipped.iter().filter(|expect| expect.executes()).count();
         (skipped, sync.is_some())
@@ -172,7 +186,7 @@ impl Pipeline {
         let (mut index, before) = (0, self.expected.len());
         self.expected.retain(|expect| {
             index += 1;
-            index == 1 || !matches!(expect, Expect::Sync)
+            index == 1 || !matches!(expect, Expect::Sync { .. })
         });
         self.executing -= before - self.expected.len();
     }

@@ -253,7 +253,8 @@ pub(super) fn beyond<'a>(sent: &Analysis, judged: &'a Analysis) -> &'a [u8] {
 fn run(execute: &Statement, body: &Statement) -> Option<Statement> {
     let Some(Prepared::Execute { arguments, .. }) = &execute.prepared else { return None };
     // The server allows no column and no query among the arguments.
-    if execute.kind != "execute" || !execute.relations.is_empty() || !execute.columns.is_empty() {
+    let more = !execute.further_kinds.is_empty();
+    if execute.kind != "execute" || more || !execute.relations.is_empty() || !execute.columns.is_empty() {
         return None;
     }
     let mut run = body.clone();

@@ -77,6 +77,12 @@ pub(super) struct Relay {
     /// Notices of our own that wait for the end of such a frame.
     pub(super) notices: Vec<Bytes>,
     pub(super) catalog: CatalogReading,
+    /// Code that can not be seen has run, and the target has not said since whether it reads text in the same way as before.
+    pub(super) lexer_unsure: bool,
+    /// This transaction may have changed definitions.
+    pub(super) defines: bool,
+    /// Columns are masked for whoever asks, as far as a policy has said.
+    pub(super) masks_columns: bool,
     /// A statement has reached masked values: what it left undone (a deferred constraint) may speak of them.
     pub(super) touched_masked: bool,
     next_event: EventId,
@@ -241,6 +247,9 @@ impl Relay {
             passing_up: 0,
             notices: Vec::new(),
             catalog: CatalogReading::default(),
+            lexer_unsure: false,
+            defines: false,
+            masks_columns: false,
             touched_masked: false,
             next_event: EventId::FIRST,
             draining: false,

@@ -23,8 +23,8 @@ use super::{
     Limits,
     budget::{self, GROWTH},
     masking::{
-        Masks, Objection, again_objection, failed_objection, fetch_objection, guesses, mode_objection,
-        objection, unsure_objection,
+        Masks, Objection, again_objection, failed_objection, fetch_objection, guesses, hidden_code,
+        mode_objection, objection, unsure_objection,
     },
     pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
     prepared::beyond,
@@ -68,9 +68,16 @@ impl Relay {
             let Some(header) = inbox.peek_header() else { return Ok(()) };
             let (tag, size) = header.map_err(|bad| bad.on(Side::Downstream))?;
             if matches!(tag, tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL) && !self.copy_in {
-                // The client may send data before the target has said that it takes some.
-                self.early_copy = !self.pipeline.is_empty() && self.skipping == Skipping::No;
+                // The client may send data before the target has said that it takes some. It is asked to say so: it may otherwise wait
+                // for a Sync that never comes.
+                let before = std::mem::replace(
+                    &mut self.early_copy,
+                    !self.pipeline.is_empty() && self.skipping == Skipping::No,
+                );
                 if self.early_copy {
+                    if !before && self.batch_open {
+                        desk.upstream(reply::flush());
+                    }
                     return Ok(());
                 }
             }
@@ -126,6 +133,12 @@ impl Relay {
             return known(frame.tag);
         }
         match frame.tag {
+            tag::QUERY if self.lexer_unsure && !reads_alike(&frame) => {
+                self.refuse_query(lexer_unsure(), desk);
+            }
+            tag::PARSE if self.lexer_unsure && !reads_alike(&frame) => {
+                self.refuse_batch(lexer_unsure(), desk);
+            }
             tag::QUERY => {
                 let text = desk.shared.analyser.analyse(query::decode(frame.body())?);
                 let judged = self.judged(&text, &desk.shared.limits);
@@ -310,8 +323,8 @@ impl Relay {
             Skipping::No | Skipping::Target => {
                 // A name that the target has not accepted yet may mean something else there. Within its batch
                 // that does no harm: the target skips the rest. The next batch waits until it is known.
-                self.barrier |= self.pipeline.names_something();
-                self.pipeline.push(Expect::Sync);
+                self.barrier |= self.pipeline.names_something() || self.lexer_unsure;
+                self.pipeline.push(Expect::Sync { is_own: false });
                 desk.upstream(bytes);
             }
         }
@@ -338,6 +351,12 @@ impl Relay {
             return Ok(());
         }
         let plan = permit.consume().filter(|plan| !plan.is_empty());
+        if self.skipping != Skipping::No {
+            // Its batch has failed meanwhile: the target ignores it, and answers nothing.
+            desk.not_sent(held.event, "skipped");
+            return Ok(());
+        }
+        self.masks_columns |= plan.as_ref().is_some_and(|plan| !plan.columns.is_empty());
         match plan {
             Some(plan) if self.needs_catalog(&held.analysis, &plan, desk) => {
                 if self.is_ignored(&held) {
@@ -371,7 +390,7 @@ impl Relay {
     pub(super) fn release(&mut self, held: Held, plan: Option<Arc<MaskPlan>>, desk: &mut Desk<'_>) {
         let Held { event, analysis, charge, request, .. } = held;
         let simple = matches!(request, Request::Query { .. });
-        if self.skipping != Skipping::No && !simple {
+        if self.skipping != Skipping::No {
             desk.not_sent(event, "skipped");
             return;
         }
@@ -395,12 +414,12 @@ impl Relay {
         match request {
             Request::Query { frame } => {
                 self.executed += 1;
-                let effects = analysis.effects();
-                self.barrier = effects.session || effects.dynamic;
+                self.barrier = analysis.effects().session || analysis.statements.iter().any(hidden_code);
                 let frees_names = frees_all_names(&analysis);
                 self.pipeline.push(Expect::Query(RunningQuery {
                     event,
                     rows: None,
+                    answered: false,
                     failed: None,
                     masks,
                     frees_names,
@@ -498,7 +517,9 @@ impl Relay {
 
     /// Answers a Query (or FunctionCall) with an error, in its place.
     pub(super) fn refuse_query(&mut self, error: Bytes, desk: &mut Desk<'_>) {
-        if self.target_is_quiet() {
+        if self.skipping != Skipping::No {
+            // Its batch has failed meanwhile: nobody is answered.
+        } else if self.target_is_quiet() {
             desk.downstream(error);
             desk.downstream(reply::ready_for_query(self.transaction));
         } else {
@@ -537,9 +558,18 @@ impl Relay {
             if let Some(name) = &statement.declares {
                 self.forget_name(&(NameKind::Portal, Box::from(&**name)));
             }
+            let hidden = hidden_code(statement);
+            self.lexer_unsure |= hidden;
+            if statement.effects.ddl || hidden {
+                self.defines = true;
+            }
             if statement.effects.ddl {
                 self.catalog.outdate();
                 desk.shared.catalogs.forget(&self.database);
+            }
+            // What is rolled back takes its definitions along.
+            if statement.effects.transaction && self.defines {
+                self.catalog.outdate();
             }
         }
     }
@@ -558,10 +588,28 @@ fn touches_data(analysis: &Analysis) -> bool {
     analysis.grade != Grade::Verified
         || analysis.statements.iter().any(|statement| {
             let Effects { read, write, ddl, host_access, dynamic, .. } = statement.effects;
-            let idle =
-                matches!(statement.kind, "begin" | "commit" | "rollback" | "savepoint" | "set" | "show");
+            let idle = IDLE.contains(&statement.kind);
             !idle || read || write || ddl || host_access || dynamic
         })
+}
+
+/// Kinds of statements that only begin, end or set something.
+const IDLE: [&str; 10] = [
+    "begin",
+    "start_transaction",
+    "commit",
+    "rollback",
+    "savepoint",
+    "release",
+    "rollback_to_savepoint",
+    "set",
+    "set_transaction",
+    "show",
+];
+
+/// Is its text read alike whatever `standard_conforming_strings` and `client_encoding` are? Backslashes and what is no ASCII are what they are about.
+fn reads_alike(frame: &Frame) -> bool {
+    frame.body().is_ascii() && !frame.body().contains(&b'\\')
 }
 
 /// The largest frame of each type, in bytes, when `limit` is the largest that carries text or values.
@@ -628,6 +676,17 @@ fn function_call() -> Bytes {
         message: "function calls by number are not supported through the gateway",
         detail: "code: pg.fastpath",
         hint: "call the function in a SELECT",
+    }
+    .encode()
+}
+
+fn lexer_unsure() -> Bytes {
+    Report {
+        severity: "ERROR",
+        sqlstate: "0A000",
+        message: "code that can not be seen has run in this batch, and may have changed how text is read",
+        detail: "code: pg.lexer_unsure",
+        hint: "send Sync before a statement that has a backslash or is not in ASCII",
     }
     .encode()
 }

@@ -24,7 +24,7 @@ pub(super) fn plan() -> MaskPlan {
     }
 }
 
-fn catalog_rows() -> Vec<u8> {
+pub(super) fn catalog_rows() -> Vec<u8> {
     [
         data_row(&["16400", "public", "people", "1", "id"]),
         data_row(&["16400", "public", "people", "2", "name"]),
@@ -36,7 +36,7 @@ fn catalog_rows() -> Vec<u8> {
     .concat()
 }
 
-fn catalog() -> Vec<u8> {
+pub(super) fn catalog() -> Vec<u8> {
     [row_description(&[("a", 0, 0)]), catalog_rows(), complete("SELECT 6"), ready(b'I')].concat()
 }
 
@@ -63,7 +63,7 @@ fn answer(statement: &str, columns: &[(&str, u32, i16)], rows: &[&str]) -> Strin
 }
 
 /// Is the statement refused with this code, and nothing sent?
-fn refused(statement: &str, code: &str) {
+pub(super) fn refused(statement: &str, code: &str) {
     let mut play = masking();
     play.client(query(statement));
     play.permit_masked(plan());

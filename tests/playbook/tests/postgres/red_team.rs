@@ -1,0 +1,293 @@
+//! Ways around a mask that were found by attacking it, each with what closes it.
+
+use gatewright_playbook::{
+    Play, Stage,
+    messages::{self, *},
+};
+
+use super::masks::{PEOPLE, catalog, catalog_rows, masking, plan, refused};
+
+fn to_target(play: &Play) -> String {
+    messages::render(play.transcript().target_bytes(), true)
+}
+
+fn to_client(play: &Play) -> String {
+    messages::render(play.transcript().client_bytes(), false)
+}
+
+/// A Query that waits while its batch fails is one that the target ignores: nothing answers it.
+#[test]
+fn a023_a_query_whose_batch_has_failed_meanwhile_is_sent_to_nobody() {
+    for ending in ["permit", "deny"] {
+        let mut play = masking();
+        play.client([describe('S', "nosuch"), query("select id from orders"), sync()].concat());
+        play.target(error("26000", "there is no such statement"));
+        match ending {
+            "permit" => play.permit_masked(plan()),
+            _ => play.deny(),
+        }
+        assert!(!to_target(&play).contains('Q'), "{}", play.transcript());
+        assert!(to_client(&play).is_empty(), "{}", play.transcript());
+        play.target(ready(b'I'));
+        assert_eq!(to_client(&play), "Z(I)");
+        // What follows is answered by its own answer, and masked.
+        play.client(query("select ssn from people"));
+        play.permit_masked(plan());
+        let rows = [row_description(&[("ssn", PEOPLE, 3)]), data_row(&["123-45-6789"])];
+        play.target([&rows[..], &[complete("SELECT 1"), ready(b'I')]].concat().concat());
+        assert_eq!(to_client(&play), "T D(*******6789) C(SELECT 1) Z(I)", "{}", play.transcript());
+    }
+}
+
+/// The same where the Query waits for the catalog, which the target does not read in a failed batch either.
+#[test]
+fn a023_a_query_that_waits_for_the_catalog_in_a_failed_batch_is_sent_to_nobody() {
+    let mut play = Play::relay(&Stage::default(), usize::MAX);
+    play.client([describe('S', "nosuch"), query("select id from orders"), sync()].concat());
+    play.permit_masked(plan());
+    play.target(error("26000", "there is no such statement"));
+    assert_eq!(to_client(&play), "E(26000 there is no such statement)");
+    play.target(ready(b'I'));
+    assert_eq!(to_client(&play), "Z(I)");
+    play.client(query("select ssn from people"));
+    play.permit_masked(plan());
+    play.target(catalog());
+    let rows = [row_description(&[("ssn", PEOPLE, 3)]), data_row(&["123-45-6789"])];
+    play.target([&rows[..], &[complete("SELECT 1"), ready(b'I')]].concat().concat());
+    assert_eq!(to_client(&play), "T D(*******6789) C(SELECT 1) Z(I)", "{}", play.transcript());
+}
+
+/// An answer that comes before anything was said of what was asked is one to something else.
+#[test]
+fn a010_an_end_without_an_answer_ends_the_session() {
+    let mut play = masking();
+    play.client(query("select id from orders"));
+    play.permit();
+    play.target(ready(b'I'));
+    assert!(play.transcript().to_string().contains("error upstream.protocol"), "{}", play.transcript());
+}
+
+/// A server reports at the end of a batch only that it reads text in another way.
+#[test]
+fn a013_code_that_can_not_be_seen_may_switch_the_lexer_in_the_middle_of_a_batch() {
+    let unseen = [parse("", "select our_own()"), bind("", "", &[]), execute("")].concat();
+    for next in [parse("", r"select 'a\'' || 'b'"), parse("", "select 'é'"), query(r"select 'a\''")] {
+        let mut play = Play::relay(&Stage::default(), usize::MAX);
+        play.client([unseen.clone(), next].concat());
+        play.permit();
+        play.permit();
+        assert!(!play.holds(), "{}", play.transcript());
+        assert!(
+            !to_target(&play).contains("a\\") && !to_target(&play).contains('é'),
+            "{}",
+            play.transcript()
+        );
+    }
+    // What reads alike in every way goes on, and behind the Sync everything does, once the target has said how it reads.
+    let mut play = Play::relay(&Stage::default(), usize::MAX);
+    play.client([unseen.clone(), parse("", "select 1"), sync(), parse("", r"select '\'")].concat());
+    play.permit();
+    play.permit();
+    play.permit();
+    assert!(!play.holds(), "the next batch waits: {}", play.transcript());
+    let answers = [message(b'1', b""), message(b'2', b""), complete("SELECT 1"), message(b'1', b"")];
+    play.target([&answers[..], &[ready(b'I')]].concat().concat());
+    assert!(play.holds(), "{}", play.transcript());
+}
+
+/// What a transaction has seen of definitions that it changed is not true when it is rolled back.
+#[test]
+fn a025_a_rolled_back_definition_is_forgotten() {
+    let mut play = masking();
+    let mut run = |text: &str, answer: &str, state: u8| {
+        play.client(query(text));
+        play.permit_masked(plan());
+        play.target([complete(answer), ready(state)].concat());
+    };
+    run("begin", "BEGIN", b'T');
+    run("drop table orders", "DROP TABLE", b'T');
+    play.client(query("select name from people"));
+    play.permit_masked(plan());
+    // Read in the transaction, where the relation is gone.
+    assert!(to_target(&play).contains("gatewright.catalog"), "{}", play.transcript());
+    let gone = data_row(&["16500", "public", "orders", "1", "id"]);
+    play.target([message(b'1', b""), message(b'2', b""), gone, complete("SELECT 1")].concat());
+    play.target([message(b'3', b""), message(b'3', b""), ready(b'T')].concat());
+    play.target([row_description(&[("name", PEOPLE, 2)]), complete("SELECT 0"), ready(b'T')].concat());
+    play.client(query("rollback"));
+    play.permit_masked(plan());
+    play.target([complete("ROLLBACK"), ready(b'I')].concat());
+    play.client(query("select ssn from people"));
+    play.permit_masked(plan());
+    assert!(to_target(&play).contains("select c.oid"), "it is read again: {}", play.transcript());
+    play.target(catalog());
+    let rows = [row_description(&[("ssn", PEOPLE, 3)]), data_row(&["123-45-6789"])];
+    play.target([&rows[..], &[complete("SELECT 1"), ready(b'I')]].concat().concat());
+    assert_eq!(to_client(&play), "T D(*******6789) C(SELECT 1) Z(I)", "{}", play.transcript());
+}
+
+/// A transaction above READ COMMITTED sees what was there when it began: a view may read something else by now.
+#[test]
+fn a025_an_old_snapshot_is_no_catalog() {
+    let mut play = Play::relay(&Stage::default(), usize::MAX);
+    play.client(query("begin isolation level repeatable read"));
+    play.permit_masked(plan());
+    play.target([complete("BEGIN"), ready(b'T')].concat());
+    play.client(query("select whatever from people_view"));
+    play.permit_masked(plan());
+    let old = data_row(&["0", "", "", "0", "11"]);
+    play.target(
+        [message(b'1', b""), message(b'2', b""), catalog_rows(), old, complete("SELECT 7")].concat(),
+    );
+    play.target([message(b'3', b""), message(b'3', b""), ready(b'T')].concat());
+    let transcript = play.transcript().to_string();
+    assert!(transcript.contains("error mask.catalog"), "{transcript}");
+    assert!(!to_target(&play).contains("people_view"), "{transcript}");
+}
+
+/// The catalog is read in a transaction without ending its unnamed portal.
+#[test]
+fn a_reading_in_a_transaction_is_a_batch_of_its_own() {
+    let mut play = Play::relay(&Stage::default(), usize::MAX);
+    play.client(query("begin"));
+    play.permit_masked(plan());
+    play.target([complete("BEGIN"), ready(b'T')].concat());
+    play.client(query("select id from people"));
+    play.permit_masked(plan());
+    let sent = to_target(&play);
+    assert!(sent.starts_with("P(gatewright.catalog") && sent.ends_with(" S"), "{sent}");
+    // Where it fails, the client is answered once, and in its place.
+    play.target([error("42501", "permission denied"), ready(b'E')].concat());
+    assert!(to_client(&play).is_empty(), "{}", play.transcript());
+    play.target([error("25P02", "current transaction is aborted"), ready(b'E')].concat());
+    let answer = to_client(&play);
+    assert!(answer.starts_with("E(58000") && answer.ends_with("Z(E)"), "{answer}");
+    assert_eq!(play.transcript().client_bytes().iter().filter(|byte| **byte == b'Z').count(), 1, "{answer}");
+}
+
+/// No catalog, or an empty one, masks nothing: so it is none.
+#[test]
+fn a025_an_empty_catalog_is_none() {
+    for answer in [
+        [row_description(&[("a", 0, 0)]), complete("SELECT 0"), ready(b'I')].concat(),
+        [
+            row_description(&[("a", 0, 0)]),
+            data_row(&["0", "", "", "0", "0"]),
+            complete("SELECT 1"),
+            ready(b'I'),
+        ]
+        .concat(),
+    ] {
+        let mut play = Play::relay(&Stage::default(), usize::MAX);
+        play.client(query("select ssn from people"));
+        play.permit_masked(plan());
+        play.target(answer);
+        assert!(play.transcript().to_string().contains("error mask.catalog"), "{}", play.transcript());
+    }
+}
+
+/// Code that can not be seen shows nothing; what it writes would be seen later.
+#[test]
+fn a027_what_code_that_can_not_be_seen_gives_is_written_nowhere() {
+    for statement in [
+        "copy (select * from everybody()) to stdout",
+        "insert into orders select id from everybody() returning id",
+        "create table mine as select * from everybody()",
+        "update orders set id = our_own(id)",
+        "do $$ begin perform set_config('application_name', (select ssn from people), false); end $$",
+        "select query_to_xml('select ssn from people', true, true, '')",
+        "create table mine as execute q",
+    ] {
+        refused(statement, "mask.hidden_code");
+    }
+}
+
+#[test]
+fn a027_who_is_masked_makes_no_code() {
+    for statement in [
+        "create function f(people) returns text language sql as 'select $1.ssn'",
+        "create operator public.<-> (leftarg = text, rightarg = text, function = pg_notify)",
+        "create aggregate leak(people) (sfunc = array_append, stype = people[])",
+        "create cast (people as jsonb) with function to_jsonb(anyelement) as implicit",
+        "create trigger t after insert on orders for each row execute function f()",
+        "create publication p for all tables",
+        "alter function f(people) owner to somebody",
+    ] {
+        let mut play = masking();
+        play.client(query(statement));
+        play.permit_masked(plan());
+        let transcript = play.transcript().to_string();
+        assert!(
+            transcript.ends_with("error mask.hidden_code\n")
+                || transcript.ends_with("error mask.sink_denied\n"),
+            "{statement}:\n{transcript}"
+        );
+        assert!(play.transcript().target_bytes().is_empty(), "{statement}:\n{transcript}");
+    }
+}
+
+/// `p.leak` is `leak(p)` where `p` has no such column.
+#[test]
+fn a026_what_is_no_column_may_be_a_function_of_the_row() {
+    refused("select p.leak::text from people p", "mask.lineage_unknown");
+    refused("select upper(p.jsonb_pretty) from people p", "mask.lineage_unknown");
+}
+
+#[test]
+fn a035_what_others_have_sent_is_not_shown() {
+    for statement in [
+        "select query from pg_stat_activity",
+        "select * from pg_catalog.pg_stat_activity",
+        "select a from pg_stat_activity a",
+        "select calls from pg_stat_statements",
+    ] {
+        refused(statement, "mask.catalog");
+    }
+    let mut play = masking();
+    play.client(query("select pid, state from pg_stat_activity"));
+    play.permit_masked(plan());
+    assert!(!play.transcript().target_bytes().is_empty());
+}
+
+/// What a cursor computes was judged when it was declared, perhaps under other policies.
+#[test]
+fn a031_the_error_of_a_cursor_loses_its_words() {
+    let mut play = masking();
+    play.client(query("fetch 1 from c"));
+    play.permit_masked(plan());
+    play.target(
+        [error("22P02", "invalid input syntax for type integer: 123-45-6789"), ready(b'E')].concat(),
+    );
+    assert!(!to_client(&play).contains("6789"), "{}", play.transcript());
+}
+
+#[test]
+fn a032_notifications_and_settings_say_nothing_that_could_be_masked() {
+    let mut play = masking();
+    play.client(query("listen ch"));
+    play.permit_masked(plan());
+    play.target([complete("LISTEN"), ready(b'I')].concat());
+    play.target(message(b'A', b"\0\0\0\x07ch\0123-45-6789\0"));
+    assert!(
+        !play.transcript().client_bytes().windows(4).any(|part| part == b"6789"),
+        "{}",
+        play.transcript()
+    );
+    assert!(play.transcript().client_bytes().starts_with(b"A"));
+
+    let mut play = masking();
+    play.client(query("select our_own(1)"));
+    play.permit_masked(plan());
+    play.target(
+        [
+            row_description(&[("our_own", 0, 0)]),
+            complete("SELECT 0"),
+            parameter_status("application_name", "123-45-6789"),
+            parameter_status("DateStyle", "ISO, MDY"),
+            ready(b'I'),
+        ]
+        .concat(),
+    );
+    let told = to_client(&play);
+    assert!(!told.contains("6789") && told.contains("DateStyle"), "{told}");
+}
