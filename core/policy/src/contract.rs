@@ -34,7 +34,7 @@ pub(crate) const MODULE: &str = "gatewright:policy/module@1.5.0";
 
 /// SHA-256 over the contract's WIT files in the order of their names, each as name, 0, contents, 0. Whoever changes the contract changes
 /// this, and writes into `plugin-sdk/wit/CHANGES.md` what it means for modules that exist.
-pub const CONTRACT_DIGEST: &str = "50aef69b0d5e79f968bd130faedc8fd79efb9b8fcb6c919e806d247e5ac667bf";
+pub const CONTRACT_DIGEST: &str = "32dc5513ad9dcb3c6194a4b044e4a69a31807f640ff74ca7d6799d78d3f61145";
 
 /// Version of the contract.
 pub const CONTRACT_VERSION: &str = "1.5.0";

@@ -378,6 +378,81 @@ pub mod gatewright {
             }
             impl Sql {
                 #[allow(unused_unsafe, clippy::all)]
+                /// How many further kinds a statement has: of one that changes a setting by a function while it does something else, `set_role`,
+                /// `set_search_path` and their like; of a `select` that does, `select`, because its kind is the former then. Since 1.5.0.
+                #[allow(async_fn_in_trait)]
+                pub fn further_kind_count(&self, statement: u32) -> u32 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]sql.further-kind-count"]
+                            fn wit_import0(_: i32, _: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32, _: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0(
+                            (self).handle() as i32,
+                            _rt::as_i32(&statement),
+                        );
+                        ret as u32
+                    }
+                }
+            }
+            impl Sql {
+                #[allow(unused_unsafe, clippy::all)]
+                /// One of them. A rule about kinds has to ask for all. Since 1.5.0.
+                #[allow(async_fn_in_trait)]
+                pub fn further_kind(&self, statement: u32, index: u32) -> _rt::String {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "gatewright:policy/sql@1.5.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]sql.further-kind"]
+                            fn wit_import1(_: i32, _: i32, _: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(
+                            _: i32,
+                            _: i32,
+                            _: i32,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import1(
+                            (self).handle() as i32,
+                            _rt::as_i32(&statement),
+                            _rt::as_i32(&index),
+                            ptr0,
+                        );
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let result5 = _rt::string_lift(bytes4);
+                        result5
+                    }
+                }
+            }
+            impl Sql {
+                #[allow(unused_unsafe, clippy::all)]
                 /// All effects of a statement as bits: 0 `read`, 1 `write`, 2 `ddl`, 3 `session`, 4 `host_access`,
                 /// 5 `transaction`, 6 `dynamic`. A rule that lists what is allowed must refuse bits that it does
                 /// not know.
@@ -6821,144 +6896,146 @@ macro_rules! __export_policy_impl {
         (link_section =
         "component-type:wit-bindgen:0.63.0:gatewright:policy@1.5.0:policy:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 6797] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 6890] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x904\x01A\x02\x01A\x17\
-\x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method]sql.\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xed4\x01A\x02\x01A\x17\
+\x01B0\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method]sql.\
 text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.finger\
 print\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.has-eff\
 ect\x01\x03\x01@\x04\x04self\x01\x06schemas\x08relations\x06accesss\0\x7f\x04\0\x13\
 [method]sql.touches\x01\x04\x01@\x02\x04self\x01\x08functions\0\x7f\x04\0\x11[me\
 thod]sql.calls\x01\x05\x01@\x01\x04self\x01\0y\x04\0\x1b[method]sql.statement-co\
 unt\x01\x06\x01@\x02\x04self\x01\x09statementy\0s\x04\0\x1a[method]sql.statement\
--kind\x01\x07\x01@\x02\x04self\x01\x09statementy\0w\x04\0\x1d[method]sql.stateme\
-nt-effects\x01\x08\x01k\x7f\x01@\x02\x04self\x01\x09statementy\0\x09\x04\0\x15[m\
-ethod]sql.has-where\x01\x0a\x01@\x02\x04self\x01\x09statementy\0y\x04\0\x1a[meth\
-od]sql.relation-count\x01\x0b\x01ks\x01@\x03\x04self\x01\x09statementy\x08relati\
-ony\0\x0c\x04\0\x1b[method]sql.relation-schema\x01\x0d\x01@\x03\x04self\x01\x09s\
-tatementy\x08relationy\0s\x04\0\x19[method]sql.relation-name\x01\x0e\x04\0\x1b[m\
-ethod]sql.relation-access\x01\x0e\x04\0\x18[method]sql.column-count\x01\x0b\x01@\
-\x03\x04self\x01\x09statementy\x06columny\0\x0c\x04\0\x1b[method]sql.column-rela\
-tion\x01\x0f\x01@\x03\x04self\x01\x09statementy\x06columny\0s\x04\0\x17[method]s\
-ql.column-name\x01\x10\x04\0\x1a[method]sql.function-count\x01\x0b\x01@\x03\x04s\
-elf\x01\x09statementy\x08functiony\0\x0c\x04\0\x1b[method]sql.function-schema\x01\
-\x11\x01@\x03\x04self\x01\x09statementy\x08functiony\0s\x04\0\x19[method]sql.fun\
-ction-name\x01\x12\x04\0\x1a[method]sql.function-class\x01\x12\x04\0\x1b[method]\
-sql.parameter-count\x01\x06\x01@\x02\x04self\x01\x09parametery\0s\x04\0\x1a[meth\
-od]sql.parameter-kind\x01\x13\x01@\x02\x04self\x01\x09parametery\0\x0c\x04\0\x1a\
-[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.5.0\x05\0\x01\
-B8\x04\0\x04http\x03\x01\x04\0\x08response\x03\x01\x01h\0\x01@\x01\x04self\x02\0\
-s\x04\0\x13[method]http.method\x01\x03\x04\0\x13[method]http.scheme\x01\x03\x04\0\
-\x16[method]http.authority\x01\x03\x04\0\x11[method]http.path\x01\x03\x01@\x02\x04\
-self\x02\x06prefixs\0\x7f\x04\0\x17[method]http.path-under\x01\x04\x04\0\x12[met\
-hod]http.route\x01\x03\x01ks\x01@\x02\x04self\x02\x04names\0\x05\x04\0\x1c[metho\
-d]http.route-parameter\x01\x06\x04\0\x12[method]http.query\x01\x06\x01@\x01\x04s\
-elf\x02\0y\x04\0\x18[method]http.query-count\x01\x07\x01@\x02\x04self\x02\x05ind\
-exy\0s\x04\0\x16[method]http.query-key\x01\x08\x04\0\x18[method]http.query-value\
-\x01\x08\x04\0\x13[method]http.header\x01\x06\x04\0\x19[method]http.header-count\
-\x01\x07\x04\0\x18[method]http.header-name\x01\x08\x04\0\x19[method]http.header-\
-value\x01\x08\x01@\x01\x04self\x02\0\x05\x04\0\x17[method]http.media-type\x01\x09\
-\x04\0\x17[method]http.body-state\x01\x03\x01@\x02\x04self\x02\x07pointers\0\x05\
-\x04\0\x16[method]http.json-kind\x01\x0a\x04\0\x16[method]http.json-text\x01\x0a\
-\x01ky\x01@\x02\x04self\x02\x07pointers\0\x0b\x04\0\x17[method]http.json-count\x01\
-\x0c\x01@\x03\x04self\x02\x07pointers\x05indexy\0\x05\x04\0\x15[method]http.json\
--key\x01\x0d\x01i\x01\x01k\x0e\x01@\x01\x04self\x02\0\x0f\x04\0\x15[method]http.\
-response\x01\x10\x01@\x01\x04self\x02\0\x7f\x04\0\x15[method]http.has-body\x01\x11\
-\x01kw\x01@\x01\x04self\x02\0\x12\x04\0\x18[method]http.body-length\x01\x13\x04\0\
-\x14[method]http.is-safe\x01\x11\x01h\x01\x01@\x01\x04self\x14\0y\x04\0\x17[meth\
-od]response.status\x01\x15\x01@\x02\x04self\x14\x04names\0\x05\x04\0\x17[method]\
-response.header\x01\x16\x04\0\x1d[method]response.header-count\x01\x15\x01@\x02\x04\
-self\x14\x05indexy\0s\x04\0\x1c[method]response.header-name\x01\x17\x04\0\x1d[me\
-thod]response.header-value\x01\x17\x01@\x01\x04self\x14\0\x05\x04\0\x1b[method]r\
-esponse.media-type\x01\x18\x03\0\x1cgatewright:policy/http@1.5.0\x05\x01\x02\x03\
-\0\x01\x04http\x01B)\x02\x03\x02\x01\x02\x04\0\x04http\x03\0\0\x04\0\x0akubernet\
-es\x03\x01\x01h\x02\x01i\x01\x01@\x01\x04self\x03\0\x04\x04\0\x17[method]kuberne\
-tes.http\x01\x05\x01@\x01\x04self\x03\0\x7f\x04\0&[method]kubernetes.is-resource\
--request\x01\x06\x01@\x01\x04self\x03\0s\x04\0\x17[method]kubernetes.verb\x01\x07\
-\x04\0\x1c[method]kubernetes.api-group\x01\x07\x04\0\x1e[method]kubernetes.api-v\
-ersion\x01\x07\x04\0\x1b[method]kubernetes.resource\x01\x07\x04\0\x1e[method]kub\
-ernetes.subresource\x01\x07\x04\0\x1c[method]kubernetes.namespace\x01\x07\x04\0\x17\
-[method]kubernetes.name\x01\x07\x04\0![method]kubernetes.label-selector\x01\x07\x04\
-\0![method]kubernetes.field-selector\x01\x07\x04\0\x1d[method]kubernetes.is-dry-\
-run\x01\x06\x04\0\x1d[method]kubernetes.patch-kind\x01\x07\x01ks\x01@\x01\x04sel\
-f\x03\0\x08\x04\0\x1e[method]kubernetes.stream-kind\x01\x09\x04\0![method]kubern\
-etes.stream-by-node\x01\x06\x04\0#[method]kubernetes.stream-namespace\x01\x07\x04\
-\0\x1e[method]kubernetes.stream-name\x01\x07\x04\0\x1e[method]kubernetes.stream-\
-path\x01\x07\x01@\x01\x04self\x03\0y\x04\0\x20[method]kubernetes.command-count\x01\
-\x0a\x01@\x02\x04self\x03\x05indexy\0s\x04\0\x1a[method]kubernetes.command\x01\x0b\
-\x04\0\x1c[method]kubernetes.container\x01\x07\x04\0\x18[method]kubernetes.stdin\
-\x01\x06\x04\0\x16[method]kubernetes.tty\x01\x06\x04\0\x1d[method]kubernetes.por\
-t-count\x01\x0a\x01@\x02\x04self\x03\x05indexy\0y\x04\0\x17[method]kubernetes.po\
-rt\x01\x0c\x04\0$[method]kubernetes.impersonated-user\x01\x09\x04\0+[method]kube\
-rnetes.impersonated-group-count\x01\x0a\x04\0%[method]kubernetes.impersonated-gr\
-oup\x01\x0b\x03\0\"gatewright:policy/kubernetes@1.5.0\x05\x03\x01B\x1f\x04\0\x03\
-ssh\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x13[method]ssh.request\x01\x02\x04\
-\0\x10[method]ssh.name\x01\x02\x04\0\x11[method]ssh.value\x01\x02\x04\0\x10[meth\
-od]ssh.host\x01\x02\x01@\x01\x04self\x01\0y\x04\0\x10[method]ssh.port\x01\x03\x04\
-\0\x19[method]ssh.address-count\x01\x03\x01@\x02\x04self\x01\x05indexy\0s\x04\0\x13\
-[method]ssh.address\x01\x04\x04\0\x10[method]ssh.path\x01\x02\x04\0\x15[method]s\
-sh.operation\x01\x02\x04\0\x16[method]ssh.other-path\x01\x02\x01@\x01\x04self\x01\
-\0\x7f\x04\0\x13[method]ssh.creates\x01\x05\x04\0\x14[method]ssh.replaces\x01\x05\
-\x04\0\x13[method]ssh.command\x01\x02\x04\0\x14[method]ssh.is-plain\x01\x05\x04\0\
-\x16[method]ssh.word-count\x01\x03\x04\0\x10[method]ssh.word\x01\x04\x04\0\x1e[m\
-ethod]ssh.transfer-direction\x01\x02\x04\0\x1f[method]ssh.transfer-path-count\x01\
-\x03\x04\0\x19[method]ssh.transfer-path\x01\x04\x01ks\x01@\x01\x04self\x01\0\x06\
-\x04\0\x14[method]ssh.terminal\x01\x07\x04\0\x1a[method]ssh.variable-count\x01\x03\
-\x04\0\x19[method]ssh.variable-name\x01\x04\x04\0\x1a[method]ssh.variable-value\x01\
-\x04\x03\0\x1bgatewright:policy/ssh@1.5.0\x05\x04\x02\x03\0\0\x03sql\x02\x03\0\x02\
-\x0akubernetes\x02\x03\0\x03\x03ssh\x01BD\x02\x03\x02\x01\x05\x04\0\x03sql\x03\0\
-\0\x02\x03\x02\x01\x02\x04\0\x04http\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x0akube\
-rnetes\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x03ssh\x03\0\x06\x04\0\x05event\x03\x01\
-\x04\0\x09principal\x03\x01\x04\0\x07session\x03\x01\x01h\x08\x01@\x01\x04self\x0b\
-\0s\x04\0\x12[method]event.kind\x01\x0c\x04\0\x13[method]event.grade\x01\x0c\x01\
-ks\x01@\x01\x04self\x0b\0\x0d\x04\0\x1a[method]event.grade-reason\x01\x0e\x01@\x01\
-\x04self\x0b\0w\x04\0\x11[method]event.now\x01\x0f\x01i\x09\x01@\x01\x04self\x0b\
-\0\x10\x04\0\x17[method]event.principal\x01\x11\x01i\x0a\x01@\x01\x04self\x0b\0\x12\
-\x04\0\x15[method]event.session\x01\x13\x01i\x01\x01k\x14\x01@\x01\x04self\x0b\0\
-\x15\x04\0\x11[method]event.sql\x01\x16\x01i\x03\x01k\x17\x01@\x01\x04self\x0b\0\
-\x18\x04\0\x12[method]event.http\x01\x19\x01i\x05\x01k\x1a\x01@\x01\x04self\x0b\0\
-\x1b\x04\0\x18[method]event.kubernetes\x01\x1c\x01i\x07\x01k\x1d\x01@\x01\x04sel\
-f\x0b\0\x1e\x04\0\x11[method]event.ssh\x01\x1f\x01h\x09\x01@\x01\x04self\x20\0s\x04\
-\0\x19[method]principal.subject\x01!\x04\0\x18[method]principal.issuer\x01!\x04\0\
-\x16[method]principal.kind\x01!\x01@\x02\x04self\x20\x05groups\0\x7f\x04\0\x1a[m\
-ethod]principal.in-group\x01\"\x01@\x01\x04self\x20\0y\x04\0\x1d[method]principa\
-l.group-count\x01#\x01@\x02\x04self\x20\x05indexy\0s\x04\0\x17[method]principal.\
-group\x01$\x04\0\x1d[method]principal.actor-count\x01#\x04\0\x17[method]principa\
-l.actor\x01$\x01@\x02\x04self\x20\x07subjects\0\x7f\x04\0\x1a[method]principal.i\
-nvolves\x01%\x01@\x02\x04self\x20\x04names\0\x0d\x04\0\x17[method]principal.clai\
-m\x01&\x01h\x0a\x01@\x01\x04self'\0s\x04\0\x18[method]session.protocol\x01(\x04\0\
-\x18[method]session.listener\x01(\x04\0\x16[method]session.target\x01(\x04\0\x17\
-[method]session.account\x01(\x01@\x02\x04self'\x04names\0\x0d\x04\0\x19[method]s\
-ession.attribute\x01)\x04\0\x1e[method]session.client-address\x01(\x03\0\x1dgate\
-wright:policy/event@1.5.0\x05\x08\x01B\x1c\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\
-\0\x01\x04\0\x15[static]verdict.allow\x01\x02\x01@\x03\x04rules\x06reasons\x06re\
-medys\0\x01\x04\0\x15[static]verdict.block\x01\x03\x04\0\x14[static]verdict.mask\
-\x01\x02\x01@\x02\x04rules\x06reasons\0\x01\x04\0\x18[static]verdict.escalate\x01\
-\x04\x01h\0\x01@\x06\x04self\x05\x06schemas\x08relations\x06columns\x06methods\x04\
-rules\x01\0\x04\0\x1a[method]verdict.add-column\x01\x06\x01@\x05\x04self\x05\x06\
-schemas\x08relations\x06columns\x04mosty\x01\0\x04\0\x20[method]verdict.limit-co\
-nditions\x01\x07\x01@\x04\x04self\x05\x04paths\x06methods\x04rules\x01\0\x04\0\x1d\
-[method]verdict.add-json-path\x01\x08\x01@\x04\x04self\x05\x09namespaces\x04name\
-s\x04rules\x01\0\x04\0\x1b[method]verdict.show-object\x01\x09\x01@\x04\x04self\x05\
-\x08detectors\x06methods\x04rules\x01\0\x04\0\x1c[method]verdict.add-detector\x01\
-\x0a\x01@\x01\x04self\x05\x01\0\x04\0![method]verdict.require-recording\x01\x0b\x01\
-@\x02\x04self\x05\x05groups\x01\0\x04\0\x1d[method]verdict.add-reviewers\x01\x0c\
-\x01@\x02\x04self\x05\x06quorumy\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x0d\
-\x01@\x02\x04self\x05\x07secondsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0e\
-\x03\0\x1fgatewright:policy/verdict@1.5.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\
-\x01\x01i\0\x01@\x02\x04names\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\
-\x02\x01h\0\x01@\x02\x04self\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-ki\
-nd\x01\x04\x01@\x02\x04self\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-in\
-put\x01\x05\x01@\x02\x04self\x03\x06schemas\x01\0\x04\0$[method]manifest.set-set\
-tings-schema\x01\x06\x03\0\x20gatewright:policy/manifest@1.5.0\x05\x0a\x02\x03\0\
-\x04\x05event\x02\x03\0\x05\x07verdict\x02\x03\0\x06\x08manifest\x01B\x10\x02\x03\
-\x02\x01\x0b\x04\0\x05event\x03\0\0\x02\x03\x02\x01\x0c\x04\0\x07verdict\x03\0\x02\
-\x02\x03\x02\x01\x0d\x04\0\x08manifest\x03\0\x04\x01i\x05\x01@\0\0\x06\x04\0\x08\
-describe\x01\x07\x01j\0\x01s\x01@\x01\x08settingss\0\x08\x04\0\x09configure\x01\x09\
-\x01h\x01\x01i\x03\x01@\x01\x05event\x0a\0\x0b\x04\0\x08evaluate\x01\x0c\x04\0\x1e\
-gatewright:policy/module@1.5.0\x05\x0e\x04\0\x1egatewright:policy/policy@1.5.0\x04\
-\0\x0b\x0c\x01\0\x06policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwi\
-t-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+-kind\x01\x07\x01@\x02\x04self\x01\x09statementy\0y\x04\0\x1e[method]sql.further\
+-kind-count\x01\x08\x01@\x03\x04self\x01\x09statementy\x05indexy\0s\x04\0\x18[me\
+thod]sql.further-kind\x01\x09\x01@\x02\x04self\x01\x09statementy\0w\x04\0\x1d[me\
+thod]sql.statement-effects\x01\x0a\x01k\x7f\x01@\x02\x04self\x01\x09statementy\0\
+\x0b\x04\0\x15[method]sql.has-where\x01\x0c\x04\0\x1a[method]sql.relation-count\x01\
+\x08\x01ks\x01@\x03\x04self\x01\x09statementy\x08relationy\0\x0d\x04\0\x1b[metho\
+d]sql.relation-schema\x01\x0e\x01@\x03\x04self\x01\x09statementy\x08relationy\0s\
+\x04\0\x19[method]sql.relation-name\x01\x0f\x04\0\x1b[method]sql.relation-access\
+\x01\x0f\x04\0\x18[method]sql.column-count\x01\x08\x01@\x03\x04self\x01\x09state\
+menty\x06columny\0\x0d\x04\0\x1b[method]sql.column-relation\x01\x10\x01@\x03\x04\
+self\x01\x09statementy\x06columny\0s\x04\0\x17[method]sql.column-name\x01\x11\x04\
+\0\x1a[method]sql.function-count\x01\x08\x01@\x03\x04self\x01\x09statementy\x08f\
+unctiony\0\x0d\x04\0\x1b[method]sql.function-schema\x01\x12\x01@\x03\x04self\x01\
+\x09statementy\x08functiony\0s\x04\0\x19[method]sql.function-name\x01\x13\x04\0\x1a\
+[method]sql.function-class\x01\x13\x04\0\x1b[method]sql.parameter-count\x01\x06\x01\
+@\x02\x04self\x01\x09parametery\0s\x04\0\x1a[method]sql.parameter-kind\x01\x14\x01\
+@\x02\x04self\x01\x09parametery\0\x0d\x04\0\x1a[method]sql.parameter-text\x01\x15\
+\x03\0\x1bgatewright:policy/sql@1.5.0\x05\0\x01B8\x04\0\x04http\x03\x01\x04\0\x08\
+response\x03\x01\x01h\0\x01@\x01\x04self\x02\0s\x04\0\x13[method]http.method\x01\
+\x03\x04\0\x13[method]http.scheme\x01\x03\x04\0\x16[method]http.authority\x01\x03\
+\x04\0\x11[method]http.path\x01\x03\x01@\x02\x04self\x02\x06prefixs\0\x7f\x04\0\x17\
+[method]http.path-under\x01\x04\x04\0\x12[method]http.route\x01\x03\x01ks\x01@\x02\
+\x04self\x02\x04names\0\x05\x04\0\x1c[method]http.route-parameter\x01\x06\x04\0\x12\
+[method]http.query\x01\x06\x01@\x01\x04self\x02\0y\x04\0\x18[method]http.query-c\
+ount\x01\x07\x01@\x02\x04self\x02\x05indexy\0s\x04\0\x16[method]http.query-key\x01\
+\x08\x04\0\x18[method]http.query-value\x01\x08\x04\0\x13[method]http.header\x01\x06\
+\x04\0\x19[method]http.header-count\x01\x07\x04\0\x18[method]http.header-name\x01\
+\x08\x04\0\x19[method]http.header-value\x01\x08\x01@\x01\x04self\x02\0\x05\x04\0\
+\x17[method]http.media-type\x01\x09\x04\0\x17[method]http.body-state\x01\x03\x01\
+@\x02\x04self\x02\x07pointers\0\x05\x04\0\x16[method]http.json-kind\x01\x0a\x04\0\
+\x16[method]http.json-text\x01\x0a\x01ky\x01@\x02\x04self\x02\x07pointers\0\x0b\x04\
+\0\x17[method]http.json-count\x01\x0c\x01@\x03\x04self\x02\x07pointers\x05indexy\
+\0\x05\x04\0\x15[method]http.json-key\x01\x0d\x01i\x01\x01k\x0e\x01@\x01\x04self\
+\x02\0\x0f\x04\0\x15[method]http.response\x01\x10\x01@\x01\x04self\x02\0\x7f\x04\
+\0\x15[method]http.has-body\x01\x11\x01kw\x01@\x01\x04self\x02\0\x12\x04\0\x18[m\
+ethod]http.body-length\x01\x13\x04\0\x14[method]http.is-safe\x01\x11\x01h\x01\x01\
+@\x01\x04self\x14\0y\x04\0\x17[method]response.status\x01\x15\x01@\x02\x04self\x14\
+\x04names\0\x05\x04\0\x17[method]response.header\x01\x16\x04\0\x1d[method]respon\
+se.header-count\x01\x15\x01@\x02\x04self\x14\x05indexy\0s\x04\0\x1c[method]respo\
+nse.header-name\x01\x17\x04\0\x1d[method]response.header-value\x01\x17\x01@\x01\x04\
+self\x14\0\x05\x04\0\x1b[method]response.media-type\x01\x18\x03\0\x1cgatewright:\
+policy/http@1.5.0\x05\x01\x02\x03\0\x01\x04http\x01B)\x02\x03\x02\x01\x02\x04\0\x04\
+http\x03\0\0\x04\0\x0akubernetes\x03\x01\x01h\x02\x01i\x01\x01@\x01\x04self\x03\0\
+\x04\x04\0\x17[method]kubernetes.http\x01\x05\x01@\x01\x04self\x03\0\x7f\x04\0&[\
+method]kubernetes.is-resource-request\x01\x06\x01@\x01\x04self\x03\0s\x04\0\x17[\
+method]kubernetes.verb\x01\x07\x04\0\x1c[method]kubernetes.api-group\x01\x07\x04\
+\0\x1e[method]kubernetes.api-version\x01\x07\x04\0\x1b[method]kubernetes.resourc\
+e\x01\x07\x04\0\x1e[method]kubernetes.subresource\x01\x07\x04\0\x1c[method]kuber\
+netes.namespace\x01\x07\x04\0\x17[method]kubernetes.name\x01\x07\x04\0![method]k\
+ubernetes.label-selector\x01\x07\x04\0![method]kubernetes.field-selector\x01\x07\
+\x04\0\x1d[method]kubernetes.is-dry-run\x01\x06\x04\0\x1d[method]kubernetes.patc\
+h-kind\x01\x07\x01ks\x01@\x01\x04self\x03\0\x08\x04\0\x1e[method]kubernetes.stre\
+am-kind\x01\x09\x04\0![method]kubernetes.stream-by-node\x01\x06\x04\0#[method]ku\
+bernetes.stream-namespace\x01\x07\x04\0\x1e[method]kubernetes.stream-name\x01\x07\
+\x04\0\x1e[method]kubernetes.stream-path\x01\x07\x01@\x01\x04self\x03\0y\x04\0\x20\
+[method]kubernetes.command-count\x01\x0a\x01@\x02\x04self\x03\x05indexy\0s\x04\0\
+\x1a[method]kubernetes.command\x01\x0b\x04\0\x1c[method]kubernetes.container\x01\
+\x07\x04\0\x18[method]kubernetes.stdin\x01\x06\x04\0\x16[method]kubernetes.tty\x01\
+\x06\x04\0\x1d[method]kubernetes.port-count\x01\x0a\x01@\x02\x04self\x03\x05inde\
+xy\0y\x04\0\x17[method]kubernetes.port\x01\x0c\x04\0$[method]kubernetes.imperson\
+ated-user\x01\x09\x04\0+[method]kubernetes.impersonated-group-count\x01\x0a\x04\0\
+%[method]kubernetes.impersonated-group\x01\x0b\x03\0\"gatewright:policy/kubernet\
+es@1.5.0\x05\x03\x01B\x1f\x04\0\x03ssh\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\
+\0\x13[method]ssh.request\x01\x02\x04\0\x10[method]ssh.name\x01\x02\x04\0\x11[me\
+thod]ssh.value\x01\x02\x04\0\x10[method]ssh.host\x01\x02\x01@\x01\x04self\x01\0y\
+\x04\0\x10[method]ssh.port\x01\x03\x04\0\x19[method]ssh.address-count\x01\x03\x01\
+@\x02\x04self\x01\x05indexy\0s\x04\0\x13[method]ssh.address\x01\x04\x04\0\x10[me\
+thod]ssh.path\x01\x02\x04\0\x15[method]ssh.operation\x01\x02\x04\0\x16[method]ss\
+h.other-path\x01\x02\x01@\x01\x04self\x01\0\x7f\x04\0\x13[method]ssh.creates\x01\
+\x05\x04\0\x14[method]ssh.replaces\x01\x05\x04\0\x13[method]ssh.command\x01\x02\x04\
+\0\x14[method]ssh.is-plain\x01\x05\x04\0\x16[method]ssh.word-count\x01\x03\x04\0\
+\x10[method]ssh.word\x01\x04\x04\0\x1e[method]ssh.transfer-direction\x01\x02\x04\
+\0\x1f[method]ssh.transfer-path-count\x01\x03\x04\0\x19[method]ssh.transfer-path\
+\x01\x04\x01ks\x01@\x01\x04self\x01\0\x06\x04\0\x14[method]ssh.terminal\x01\x07\x04\
+\0\x1a[method]ssh.variable-count\x01\x03\x04\0\x19[method]ssh.variable-name\x01\x04\
+\x04\0\x1a[method]ssh.variable-value\x01\x04\x03\0\x1bgatewright:policy/ssh@1.5.\
+0\x05\x04\x02\x03\0\0\x03sql\x02\x03\0\x02\x0akubernetes\x02\x03\0\x03\x03ssh\x01\
+BD\x02\x03\x02\x01\x05\x04\0\x03sql\x03\0\0\x02\x03\x02\x01\x02\x04\0\x04http\x03\
+\0\x02\x02\x03\x02\x01\x06\x04\0\x0akubernetes\x03\0\x04\x02\x03\x02\x01\x07\x04\
+\0\x03ssh\x03\0\x06\x04\0\x05event\x03\x01\x04\0\x09principal\x03\x01\x04\0\x07s\
+ession\x03\x01\x01h\x08\x01@\x01\x04self\x0b\0s\x04\0\x12[method]event.kind\x01\x0c\
+\x04\0\x13[method]event.grade\x01\x0c\x01ks\x01@\x01\x04self\x0b\0\x0d\x04\0\x1a\
+[method]event.grade-reason\x01\x0e\x01@\x01\x04self\x0b\0w\x04\0\x11[method]even\
+t.now\x01\x0f\x01i\x09\x01@\x01\x04self\x0b\0\x10\x04\0\x17[method]event.princip\
+al\x01\x11\x01i\x0a\x01@\x01\x04self\x0b\0\x12\x04\0\x15[method]event.session\x01\
+\x13\x01i\x01\x01k\x14\x01@\x01\x04self\x0b\0\x15\x04\0\x11[method]event.sql\x01\
+\x16\x01i\x03\x01k\x17\x01@\x01\x04self\x0b\0\x18\x04\0\x12[method]event.http\x01\
+\x19\x01i\x05\x01k\x1a\x01@\x01\x04self\x0b\0\x1b\x04\0\x18[method]event.kuberne\
+tes\x01\x1c\x01i\x07\x01k\x1d\x01@\x01\x04self\x0b\0\x1e\x04\0\x11[method]event.\
+ssh\x01\x1f\x01h\x09\x01@\x01\x04self\x20\0s\x04\0\x19[method]principal.subject\x01\
+!\x04\0\x18[method]principal.issuer\x01!\x04\0\x16[method]principal.kind\x01!\x01\
+@\x02\x04self\x20\x05groups\0\x7f\x04\0\x1a[method]principal.in-group\x01\"\x01@\
+\x01\x04self\x20\0y\x04\0\x1d[method]principal.group-count\x01#\x01@\x02\x04self\
+\x20\x05indexy\0s\x04\0\x17[method]principal.group\x01$\x04\0\x1d[method]princip\
+al.actor-count\x01#\x04\0\x17[method]principal.actor\x01$\x01@\x02\x04self\x20\x07\
+subjects\0\x7f\x04\0\x1a[method]principal.involves\x01%\x01@\x02\x04self\x20\x04\
+names\0\x0d\x04\0\x17[method]principal.claim\x01&\x01h\x0a\x01@\x01\x04self'\0s\x04\
+\0\x18[method]session.protocol\x01(\x04\0\x18[method]session.listener\x01(\x04\0\
+\x16[method]session.target\x01(\x04\0\x17[method]session.account\x01(\x01@\x02\x04\
+self'\x04names\0\x0d\x04\0\x19[method]session.attribute\x01)\x04\0\x1e[method]se\
+ssion.client-address\x01(\x03\0\x1dgatewright:policy/event@1.5.0\x05\x08\x01B\x1c\
+\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\0\x01\x04\0\x15[static]verdict.allow\x01\
+\x02\x01@\x03\x04rules\x06reasons\x06remedys\0\x01\x04\0\x15[static]verdict.bloc\
+k\x01\x03\x04\0\x14[static]verdict.mask\x01\x02\x01@\x02\x04rules\x06reasons\0\x01\
+\x04\0\x18[static]verdict.escalate\x01\x04\x01h\0\x01@\x06\x04self\x05\x06schema\
+s\x08relations\x06columns\x06methods\x04rules\x01\0\x04\0\x1a[method]verdict.add\
+-column\x01\x06\x01@\x05\x04self\x05\x06schemas\x08relations\x06columns\x04mosty\
+\x01\0\x04\0\x20[method]verdict.limit-conditions\x01\x07\x01@\x04\x04self\x05\x04\
+paths\x06methods\x04rules\x01\0\x04\0\x1d[method]verdict.add-json-path\x01\x08\x01\
+@\x04\x04self\x05\x09namespaces\x04names\x04rules\x01\0\x04\0\x1b[method]verdict\
+.show-object\x01\x09\x01@\x04\x04self\x05\x08detectors\x06methods\x04rules\x01\0\
+\x04\0\x1c[method]verdict.add-detector\x01\x0a\x01@\x01\x04self\x05\x01\0\x04\0!\
+[method]verdict.require-recording\x01\x0b\x01@\x02\x04self\x05\x05groups\x01\0\x04\
+\0\x1d[method]verdict.add-reviewers\x01\x0c\x01@\x02\x04self\x05\x06quorumy\x01\0\
+\x04\0\x1a[method]verdict.set-quorum\x01\x0d\x01@\x02\x04self\x05\x07secondsw\x01\
+\0\x04\0\x17[method]verdict.set-ttl\x01\x0e\x03\0\x1fgatewright:policy/verdict@1\
+.5.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\x07vers\
+ions\0\x01\x04\0\x15[constructor]manifest\x01\x02\x01h\0\x01@\x02\x04self\x03\x04\
+kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\x04\x01@\x02\x04self\x03\x05i\
+nputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\x05\x01@\x02\x04self\x03\x06\
+schemas\x01\0\x04\0$[method]manifest.set-settings-schema\x01\x06\x03\0\x20gatewr\
+ight:policy/manifest@1.5.0\x05\x0a\x02\x03\0\x04\x05event\x02\x03\0\x05\x07verdi\
+ct\x02\x03\0\x06\x08manifest\x01B\x10\x02\x03\x02\x01\x0b\x04\0\x05event\x03\0\0\
+\x02\x03\x02\x01\x0c\x04\0\x07verdict\x03\0\x02\x02\x03\x02\x01\x0d\x04\0\x08man\
+ifest\x03\0\x04\x01i\x05\x01@\0\0\x06\x04\0\x08describe\x01\x07\x01j\0\x01s\x01@\
+\x01\x08settingss\0\x08\x04\0\x09configure\x01\x09\x01h\x01\x01i\x03\x01@\x01\x05\
+event\x0a\0\x0b\x04\0\x08evaluate\x01\x0c\x04\0\x1egatewright:policy/module@1.5.\
+0\x05\x0e\x04\0\x1egatewright:policy/policy@1.5.0\x04\0\x0b\x0c\x01\0\x06policy\x03\
+\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
+bindgen-rust\x060.63.0";
         };
     };
 }
@@ -6971,138 +7048,140 @@ pub use __export_policy_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 6649] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xdc2\x01A\x02\x01A\x12\
-\x01B-\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method]sql.\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 6742] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb93\x01A\x02\x01A\x12\
+\x01B0\x04\0\x03sql\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x10[method]sql.\
 text\x01\x02\x04\0\x16[method]sql.normalised\x01\x02\x04\0\x17[method]sql.finger\
 print\x01\x02\x01@\x02\x04self\x01\x06effects\0\x7f\x04\0\x16[method]sql.has-eff\
 ect\x01\x03\x01@\x04\x04self\x01\x06schemas\x08relations\x06accesss\0\x7f\x04\0\x13\
 [method]sql.touches\x01\x04\x01@\x02\x04self\x01\x08functions\0\x7f\x04\0\x11[me\
 thod]sql.calls\x01\x05\x01@\x01\x04self\x01\0y\x04\0\x1b[method]sql.statement-co\
 unt\x01\x06\x01@\x02\x04self\x01\x09statementy\0s\x04\0\x1a[method]sql.statement\
--kind\x01\x07\x01@\x02\x04self\x01\x09statementy\0w\x04\0\x1d[method]sql.stateme\
-nt-effects\x01\x08\x01k\x7f\x01@\x02\x04self\x01\x09statementy\0\x09\x04\0\x15[m\
-ethod]sql.has-where\x01\x0a\x01@\x02\x04self\x01\x09statementy\0y\x04\0\x1a[meth\
-od]sql.relation-count\x01\x0b\x01ks\x01@\x03\x04self\x01\x09statementy\x08relati\
-ony\0\x0c\x04\0\x1b[method]sql.relation-schema\x01\x0d\x01@\x03\x04self\x01\x09s\
-tatementy\x08relationy\0s\x04\0\x19[method]sql.relation-name\x01\x0e\x04\0\x1b[m\
-ethod]sql.relation-access\x01\x0e\x04\0\x18[method]sql.column-count\x01\x0b\x01@\
-\x03\x04self\x01\x09statementy\x06columny\0\x0c\x04\0\x1b[method]sql.column-rela\
-tion\x01\x0f\x01@\x03\x04self\x01\x09statementy\x06columny\0s\x04\0\x17[method]s\
-ql.column-name\x01\x10\x04\0\x1a[method]sql.function-count\x01\x0b\x01@\x03\x04s\
-elf\x01\x09statementy\x08functiony\0\x0c\x04\0\x1b[method]sql.function-schema\x01\
-\x11\x01@\x03\x04self\x01\x09statementy\x08functiony\0s\x04\0\x19[method]sql.fun\
-ction-name\x01\x12\x04\0\x1a[method]sql.function-class\x01\x12\x04\0\x1b[method]\
-sql.parameter-count\x01\x06\x01@\x02\x04self\x01\x09parametery\0s\x04\0\x1a[meth\
-od]sql.parameter-kind\x01\x13\x01@\x02\x04self\x01\x09parametery\0\x0c\x04\0\x1a\
-[method]sql.parameter-text\x01\x14\x03\0\x1bgatewright:policy/sql@1.5.0\x05\0\x01\
-B8\x04\0\x04http\x03\x01\x04\0\x08response\x03\x01\x01h\0\x01@\x01\x04self\x02\0\
-s\x04\0\x13[method]http.method\x01\x03\x04\0\x13[method]http.scheme\x01\x03\x04\0\
-\x16[method]http.authority\x01\x03\x04\0\x11[method]http.path\x01\x03\x01@\x02\x04\
-self\x02\x06prefixs\0\x7f\x04\0\x17[method]http.path-under\x01\x04\x04\0\x12[met\
-hod]http.route\x01\x03\x01ks\x01@\x02\x04self\x02\x04names\0\x05\x04\0\x1c[metho\
-d]http.route-parameter\x01\x06\x04\0\x12[method]http.query\x01\x06\x01@\x01\x04s\
-elf\x02\0y\x04\0\x18[method]http.query-count\x01\x07\x01@\x02\x04self\x02\x05ind\
-exy\0s\x04\0\x16[method]http.query-key\x01\x08\x04\0\x18[method]http.query-value\
-\x01\x08\x04\0\x13[method]http.header\x01\x06\x04\0\x19[method]http.header-count\
-\x01\x07\x04\0\x18[method]http.header-name\x01\x08\x04\0\x19[method]http.header-\
-value\x01\x08\x01@\x01\x04self\x02\0\x05\x04\0\x17[method]http.media-type\x01\x09\
-\x04\0\x17[method]http.body-state\x01\x03\x01@\x02\x04self\x02\x07pointers\0\x05\
-\x04\0\x16[method]http.json-kind\x01\x0a\x04\0\x16[method]http.json-text\x01\x0a\
-\x01ky\x01@\x02\x04self\x02\x07pointers\0\x0b\x04\0\x17[method]http.json-count\x01\
-\x0c\x01@\x03\x04self\x02\x07pointers\x05indexy\0\x05\x04\0\x15[method]http.json\
--key\x01\x0d\x01i\x01\x01k\x0e\x01@\x01\x04self\x02\0\x0f\x04\0\x15[method]http.\
-response\x01\x10\x01@\x01\x04self\x02\0\x7f\x04\0\x15[method]http.has-body\x01\x11\
-\x01kw\x01@\x01\x04self\x02\0\x12\x04\0\x18[method]http.body-length\x01\x13\x04\0\
-\x14[method]http.is-safe\x01\x11\x01h\x01\x01@\x01\x04self\x14\0y\x04\0\x17[meth\
-od]response.status\x01\x15\x01@\x02\x04self\x14\x04names\0\x05\x04\0\x17[method]\
-response.header\x01\x16\x04\0\x1d[method]response.header-count\x01\x15\x01@\x02\x04\
-self\x14\x05indexy\0s\x04\0\x1c[method]response.header-name\x01\x17\x04\0\x1d[me\
-thod]response.header-value\x01\x17\x01@\x01\x04self\x14\0\x05\x04\0\x1b[method]r\
-esponse.media-type\x01\x18\x03\0\x1cgatewright:policy/http@1.5.0\x05\x01\x02\x03\
-\0\x01\x04http\x01B)\x02\x03\x02\x01\x02\x04\0\x04http\x03\0\0\x04\0\x0akubernet\
-es\x03\x01\x01h\x02\x01i\x01\x01@\x01\x04self\x03\0\x04\x04\0\x17[method]kuberne\
-tes.http\x01\x05\x01@\x01\x04self\x03\0\x7f\x04\0&[method]kubernetes.is-resource\
--request\x01\x06\x01@\x01\x04self\x03\0s\x04\0\x17[method]kubernetes.verb\x01\x07\
-\x04\0\x1c[method]kubernetes.api-group\x01\x07\x04\0\x1e[method]kubernetes.api-v\
-ersion\x01\x07\x04\0\x1b[method]kubernetes.resource\x01\x07\x04\0\x1e[method]kub\
-ernetes.subresource\x01\x07\x04\0\x1c[method]kubernetes.namespace\x01\x07\x04\0\x17\
-[method]kubernetes.name\x01\x07\x04\0![method]kubernetes.label-selector\x01\x07\x04\
-\0![method]kubernetes.field-selector\x01\x07\x04\0\x1d[method]kubernetes.is-dry-\
-run\x01\x06\x04\0\x1d[method]kubernetes.patch-kind\x01\x07\x01ks\x01@\x01\x04sel\
-f\x03\0\x08\x04\0\x1e[method]kubernetes.stream-kind\x01\x09\x04\0![method]kubern\
-etes.stream-by-node\x01\x06\x04\0#[method]kubernetes.stream-namespace\x01\x07\x04\
-\0\x1e[method]kubernetes.stream-name\x01\x07\x04\0\x1e[method]kubernetes.stream-\
-path\x01\x07\x01@\x01\x04self\x03\0y\x04\0\x20[method]kubernetes.command-count\x01\
-\x0a\x01@\x02\x04self\x03\x05indexy\0s\x04\0\x1a[method]kubernetes.command\x01\x0b\
-\x04\0\x1c[method]kubernetes.container\x01\x07\x04\0\x18[method]kubernetes.stdin\
-\x01\x06\x04\0\x16[method]kubernetes.tty\x01\x06\x04\0\x1d[method]kubernetes.por\
-t-count\x01\x0a\x01@\x02\x04self\x03\x05indexy\0y\x04\0\x17[method]kubernetes.po\
-rt\x01\x0c\x04\0$[method]kubernetes.impersonated-user\x01\x09\x04\0+[method]kube\
-rnetes.impersonated-group-count\x01\x0a\x04\0%[method]kubernetes.impersonated-gr\
-oup\x01\x0b\x03\0\"gatewright:policy/kubernetes@1.5.0\x05\x03\x01B\x1f\x04\0\x03\
-ssh\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\0\x13[method]ssh.request\x01\x02\x04\
-\0\x10[method]ssh.name\x01\x02\x04\0\x11[method]ssh.value\x01\x02\x04\0\x10[meth\
-od]ssh.host\x01\x02\x01@\x01\x04self\x01\0y\x04\0\x10[method]ssh.port\x01\x03\x04\
-\0\x19[method]ssh.address-count\x01\x03\x01@\x02\x04self\x01\x05indexy\0s\x04\0\x13\
-[method]ssh.address\x01\x04\x04\0\x10[method]ssh.path\x01\x02\x04\0\x15[method]s\
-sh.operation\x01\x02\x04\0\x16[method]ssh.other-path\x01\x02\x01@\x01\x04self\x01\
-\0\x7f\x04\0\x13[method]ssh.creates\x01\x05\x04\0\x14[method]ssh.replaces\x01\x05\
-\x04\0\x13[method]ssh.command\x01\x02\x04\0\x14[method]ssh.is-plain\x01\x05\x04\0\
-\x16[method]ssh.word-count\x01\x03\x04\0\x10[method]ssh.word\x01\x04\x04\0\x1e[m\
-ethod]ssh.transfer-direction\x01\x02\x04\0\x1f[method]ssh.transfer-path-count\x01\
-\x03\x04\0\x19[method]ssh.transfer-path\x01\x04\x01ks\x01@\x01\x04self\x01\0\x06\
-\x04\0\x14[method]ssh.terminal\x01\x07\x04\0\x1a[method]ssh.variable-count\x01\x03\
-\x04\0\x19[method]ssh.variable-name\x01\x04\x04\0\x1a[method]ssh.variable-value\x01\
-\x04\x03\0\x1bgatewright:policy/ssh@1.5.0\x05\x04\x02\x03\0\0\x03sql\x02\x03\0\x02\
-\x0akubernetes\x02\x03\0\x03\x03ssh\x01BD\x02\x03\x02\x01\x05\x04\0\x03sql\x03\0\
-\0\x02\x03\x02\x01\x02\x04\0\x04http\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x0akube\
-rnetes\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x03ssh\x03\0\x06\x04\0\x05event\x03\x01\
-\x04\0\x09principal\x03\x01\x04\0\x07session\x03\x01\x01h\x08\x01@\x01\x04self\x0b\
-\0s\x04\0\x12[method]event.kind\x01\x0c\x04\0\x13[method]event.grade\x01\x0c\x01\
-ks\x01@\x01\x04self\x0b\0\x0d\x04\0\x1a[method]event.grade-reason\x01\x0e\x01@\x01\
-\x04self\x0b\0w\x04\0\x11[method]event.now\x01\x0f\x01i\x09\x01@\x01\x04self\x0b\
-\0\x10\x04\0\x17[method]event.principal\x01\x11\x01i\x0a\x01@\x01\x04self\x0b\0\x12\
-\x04\0\x15[method]event.session\x01\x13\x01i\x01\x01k\x14\x01@\x01\x04self\x0b\0\
-\x15\x04\0\x11[method]event.sql\x01\x16\x01i\x03\x01k\x17\x01@\x01\x04self\x0b\0\
-\x18\x04\0\x12[method]event.http\x01\x19\x01i\x05\x01k\x1a\x01@\x01\x04self\x0b\0\
-\x1b\x04\0\x18[method]event.kubernetes\x01\x1c\x01i\x07\x01k\x1d\x01@\x01\x04sel\
-f\x0b\0\x1e\x04\0\x11[method]event.ssh\x01\x1f\x01h\x09\x01@\x01\x04self\x20\0s\x04\
-\0\x19[method]principal.subject\x01!\x04\0\x18[method]principal.issuer\x01!\x04\0\
-\x16[method]principal.kind\x01!\x01@\x02\x04self\x20\x05groups\0\x7f\x04\0\x1a[m\
-ethod]principal.in-group\x01\"\x01@\x01\x04self\x20\0y\x04\0\x1d[method]principa\
-l.group-count\x01#\x01@\x02\x04self\x20\x05indexy\0s\x04\0\x17[method]principal.\
-group\x01$\x04\0\x1d[method]principal.actor-count\x01#\x04\0\x17[method]principa\
-l.actor\x01$\x01@\x02\x04self\x20\x07subjects\0\x7f\x04\0\x1a[method]principal.i\
-nvolves\x01%\x01@\x02\x04self\x20\x04names\0\x0d\x04\0\x17[method]principal.clai\
-m\x01&\x01h\x0a\x01@\x01\x04self'\0s\x04\0\x18[method]session.protocol\x01(\x04\0\
-\x18[method]session.listener\x01(\x04\0\x16[method]session.target\x01(\x04\0\x17\
-[method]session.account\x01(\x01@\x02\x04self'\x04names\0\x0d\x04\0\x19[method]s\
-ession.attribute\x01)\x04\0\x1e[method]session.client-address\x01(\x03\0\x1dgate\
-wright:policy/event@1.5.0\x05\x08\x01B\x1c\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\
-\0\x01\x04\0\x15[static]verdict.allow\x01\x02\x01@\x03\x04rules\x06reasons\x06re\
-medys\0\x01\x04\0\x15[static]verdict.block\x01\x03\x04\0\x14[static]verdict.mask\
-\x01\x02\x01@\x02\x04rules\x06reasons\0\x01\x04\0\x18[static]verdict.escalate\x01\
-\x04\x01h\0\x01@\x06\x04self\x05\x06schemas\x08relations\x06columns\x06methods\x04\
-rules\x01\0\x04\0\x1a[method]verdict.add-column\x01\x06\x01@\x05\x04self\x05\x06\
-schemas\x08relations\x06columns\x04mosty\x01\0\x04\0\x20[method]verdict.limit-co\
-nditions\x01\x07\x01@\x04\x04self\x05\x04paths\x06methods\x04rules\x01\0\x04\0\x1d\
-[method]verdict.add-json-path\x01\x08\x01@\x04\x04self\x05\x09namespaces\x04name\
-s\x04rules\x01\0\x04\0\x1b[method]verdict.show-object\x01\x09\x01@\x04\x04self\x05\
-\x08detectors\x06methods\x04rules\x01\0\x04\0\x1c[method]verdict.add-detector\x01\
-\x0a\x01@\x01\x04self\x05\x01\0\x04\0![method]verdict.require-recording\x01\x0b\x01\
-@\x02\x04self\x05\x05groups\x01\0\x04\0\x1d[method]verdict.add-reviewers\x01\x0c\
-\x01@\x02\x04self\x05\x06quorumy\x01\0\x04\0\x1a[method]verdict.set-quorum\x01\x0d\
-\x01@\x02\x04self\x05\x07secondsw\x01\0\x04\0\x17[method]verdict.set-ttl\x01\x0e\
-\x03\0\x1fgatewright:policy/verdict@1.5.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\
-\x01\x01i\0\x01@\x02\x04names\x07versions\0\x01\x04\0\x15[constructor]manifest\x01\
-\x02\x01h\0\x01@\x02\x04self\x03\x04kinds\x01\0\x04\0\x19[method]manifest.add-ki\
-nd\x01\x04\x01@\x02\x04self\x03\x05inputs\x01\0\x04\0\x1a[method]manifest.add-in\
-put\x01\x05\x01@\x02\x04self\x03\x06schemas\x01\0\x04\0$[method]manifest.set-set\
-tings-schema\x01\x06\x03\0\x20gatewright:policy/manifest@1.5.0\x05\x0a\x04\0>gat\
-ewright:policy/policy-with-all-of-its-exports-removed@1.5.0\x04\0\x0b,\x01\0&pol\
-icy-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
-\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+-kind\x01\x07\x01@\x02\x04self\x01\x09statementy\0y\x04\0\x1e[method]sql.further\
+-kind-count\x01\x08\x01@\x03\x04self\x01\x09statementy\x05indexy\0s\x04\0\x18[me\
+thod]sql.further-kind\x01\x09\x01@\x02\x04self\x01\x09statementy\0w\x04\0\x1d[me\
+thod]sql.statement-effects\x01\x0a\x01k\x7f\x01@\x02\x04self\x01\x09statementy\0\
+\x0b\x04\0\x15[method]sql.has-where\x01\x0c\x04\0\x1a[method]sql.relation-count\x01\
+\x08\x01ks\x01@\x03\x04self\x01\x09statementy\x08relationy\0\x0d\x04\0\x1b[metho\
+d]sql.relation-schema\x01\x0e\x01@\x03\x04self\x01\x09statementy\x08relationy\0s\
+\x04\0\x19[method]sql.relation-name\x01\x0f\x04\0\x1b[method]sql.relation-access\
+\x01\x0f\x04\0\x18[method]sql.column-count\x01\x08\x01@\x03\x04self\x01\x09state\
+menty\x06columny\0\x0d\x04\0\x1b[method]sql.column-relation\x01\x10\x01@\x03\x04\
+self\x01\x09statementy\x06columny\0s\x04\0\x17[method]sql.column-name\x01\x11\x04\
+\0\x1a[method]sql.function-count\x01\x08\x01@\x03\x04self\x01\x09statementy\x08f\
+unctiony\0\x0d\x04\0\x1b[method]sql.function-schema\x01\x12\x01@\x03\x04self\x01\
+\x09statementy\x08functiony\0s\x04\0\x19[method]sql.function-name\x01\x13\x04\0\x1a\
+[method]sql.function-class\x01\x13\x04\0\x1b[method]sql.parameter-count\x01\x06\x01\
+@\x02\x04self\x01\x09parametery\0s\x04\0\x1a[method]sql.parameter-kind\x01\x14\x01\
+@\x02\x04self\x01\x09parametery\0\x0d\x04\0\x1a[method]sql.parameter-text\x01\x15\
+\x03\0\x1bgatewright:policy/sql@1.5.0\x05\0\x01B8\x04\0\x04http\x03\x01\x04\0\x08\
+response\x03\x01\x01h\0\x01@\x01\x04self\x02\0s\x04\0\x13[method]http.method\x01\
+\x03\x04\0\x13[method]http.scheme\x01\x03\x04\0\x16[method]http.authority\x01\x03\
+\x04\0\x11[method]http.path\x01\x03\x01@\x02\x04self\x02\x06prefixs\0\x7f\x04\0\x17\
+[method]http.path-under\x01\x04\x04\0\x12[method]http.route\x01\x03\x01ks\x01@\x02\
+\x04self\x02\x04names\0\x05\x04\0\x1c[method]http.route-parameter\x01\x06\x04\0\x12\
+[method]http.query\x01\x06\x01@\x01\x04self\x02\0y\x04\0\x18[method]http.query-c\
+ount\x01\x07\x01@\x02\x04self\x02\x05indexy\0s\x04\0\x16[method]http.query-key\x01\
+\x08\x04\0\x18[method]http.query-value\x01\x08\x04\0\x13[method]http.header\x01\x06\
+\x04\0\x19[method]http.header-count\x01\x07\x04\0\x18[method]http.header-name\x01\
+\x08\x04\0\x19[method]http.header-value\x01\x08\x01@\x01\x04self\x02\0\x05\x04\0\
+\x17[method]http.media-type\x01\x09\x04\0\x17[method]http.body-state\x01\x03\x01\
+@\x02\x04self\x02\x07pointers\0\x05\x04\0\x16[method]http.json-kind\x01\x0a\x04\0\
+\x16[method]http.json-text\x01\x0a\x01ky\x01@\x02\x04self\x02\x07pointers\0\x0b\x04\
+\0\x17[method]http.json-count\x01\x0c\x01@\x03\x04self\x02\x07pointers\x05indexy\
+\0\x05\x04\0\x15[method]http.json-key\x01\x0d\x01i\x01\x01k\x0e\x01@\x01\x04self\
+\x02\0\x0f\x04\0\x15[method]http.response\x01\x10\x01@\x01\x04self\x02\0\x7f\x04\
+\0\x15[method]http.has-body\x01\x11\x01kw\x01@\x01\x04self\x02\0\x12\x04\0\x18[m\
+ethod]http.body-length\x01\x13\x04\0\x14[method]http.is-safe\x01\x11\x01h\x01\x01\
+@\x01\x04self\x14\0y\x04\0\x17[method]response.status\x01\x15\x01@\x02\x04self\x14\
+\x04names\0\x05\x04\0\x17[method]response.header\x01\x16\x04\0\x1d[method]respon\
+se.header-count\x01\x15\x01@\x02\x04self\x14\x05indexy\0s\x04\0\x1c[method]respo\
+nse.header-name\x01\x17\x04\0\x1d[method]response.header-value\x01\x17\x01@\x01\x04\
+self\x14\0\x05\x04\0\x1b[method]response.media-type\x01\x18\x03\0\x1cgatewright:\
+policy/http@1.5.0\x05\x01\x02\x03\0\x01\x04http\x01B)\x02\x03\x02\x01\x02\x04\0\x04\
+http\x03\0\0\x04\0\x0akubernetes\x03\x01\x01h\x02\x01i\x01\x01@\x01\x04self\x03\0\
+\x04\x04\0\x17[method]kubernetes.http\x01\x05\x01@\x01\x04self\x03\0\x7f\x04\0&[\
+method]kubernetes.is-resource-request\x01\x06\x01@\x01\x04self\x03\0s\x04\0\x17[\
+method]kubernetes.verb\x01\x07\x04\0\x1c[method]kubernetes.api-group\x01\x07\x04\
+\0\x1e[method]kubernetes.api-version\x01\x07\x04\0\x1b[method]kubernetes.resourc\
+e\x01\x07\x04\0\x1e[method]kubernetes.subresource\x01\x07\x04\0\x1c[method]kuber\
+netes.namespace\x01\x07\x04\0\x17[method]kubernetes.name\x01\x07\x04\0![method]k\
+ubernetes.label-selector\x01\x07\x04\0![method]kubernetes.field-selector\x01\x07\
+\x04\0\x1d[method]kubernetes.is-dry-run\x01\x06\x04\0\x1d[method]kubernetes.patc\
+h-kind\x01\x07\x01ks\x01@\x01\x04self\x03\0\x08\x04\0\x1e[method]kubernetes.stre\
+am-kind\x01\x09\x04\0![method]kubernetes.stream-by-node\x01\x06\x04\0#[method]ku\
+bernetes.stream-namespace\x01\x07\x04\0\x1e[method]kubernetes.stream-name\x01\x07\
+\x04\0\x1e[method]kubernetes.stream-path\x01\x07\x01@\x01\x04self\x03\0y\x04\0\x20\
+[method]kubernetes.command-count\x01\x0a\x01@\x02\x04self\x03\x05indexy\0s\x04\0\
+\x1a[method]kubernetes.command\x01\x0b\x04\0\x1c[method]kubernetes.container\x01\
+\x07\x04\0\x18[method]kubernetes.stdin\x01\x06\x04\0\x16[method]kubernetes.tty\x01\
+\x06\x04\0\x1d[method]kubernetes.port-count\x01\x0a\x01@\x02\x04self\x03\x05inde\
+xy\0y\x04\0\x17[method]kubernetes.port\x01\x0c\x04\0$[method]kubernetes.imperson\
+ated-user\x01\x09\x04\0+[method]kubernetes.impersonated-group-count\x01\x0a\x04\0\
+%[method]kubernetes.impersonated-group\x01\x0b\x03\0\"gatewright:policy/kubernet\
+es@1.5.0\x05\x03\x01B\x1f\x04\0\x03ssh\x03\x01\x01h\0\x01@\x01\x04self\x01\0s\x04\
+\0\x13[method]ssh.request\x01\x02\x04\0\x10[method]ssh.name\x01\x02\x04\0\x11[me\
+thod]ssh.value\x01\x02\x04\0\x10[method]ssh.host\x01\x02\x01@\x01\x04self\x01\0y\
+\x04\0\x10[method]ssh.port\x01\x03\x04\0\x19[method]ssh.address-count\x01\x03\x01\
+@\x02\x04self\x01\x05indexy\0s\x04\0\x13[method]ssh.address\x01\x04\x04\0\x10[me\
+thod]ssh.path\x01\x02\x04\0\x15[method]ssh.operation\x01\x02\x04\0\x16[method]ss\
+h.other-path\x01\x02\x01@\x01\x04self\x01\0\x7f\x04\0\x13[method]ssh.creates\x01\
+\x05\x04\0\x14[method]ssh.replaces\x01\x05\x04\0\x13[method]ssh.command\x01\x02\x04\
+\0\x14[method]ssh.is-plain\x01\x05\x04\0\x16[method]ssh.word-count\x01\x03\x04\0\
+\x10[method]ssh.word\x01\x04\x04\0\x1e[method]ssh.transfer-direction\x01\x02\x04\
+\0\x1f[method]ssh.transfer-path-count\x01\x03\x04\0\x19[method]ssh.transfer-path\
+\x01\x04\x01ks\x01@\x01\x04self\x01\0\x06\x04\0\x14[method]ssh.terminal\x01\x07\x04\
+\0\x1a[method]ssh.variable-count\x01\x03\x04\0\x19[method]ssh.variable-name\x01\x04\
+\x04\0\x1a[method]ssh.variable-value\x01\x04\x03\0\x1bgatewright:policy/ssh@1.5.\
+0\x05\x04\x02\x03\0\0\x03sql\x02\x03\0\x02\x0akubernetes\x02\x03\0\x03\x03ssh\x01\
+BD\x02\x03\x02\x01\x05\x04\0\x03sql\x03\0\0\x02\x03\x02\x01\x02\x04\0\x04http\x03\
+\0\x02\x02\x03\x02\x01\x06\x04\0\x0akubernetes\x03\0\x04\x02\x03\x02\x01\x07\x04\
+\0\x03ssh\x03\0\x06\x04\0\x05event\x03\x01\x04\0\x09principal\x03\x01\x04\0\x07s\
+ession\x03\x01\x01h\x08\x01@\x01\x04self\x0b\0s\x04\0\x12[method]event.kind\x01\x0c\
+\x04\0\x13[method]event.grade\x01\x0c\x01ks\x01@\x01\x04self\x0b\0\x0d\x04\0\x1a\
+[method]event.grade-reason\x01\x0e\x01@\x01\x04self\x0b\0w\x04\0\x11[method]even\
+t.now\x01\x0f\x01i\x09\x01@\x01\x04self\x0b\0\x10\x04\0\x17[method]event.princip\
+al\x01\x11\x01i\x0a\x01@\x01\x04self\x0b\0\x12\x04\0\x15[method]event.session\x01\
+\x13\x01i\x01\x01k\x14\x01@\x01\x04self\x0b\0\x15\x04\0\x11[method]event.sql\x01\
+\x16\x01i\x03\x01k\x17\x01@\x01\x04self\x0b\0\x18\x04\0\x12[method]event.http\x01\
+\x19\x01i\x05\x01k\x1a\x01@\x01\x04self\x0b\0\x1b\x04\0\x18[method]event.kuberne\
+tes\x01\x1c\x01i\x07\x01k\x1d\x01@\x01\x04self\x0b\0\x1e\x04\0\x11[method]event.\
+ssh\x01\x1f\x01h\x09\x01@\x01\x04self\x20\0s\x04\0\x19[method]principal.subject\x01\
+!\x04\0\x18[method]principal.issuer\x01!\x04\0\x16[method]principal.kind\x01!\x01\
+@\x02\x04self\x20\x05groups\0\x7f\x04\0\x1a[method]principal.in-group\x01\"\x01@\
+\x01\x04self\x20\0y\x04\0\x1d[method]principal.group-count\x01#\x01@\x02\x04self\
+\x20\x05indexy\0s\x04\0\x17[method]principal.group\x01$\x04\0\x1d[method]princip\
+al.actor-count\x01#\x04\0\x17[method]principal.actor\x01$\x01@\x02\x04self\x20\x07\
+subjects\0\x7f\x04\0\x1a[method]principal.involves\x01%\x01@\x02\x04self\x20\x04\
+names\0\x0d\x04\0\x17[method]principal.claim\x01&\x01h\x0a\x01@\x01\x04self'\0s\x04\
+\0\x18[method]session.protocol\x01(\x04\0\x18[method]session.listener\x01(\x04\0\
+\x16[method]session.target\x01(\x04\0\x17[method]session.account\x01(\x01@\x02\x04\
+self'\x04names\0\x0d\x04\0\x19[method]session.attribute\x01)\x04\0\x1e[method]se\
+ssion.client-address\x01(\x03\0\x1dgatewright:policy/event@1.5.0\x05\x08\x01B\x1c\
+\x04\0\x07verdict\x03\x01\x01i\0\x01@\0\0\x01\x04\0\x15[static]verdict.allow\x01\
+\x02\x01@\x03\x04rules\x06reasons\x06remedys\0\x01\x04\0\x15[static]verdict.bloc\
+k\x01\x03\x04\0\x14[static]verdict.mask\x01\x02\x01@\x02\x04rules\x06reasons\0\x01\
+\x04\0\x18[static]verdict.escalate\x01\x04\x01h\0\x01@\x06\x04self\x05\x06schema\
+s\x08relations\x06columns\x06methods\x04rules\x01\0\x04\0\x1a[method]verdict.add\
+-column\x01\x06\x01@\x05\x04self\x05\x06schemas\x08relations\x06columns\x04mosty\
+\x01\0\x04\0\x20[method]verdict.limit-conditions\x01\x07\x01@\x04\x04self\x05\x04\
+paths\x06methods\x04rules\x01\0\x04\0\x1d[method]verdict.add-json-path\x01\x08\x01\
+@\x04\x04self\x05\x09namespaces\x04names\x04rules\x01\0\x04\0\x1b[method]verdict\
+.show-object\x01\x09\x01@\x04\x04self\x05\x08detectors\x06methods\x04rules\x01\0\
+\x04\0\x1c[method]verdict.add-detector\x01\x0a\x01@\x01\x04self\x05\x01\0\x04\0!\
+[method]verdict.require-recording\x01\x0b\x01@\x02\x04self\x05\x05groups\x01\0\x04\
+\0\x1d[method]verdict.add-reviewers\x01\x0c\x01@\x02\x04self\x05\x06quorumy\x01\0\
+\x04\0\x1a[method]verdict.set-quorum\x01\x0d\x01@\x02\x04self\x05\x07secondsw\x01\
+\0\x04\0\x17[method]verdict.set-ttl\x01\x0e\x03\0\x1fgatewright:policy/verdict@1\
+.5.0\x05\x09\x01B\x0b\x04\0\x08manifest\x03\x01\x01i\0\x01@\x02\x04names\x07vers\
+ions\0\x01\x04\0\x15[constructor]manifest\x01\x02\x01h\0\x01@\x02\x04self\x03\x04\
+kinds\x01\0\x04\0\x19[method]manifest.add-kind\x01\x04\x01@\x02\x04self\x03\x05i\
+nputs\x01\0\x04\0\x1a[method]manifest.add-input\x01\x05\x01@\x02\x04self\x03\x06\
+schemas\x01\0\x04\0$[method]manifest.set-settings-schema\x01\x06\x03\0\x20gatewr\
+ight:policy/manifest@1.5.0\x05\x0a\x04\0>gatewright:policy/policy-with-all-of-it\
+s-exports-removed@1.5.0\x04\0\x0b,\x01\0&policy-with-all-of-its-exports-removed\x03\
+\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
+bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -187,6 +187,13 @@ impl StatementBuilder {
         Self { raw: raw::Statement { kind: kind.to_owned(), ..raw::Statement::default() } }
     }
 
+    /// What else it is, like `set_role`.
+    #[must_use]
+    pub fn further_kind(mut self, kind: &str) -> Self {
+        self.raw.further_kinds.push(kind.to_owned());
+        self
+    }
+
     /// What it does.
     #[must_use]
     pub fn effects(mut self, effects: impl IntoIterator<Item = Effect>) -> Self {
@@ -412,6 +419,7 @@ pub mod raw {
     #[derive(Debug, Clone, Default)]
     pub struct Statement {
         pub(super) kind: String,
+        pub(super) further_kinds: Vec<String>,
         pub(super) effects: Effects,
         pub(super) has_where: Option<bool>,
         pub(super) relations: Vec<(Option<String>, String, Access)>,
@@ -462,6 +470,14 @@ pub mod raw {
 
         pub(crate) fn statement_kind(&self, statement: u32) -> String {
             self.statement(statement).kind.clone()
+        }
+
+        pub(crate) fn further_kind_count(&self, statement: u32) -> u32 {
+            self.statement(statement).further_kinds.len() as u32
+        }
+
+        pub(crate) fn further_kind(&self, statement: u32, index: u32) -> String {
+            self.statement(statement).further_kinds[index as usize].clone()
         }
 
         pub(crate) fn statement_effects(&self, statement: u32) -> u64 {

@@ -162,7 +162,11 @@ fn a_reading_in_a_transaction_is_a_batch_of_its_own() {
     play.target([error("25P02", "current transaction is aborted"), ready(b'E')].concat());
     let answer = to_client(&play);
     assert!(answer.starts_with("E(58000") && answer.ends_with("Z(E)"), "{answer}");
-    assert_eq!(play.transcript().client_bytes().iter().filter(|byte| **byte == b'Z').count(), 1, "{answer}");
+    assert_eq!(
+        play.transcript().client_bytes().iter().filter(|byte| **byte == b'Z').count(),
+        1,
+        "{answer}"
+    );
 }
 
 /// No catalog, or an empty one, masks nothing: so it is none.
