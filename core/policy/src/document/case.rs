@@ -304,7 +304,7 @@ mod tests {
         check(
             r#"ssh = { request = "exec", command = "uptime", terminal = "xterm", variables = { A = "1" } }"#,
             expect![[r#"
-                Ssh(SshCase { request: "exec", command: "uptime", name: "", value: "", host: "", port: 0, path: "", operation: "", other_path: "", creates: false, replaces: false, terminal: Some("xterm"), variables: [("A", "1")] })
+                Ssh(SshCase { request: "exec", command: "uptime", name: "", value: "", host: "", port: 0, addresses: [], path: "", operation: "", other_path: "", creates: false, replaces: false, terminal: Some("xterm"), variables: [("A", "1")] })
             "#]],
         );
         check(
@@ -320,10 +320,16 @@ mod tests {
         "#]],
         );
         check(
+            r#"ssh = { request = "direct-tcpip", host = "db", port = 22, addresses = ["10.0.0.7", "db.internal"] }"#,
+            expect![[r#"
+                p.toml:6: `addresses` has something else than addresses; write addresses of IPv4 or IPv6: ["10.0.0.7", "2001:db8::7"]
+            "#]],
+        );
+        check(
             r#"ssh = { command = "uptime", comand = "x" }"#,
             expect![[r#"
             p.toml:6: ssh: `request` is missing; add `request = "..."`
-            p.toml:6: ssh: `comand` is not a known key; use one of `request`, `command`, `name`, `value`, `host`, `path`, `operation`, `other_path`, `port`, `creates`, `replaces`, `terminal`, `variables`
+            p.toml:6: ssh: `comand` is not a known key; use one of `request`, `command`, `name`, `value`, `host`, `path`, `operation`, `other_path`, `port`, `addresses`, `creates`, `replaces`, `terminal`, `variables`
         "#]],
         );
     }
