@@ -1,4 +1,4 @@
-use gatewright_e2e::{Scene, Mint, Psql};
+use gatewright_e2e::{Mint, Psql, Scene};
 fn main() {
     let scene = Scene::open().unwrap();
     let p = &scene.postgres;

@@ -160,7 +160,8 @@ fn judge(
             (true, true) => {}
             (false, false) => {
                 for one in written.iter().filter(|one| !own.contains(&one.seen)) {
-                    let _ = writeln!(wrong, "{label}: not as written down ({})\n  gateway: {own}", one.seen);
+                    let _ =
+                        writeln!(wrong, "{label}: not as written down ({})\n  gateway: {own}", one.seen);
                 }
             }
         }

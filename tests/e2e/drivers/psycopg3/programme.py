@@ -250,7 +250,7 @@ def _():
 def _():
     out = []
     for text in ["insert into p3_things values (1, 'twice', 1)", "insert into p3_things values (9999, null, 1)",
-                 "insert into p3_things values (9999, 'x', -1)", "select * from p3_nowhere", "select 1 +",
+                 "insert into p3_things values (9999, 'x', -1)", "select * from p3_nowhere", "select 1; select p3_nocolumn",
                  "select p3_nofunction(1)", "select 'x'::int", "select note from p3_things group by id, nothing"]:
         try:
             conn.execute(text)
@@ -260,6 +260,14 @@ def _():
                         d.message_hint, d.statement_position, d.schema_name, d.table_name, d.column_name,
                         d.datatype_name, d.constraint_name, bool(d.source_file)))
     return out
+
+
+@check("a text that is not SQL")
+def _():
+    try:
+        conn.execute("select 1 +")
+    except psycopg.Error as error:
+        return type(error).__name__, error.sqlstate, error.diag.message_primary, error.diag.statement_position
 
 
 @check("an error in a transaction")
@@ -376,11 +384,18 @@ def _():
     return query.as_string(conn), conn.execute(query).fetchone()
 
 
-@check("values of ten megabytes")
+@check("values of megabytes")
 def _():
-    text = "x" * 10_000_000
+    text = "x" * 5_000_000
     row = conn.execute("select length(%s), %s", [text, text]).fetchone()
-    return row[0], row[1] == text
+    wide = conn.execute("select repeat('y', 20000000)").fetchone()[0]
+    return row[0], row[1] == text, len(wide)
+
+
+@check("a request of twenty megabytes")
+def _():
+    with psycopg.connect() as own:
+        return own.execute("select length(%s)", ["x" * 20_000_000]).fetchone()
 
 
 @check("cancel")
