@@ -34,7 +34,7 @@ pub fn directory(driver: &str) -> PathBuf {
 pub fn compare(
     scene: &Scene,
     driver: &str,
-    command: impl Fn() -> Result<Command>,
+    run: impl Fn(&Psql) -> Result<String>,
     known: &[(&str, &str)],
 ) -> Result<()> {
     let postgres = &scene.postgres;
@@ -42,8 +42,8 @@ pub fn compare(
     postgres.sql("postgres", &format!("grant create on schema public to {}", postgres.account()))?;
     let authority = postgres.certificates().authority();
     let direct = Psql::new(postgres.port(), &authority, postgres.account(), postgres.password());
-    let direct = run(command()?, &direct)?;
-    let through = run(command()?, &scene.gateway.psql(&Mint::default())?)?;
+    let direct = run(&direct)?;
+    let through = run(&scene.gateway.psql(&Mint::default())?)?;
     let wrong = judge(&sections(&direct), &sections(&through), &differences(driver)?, known);
     if wrong.is_empty() {
         return Ok(());
@@ -51,9 +51,27 @@ pub fn compare(
     Err(Error::new(format!("{driver} can tell the gateway from the server\n{wrong}")))
 }
 
+/// Builds a programme.
+///
+/// # Errors
+/// With what its compiler says.
+pub fn build(command: &mut Command) -> Result<()> {
+    let output = within(PATIENCE, command)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Error::new(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr)))
+        .remedy("run `cargo xtask setup`"))
+}
+
 /// What a programme writes on a connection.
-fn run(mut command: Command, connection: &Psql) -> Result<String> {
-    command.envs(connection.environment()).env("LC_ALL", "C.UTF-8");
+///
+/// # Errors
+/// Where it can not be run. That it fails is a part of what it writes.
+pub fn run(mut command: Command, connection: &Psql) -> Result<String> {
+    // Go's drivers know no address beside the name.
+    let environment = connection.environment().into_iter().filter(|(name, _)| *name != "PGHOSTADDR");
+    command.envs(environment).env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
     let output = within(PATIENCE, &mut command)?;
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {

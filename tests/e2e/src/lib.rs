@@ -23,6 +23,7 @@ pub mod recorder;
 pub mod scene;
 pub mod ssh;
 pub mod tls;
+pub mod tokio_programme;
 pub mod wire;
 
 pub use disk::Disk;

@@ -140,10 +140,10 @@ public class Programme {
             return seen.get(0) + " then " + seen.get(7);
         });
 
-        for (String mode : List.of("simple", "extended", "extendedForPrepared", "extendedCacheEverything")) {
-            check("query mode " + mode, () -> {
+        check("each of its query modes", () -> {
+            List<Object> seen = new ArrayList<>();
+            for (String mode : List.of("simple", "extended", "extendedForPrepared", "extendedCacheEverything")) {
                 try (Connection own = connect("preferQueryMode", mode)) {
-                    List<Object> seen = new ArrayList<>();
                     for (int n = 0; n < 6; n++) {
                         try (PreparedStatement ask = own.prepareStatement("select ? || 'x', ?::int + 1")) {
                             ask.setString(1, "it's " + n);
@@ -161,10 +161,10 @@ public class Programme {
                         statement.getMoreResults();
                         seen.add(statement.getUpdateCount());
                     }
-                    return seen;
                 }
-            });
-        }
+            }
+            return seen;
+        });
 
         check("batches, rewritten and not", () -> {
             batch(connection, 1000);

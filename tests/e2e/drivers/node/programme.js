@@ -25,7 +25,7 @@ async function main() {
   await client.query('drop table if exists js_things');
   await client.query('create table js_things (id int primary key, note text, price numeric(10, 2), doc jsonb, tags text[])');
 
-  await check('the process id is the server\'s', async () => {
+  await check("the process id is the server's", async () => {
     const { rows } = await client.query('select pg_backend_pid() as pid');
     return rows[0].pid === client.processID;
   });
@@ -158,7 +158,7 @@ async function main() {
     return got;
   });
 
-  await check('types are parsed by the client\'s own rules', async () => {
+  await check("types are parsed by the client's own rules", async () => {
     const { rows } = await client.query({
       text: "select 1::int8 as a, date '2020-02-29' as b, interval '1 day 2 hours' as c, '{1,2}'::int[] as d, point(1, 2) as e",
       types: { getTypeParser: (oid) => (text) => [oid, text] },

@@ -157,7 +157,8 @@ deallocate psql_statement;
 explain (costs off) select * from psql_things where id = 1;
 \echo '== large objects by SQL'
 begin;
-select lo_get(lo_from_bytea(0, 'large'));
+select lo_from_bytea(0, 'large') as large \gset
+select lo_get(:large);
 rollback;
 \echo '== \\lo_import'
 \lo_import /dev/null
