@@ -1,7 +1,7 @@
 //! What end-to-end and attack tests are written with.
 //!
 //! A [`Scene`] is a real PostgreSQL with sample data and the gateway's own program in front of it. Clients are
-//! real (psql, psycopg, tokio-postgres), or [`wire::Client`], which sends exactly the bytes that it is told to
+//! real (psql, psycopg, tokio-postgres and others: see [`conformance`]), or [`wire::Client`], which sends exactly the bytes that it is told to
 //! and never repairs them. Between gateway and server may stand a [`Recorder`], which keeps every byte that
 //! reached the server: an attack that was refused has to have left none there.
 
