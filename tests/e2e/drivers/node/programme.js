@@ -3,7 +3,7 @@
 
 const { pipeline } = require('node:stream/promises');
 const { Readable } = require('node:stream');
-const { Client, Pool } = require('pg');
+const { Client, Pool, Query } = require('pg');
 const Cursor = require('pg-cursor');
 const QueryStream = require('pg-query-stream');
 const copy = require('pg-copy-streams');
@@ -169,7 +169,27 @@ async function main() {
   await check('cancel', async () => {
     const own = new Client(connection());
     await own.connect();
-    // node-postgres has no cancel of its own for TLS: this is what its users do.
+    const query = new Query('select pg_sleep(60)');
+    const failed = new Promise((resolve) => {
+      query.on('error', (error) => resolve([error.code, error.message]));
+      query.on('end', () => resolve('slept'));
+    });
+    own.query(query);
+    // It asks in the clear, on a connection of its own, and hears nothing of what becomes of it.
+    const again = setInterval(() => {
+      const canceller = new Client(connection({ ssl: false }));
+      canceller.on('error', () => {});
+      canceller.cancel(own, query);
+    }, 200);
+    const out = await failed;
+    clearInterval(again);
+    await own.end();
+    return out;
+  });
+
+  await check('cancel by a statement', async () => {
+    const own = new Client(connection());
+    await own.connect();
     const { rows } = await own.query('select pg_backend_pid() as pid');
     const asked = own.query('select pg_sleep(60)').then(() => 'slept', (error) => [error.code, error.message]);
     await pause(300);
