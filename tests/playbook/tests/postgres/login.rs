@@ -436,6 +436,9 @@ fn a006_protocol_3_1_was_never_published_and_is_spoken_as_3_0() {
             body.extend(b"user\0app\0\0");
             play.client(packet(&body));
         },
-        expect![[r#""#]],
+        expect![[r#"
+            client: bytes(\x00\x00\x00\x12\x00\x03\x00\x01user\x00app\x00\x00)
+              to client: R
+        "#]],
     );
 }
