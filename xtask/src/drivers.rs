@@ -181,6 +181,13 @@ written down here does not differ any more. CI runs all of them on every change.
 Through the gateway a client may be newer than the server: direct TLS (`sslnegotiation=direct`) and protocol 3.2 with its
 long cancel keys work with any version of it, and are tested with libpq 18 (`tests/e2e/tests/startup.rs`).
 
+SQLAlchemy's own tests of its PostgreSQL dialect were run by hand, and are not a part of CI: `pytest --dburi
+postgresql+psycopg://app:TOKEN@localhost:PORT/DATABASE test/dialect/postgresql` (2.1.9, without `test_compiler.py`, which asks
+no server). Of 9,866, directly 9,840 passed, 10 failed and 16 were skipped: this server had no prepared transactions and
+lacked a collation. Through the gateway the same 10 failed and 8 more: two set a client encoding other than UTF8 or turn
+`standard_conforming_strings` off, which is refused by design, and six compose a URL by replacing single letters, those of
+the token in it among them.
+
 | Driver | Version | What it is known for | Result |
 | --- | --- | --- | --- |
 ";
