@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use gatewright_testbed::{Error, Result, target_directory};
 
 use crate::{
-    modules,
+    drivers, modules,
     paint::{Style, paint},
     reference,
     run::{cargo, exists, program, quietly, step, step_keeping},
@@ -107,6 +107,12 @@ const STEPS: &[Step] = &[
         what: "docs/configuration.md and docs/cli.md are what the program says",
         remedy: "run `cargo xtask reference`",
         run: |_| reference::run(&["--check".to_owned()]),
+    },
+    Step {
+        name: "drivers",
+        what: "docs/drivers.md is what the drivers' programmes say",
+        remedy: "run `cargo xtask drivers`, and read what changed",
+        run: |_| drivers::check(),
     },
     Step {
         name: "threats",

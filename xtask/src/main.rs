@@ -7,6 +7,7 @@
 
 mod checks;
 mod demo;
+mod drivers;
 mod modules;
 mod paint;
 mod reference;
@@ -82,6 +83,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--check]",
         what: "write docs/configuration.md and docs/cli.md from what the program says",
         run: reference::run,
+    },
+    Command {
+        name: "drivers",
+        arguments: "[--check]",
+        what: "write docs/drivers.md: which driver sees what through the gateway",
+        run: drivers::run,
     },
     Command {
         name: "threats",

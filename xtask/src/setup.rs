@@ -131,6 +131,48 @@ const NEEDS: &[Need] = &[
         present: || run::quietly(run::program("python3").args(["-c", "import ensurepip, venv"])),
     },
     Need {
+        what: "a Java compiler, to test pgjdbc",
+        package: "default-jdk-headless",
+        purposes: &[Purpose::Test],
+        present: || run::exists("javac"),
+    },
+    Need {
+        what: "pgjdbc",
+        package: "libpostgresql-jdbc-java",
+        purposes: &[Purpose::Test],
+        present: || Path::new("/usr/share/java/postgresql.jar").exists(),
+    },
+    Need {
+        what: "Go, to test its drivers",
+        package: "golang-go",
+        purposes: &[Purpose::Test],
+        present: || run::exists("go"),
+    },
+    Need {
+        what: "pgx, a driver of Go",
+        package: "golang-github-jackc-pgx-v4-dev",
+        purposes: &[Purpose::Test],
+        present: || Path::new("/usr/share/gocode/src/github.com/jackc/pgx/v4").exists(),
+    },
+    Need {
+        what: "lib/pq, a driver of Go",
+        package: "golang-github-lib-pq-dev",
+        purposes: &[Purpose::Test],
+        present: || Path::new("/usr/share/gocode/src/github.com/lib/pq").exists(),
+    },
+    Need {
+        what: "Node.js, to test node-postgres",
+        package: "nodejs",
+        purposes: &[Purpose::Test],
+        present: || run::exists("node"),
+    },
+    Need {
+        what: "npm, which installs node-postgres",
+        package: "npm",
+        purposes: &[Purpose::Test],
+        present: || run::exists("npm"),
+    },
+    Need {
         what: "PgBouncer, to compare with",
         package: "pgbouncer",
         purposes: &[Purpose::Bench],
@@ -163,6 +205,7 @@ pub(crate) fn run(purpose: Purpose) -> Result<()> {
     present(&format!("policy modules are built with {compiler}"));
     if purpose == Purpose::Test {
         python()?;
+        node()?;
         deny()?;
     }
     Ok(())
@@ -208,7 +251,8 @@ fn packages(purpose: Purpose) -> Result<()> {
     }
 }
 
-/// What the tests need of PyPI (psycopg 3, the Kubernetes client, websockets), in a virtual environment of the repository's own.
+/// What the tests need of PyPI (drivers of PostgreSQL, the Kubernetes client, websockets), in a virtual environment
+/// of the repository's own.
 fn python() -> Result<()> {
     let wanted = repository().join("tests/e2e/requirements.txt");
     let installed = repository().join(".venv/installed.txt");
@@ -226,6 +270,30 @@ fn python() -> Result<()> {
     run::step(&mut pip).map_err(|error| error.remedy(advice))?;
     fs::write(&installed, text)
         .map_err(|error| Error::new(format!("writing {}: {error}", installed.display())))
+}
+
+/// What the tests need of npm (node-postgres and its companions), into `target/tools`.
+fn node() -> Result<()> {
+    let wanted = repository().join("tests/e2e/drivers/node");
+    let place = run::tools().join("node");
+    let failed = |error: std::io::Error| Error::new(format!("preparing {}: {error}", place.display()));
+    let lock = "package-lock.json";
+    let text = fs::read(wanted.join(lock)).map_err(failed)?;
+    let installed = place.join("installed.json");
+    if fs::read(&installed).is_ok_and(|have| have == text) {
+        present("the tests' packages for Node.js are in target/tools");
+        return Ok(());
+    }
+    println!("  installing the tests' packages for Node.js from npm's registry into target/tools");
+    fs::create_dir_all(&place).map_err(failed)?;
+    for file in ["package.json", lock] {
+        fs::copy(wanted.join(file), place.join(file)).map_err(failed)?;
+    }
+    let mut npm = run::program("npm");
+    npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]).current_dir(&place);
+    let advice = "the tests need https://registry.npmjs.org (or npm's configuration that names a mirror)";
+    run::step(&mut npm).map_err(|error| error.remedy(advice))?;
+    fs::write(&installed, text).map_err(failed)
 }
 
 /// cargo-deny: one that is installed will do; otherwise it is built without optimisation, which takes a minute

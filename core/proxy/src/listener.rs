@@ -15,7 +15,7 @@ use gatewright_model::{
     session::{Input, Session, Side},
 };
 use gatewright_postgres::{
-    cancel::{CancelKeys, OwnKey},
+    cancel::CancelKeys,
     catalog::Catalogs,
     guesses::Guesses,
     session::{DownstreamTls, Limits, PostgresSession, Seed, Shared},
@@ -130,11 +130,9 @@ fn exchanges(listener: &config::Listener, dialect: Box<dyn Dialect>) -> exchange
     exchange::Shared::new(dialect, routes, token, reserved, limits)
 }
 
-fn postgres(shared: &Arc<Shared>, random: &[u8; 8]) -> Box<dyn Session<Unit = Bytes>> {
-    let (process, key) = random.split_at(4);
-    let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| (n << 8) | u32::from(*byte));
-    let cancel_key = OwnKey { process: number(process), key: number(key) };
-    Box::new(PostgresSession::new(Arc::clone(shared), Seed { cancel_key }, Instant::now()))
+fn postgres(shared: &Arc<Shared>, process: [u8; 4], secret: [u8; 32]) -> Box<dyn Session<Unit = Bytes>> {
+    let seed = Seed { process: u32::from_be_bytes(process), secret };
+    Box::new(PostgresSession::new(Arc::clone(shared), seed, Instant::now()))
 }
 
 /// Opens the socket of a listener.
@@ -195,13 +193,14 @@ async fn serve(door: Arc<Door>, client: Client, guard: DrainGuard) {
         Ok(socket) => socket,
         Err(error) => return tracing::error!(%error, %client, "a client could not be served"),
     };
-    let mut random = [0; 24];
-    if getrandom::fill(&mut random).is_err() {
+    let (mut id, mut process, mut secret) = ([0; 16], [0; 4], [0; 32]);
+    if [id.as_mut_slice(), &mut process, &mut secret]
+        .into_iter()
+        .any(|bytes| getrandom::fill(bytes).is_err())
+    {
         tracing::error!("the operating system gives no random bytes: a client was turned away");
         return;
     }
-    let (id, key) = random.split_first_chunk::<16>().map(|(id, rest)| (*id, rest)).unwrap_or_default();
-    let Some(key) = key.first_chunk::<8>() else { return };
     let id = SessionId::from_random(id);
     // Some clients wait for the server's first word.
     if let Protocol::Ssh(entrance, mask_key) = &door.protocol {
@@ -217,7 +216,7 @@ async fn serve(door: Arc<Door>, client: Client, guard: DrainGuard) {
     match open(&door, socket).await {
         Ok((connection, first)) => match &door.protocol {
             Protocol::Postgres(shared) => {
-                let session = postgres(shared, key);
+                let session = postgres(shared, process, secret);
                 let wire = Sockets(Arc::clone(&door));
                 let sessions = Arc::new(ClientSessions::new(Arc::clone(&door), id, client));
                 Driver::new(wire, sessions, session, connection).run(first, guard).await;

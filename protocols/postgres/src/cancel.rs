@@ -1,6 +1,7 @@
 //! Cancel keys of our own.
 //!
-//! A client gets 64 random bits from the gateway and never the target's key. A cancel request that
+//! A client gets random bits from the gateway and never the target's key: 64 of them in protocol 3.0, process id
+//! included, and 256 in 3.2, where the process id can therefore be the target's own. A cancel request that
 //! carries them is sent on with the target's key only while the session that owns them has a request
 //! running, so that a late one can not hit the next (threats A8). A request that waits for a reviewer runs
 //! nowhere: cancelling it withdraws what the reviewer was asked.
@@ -30,7 +31,32 @@ pub struct OwnKey {
     /// Sent as the process id.
     pub process: u32,
     /// Sent as the secret key.
-    pub key: u32,
+    pub key: CancelSecret,
+}
+
+/// The secret part of a client's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CancelSecret {
+    /// That of protocol 3.0.
+    Short([u8; 4]),
+    /// That of protocol 3.2, as long as PostgreSQL makes it.
+    Long([u8; 32]),
+}
+
+impl CancelSecret {
+    /// The secret of a cancel request. None, if it has no length that is ever given out.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let short = bytes.try_into().map(Self::Short);
+        short.or_else(|_| bytes.try_into().map(Self::Long)).ok()
+    }
+
+    /// Its bytes, as a client gets them.
+    pub const fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short(bytes) => bytes,
+            Self::Long(bytes) => bytes,
+        }
+    }
 }
 
 /// The key that the target gave.
@@ -38,7 +64,7 @@ pub struct OwnKey {
 pub struct TargetKey {
     /// Process id at the target.
     pub process: u32,
-    /// Secret key at the target: 4 bytes in protocol 3.0.
+    /// CancelSecret key at the target: 4 bytes in protocol 3.0.
     pub key: Bytes,
 }
 
@@ -114,13 +140,17 @@ mod tests {
     #[test]
     fn a008_a_key_works_while_its_owner_runs_and_never_after() {
         let keys = CancelKeys::default();
-        let own = OwnKey { process: 7, key: 9 };
+        let own = OwnKey { process: 7, key: CancelSecret::Short([0, 0, 0, 9]) };
         let target = TargetKey { process: 100, key: Bytes::from_static(&[0, 0, 0, 1]) };
         let registration = keys.register(own, target.clone());
         assert_eq!(keys.find(own), Cancelled::default(), "nothing runs");
         registration.set_running(true);
         assert_eq!(keys.find(own), Cancelled { held: None, target: Some(target) });
-        assert_eq!(keys.find(OwnKey { process: 7, key: 8 }), Cancelled::default(), "a guess");
+        assert_eq!(
+            keys.find(OwnKey { process: 7, key: CancelSecret::Short([0, 0, 0, 8]) }),
+            Cancelled::default(),
+            "a guess"
+        );
         drop(registration);
         assert_eq!(keys.find(own), Cancelled::default(), "the session is over");
     }
@@ -128,13 +158,17 @@ mod tests {
     #[test]
     fn a008_a_key_withdraws_what_its_owner_waits_for_and_nothing_later() {
         let keys = CancelKeys::default();
-        let own = OwnKey { process: 7, key: 9 };
+        let own = OwnKey { process: 7, key: CancelSecret::Short([0, 0, 0, 9]) };
         let target = TargetKey { process: 100, key: Bytes::from_static(&[0, 0, 0, 1]) };
         let registration = keys.register(own, target);
         let approval = ApprovalId::from_random([3; 10]);
         registration.set_held(Some(approval.clone()));
         assert_eq!(keys.find(own), Cancelled { held: Some(approval), target: None });
-        assert_eq!(keys.find(OwnKey { process: 8, key: 9 }), Cancelled::default(), "a guess");
+        assert_eq!(
+            keys.find(OwnKey { process: 8, key: CancelSecret::Short([0, 0, 0, 9]) }),
+            Cancelled::default(),
+            "a guess"
+        );
         registration.set_held(None);
         assert_eq!(keys.find(own), Cancelled::default(), "it was settled");
     }

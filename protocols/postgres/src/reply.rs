@@ -10,6 +10,7 @@ use gatewright_model::{
 
 use crate::{
     backend::{self, ready_for_query::Transaction},
+    cancel::OwnKey,
     frontend,
 };
 
@@ -134,10 +135,10 @@ pub fn authentication_ok() -> Bytes {
     message(backend::tag::AUTHENTICATION, |body| body.put_i32(0))
 }
 
-/// NegotiateProtocolVersion: 3.0, and none of these options.
-pub fn negotiate_version(unknown_options: &[&str]) -> Bytes {
+/// NegotiateProtocolVersion: this minor version of 3, and none of these options.
+pub fn negotiate_version(minor: u16, unknown_options: &[&str]) -> Bytes {
     message(backend::tag::NEGOTIATE_PROTOCOL_VERSION, |body| {
-        body.put_u32(0x0003_0000);
+        body.put_u32(0x0003_0000 | u32::from(minor));
         body.put_u32(u32::try_from(unknown_options.len()).unwrap_or(u32::MAX));
         for option in unknown_options {
             put_text(body, option);
@@ -146,10 +147,10 @@ pub fn negotiate_version(unknown_options: &[&str]) -> Bytes {
 }
 
 /// BackendKeyData.
-pub fn key_data(process: u32, key: u32) -> Bytes {
+pub fn key_data(own: &OwnKey) -> Bytes {
     message(backend::tag::BACKEND_KEY_DATA, |body| {
-        body.put_u32(process);
-        body.put_u32(key);
+        body.put_u32(own.process);
+        body.put_slice(own.key.bytes());
     })
 }
 

@@ -39,7 +39,7 @@ use self::{
     relay::{Desk, Relay},
 };
 use crate::{
-    cancel::{CancelKeys, OwnKey, TargetKey},
+    cancel::{CancelKeys, CancelSecret, OwnKey, TargetKey},
     catalog::Catalogs,
     frame::Inbox,
     guesses::Guesses,
@@ -114,8 +114,23 @@ impl Default for Limits {
 /// Random bits that the caller drew for one session.
 #[derive(Debug, Clone, Copy)]
 pub struct Seed {
-    /// The cancel key that the client will get.
-    pub cancel_key: OwnKey,
+    /// The process id of a short cancel key.
+    pub process: u32,
+    /// The secret of a long cancel key. Its beginning is that of a short one.
+    pub secret: [u8; 32],
+}
+
+impl Seed {
+    /// The cancel key that the client gets. Since protocol 3.2 its secret is long enough by itself: there the
+    /// process id is the one that the target shows in its views and in notifications.
+    fn own_key(&self, minor: u16, target: Option<&TargetKey>) -> OwnKey {
+        let [a, b, c, d, ..] = self.secret;
+        if minor < 2 {
+            return OwnKey { process: self.process, key: CancelSecret::Short([a, b, c, d]) };
+        }
+        let process = target.map_or(self.process, |target| target.process);
+        OwnKey { process, key: CancelSecret::Long(self.secret) }
+    }
 }
 
 /// One session. See the module's documentation.

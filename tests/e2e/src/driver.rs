@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::Pin,
     process::Command,
     sync::Arc,
@@ -55,19 +55,34 @@ pub fn python() -> Result<PathBuf> {
 /// # Errors
 /// Where the gateway refuses.
 pub async fn tokio_postgres(gateway: &Gateway, mint: &Mint<'_>) -> Result<Client> {
-    let mut config = Config::new();
-    config.host("localhost").hostaddr(std::net::Ipv4Addr::LOCALHOST.into()).port(gateway.port());
-    config.user("app").dbname("postgres").password(gateway.token(mint)?).ssl_mode(SslMode::Require);
-    let tls = MakeTls(tls::client(&gateway.authority(), &[])?);
+    let (config, tls) = tokio_postgres_at(&gateway.psql(mint)?)?;
     let (client, connection) =
         config.connect(tls).await.map_err(|error| Error::new(format!("tokio-postgres: {error:?}")))?;
     tokio::spawn(connection);
     Ok(client)
 }
 
+/// What tokio-postgres is to be told to connect as libpq would.
+///
+/// # Errors
+/// Where the connection is not one, or the authority can not be read.
+pub fn tokio_postgres_at(connection: &Psql) -> Result<(Config, MakeTls)> {
+    let environment = connection.environment();
+    let value = |name: &str| {
+        let found = environment.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str());
+        found.ok_or_else(|| Error::new(format!("the connection has no {name}")))
+    };
+    let port = value("PGPORT")?.parse().map_err(|error| Error::new(format!("PGPORT: {error}")))?;
+    let mut config = Config::new();
+    config.host("localhost").hostaddr(std::net::Ipv4Addr::LOCALHOST.into()).port(port);
+    config.user(value("PGUSER")?).dbname(value("PGDATABASE")?).password(value("PGPASSWORD")?);
+    config.ssl_mode(SslMode::Require);
+    Ok((config, MakeTls(tls::client(Path::new(value("PGSSLROOTCERT")?), &[])?)))
+}
+
 /// rustls for tokio-postgres.
-#[derive(Clone)]
-struct MakeTls(Arc<ClientConfig>);
+#[derive(Debug, Clone)]
+pub struct MakeTls(Arc<ClientConfig>);
 
 impl MakeTlsConnect<Socket> for MakeTls {
     type Stream = Stream;
@@ -93,7 +108,8 @@ impl TlsConnect<Socket> for MakeTls {
 }
 
 /// A TLS stream as tokio-postgres wants it.
-struct Stream(TlsStream<Socket>);
+#[derive(Debug)]
+pub struct Stream(TlsStream<Socket>);
 
 impl tokio_postgres::tls::TlsStream for Stream {
     fn channel_binding(&self) -> ChannelBinding {

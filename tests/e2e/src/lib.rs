@@ -1,13 +1,14 @@
 //! What end-to-end and attack tests are written with.
 //!
 //! A [`Scene`] is a real PostgreSQL with sample data and the gateway's own program in front of it. Clients are
-//! real (psql, psycopg, tokio-postgres), or [`wire::Client`], which sends exactly the bytes that it is told to
+//! real (psql, psycopg, tokio-postgres and others: see [`conformance`]), or [`wire::Client`], which sends exactly the bytes that it is told to
 //! and never repairs them. Between gateway and server may stand a [`Recorder`], which keeps every byte that
 //! reached the server: an attack that was refused has to have left none there.
 
 pub mod approvals;
 pub mod asciicast;
 pub mod cluster;
+pub mod conformance;
 pub mod disk;
 pub mod driver;
 pub mod eventually;
@@ -22,6 +23,7 @@ pub mod recorder;
 pub mod scene;
 pub mod ssh;
 pub mod tls;
+pub mod tokio_programme;
 pub mod wire;
 
 pub use disk::Disk;

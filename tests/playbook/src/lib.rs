@@ -24,7 +24,7 @@ use gatewright_model::{
     session::{Account, Input, Output, Rejection, Session, Side, TlsInfo},
 };
 use gatewright_postgres::{
-    cancel::{CancelKeys, OwnKey},
+    cancel::CancelKeys,
     catalog::Catalogs,
     guesses::Guesses,
     session::{DownstreamTls, Limits, PostgresSession, Seed, Shared},
@@ -63,8 +63,14 @@ impl Default for Stage {
     }
 }
 
-/// The cancel key that every play's client gets.
-pub const CANCEL_KEY: OwnKey = OwnKey { process: 0x0a0b_0c0d, key: 0x1234_5678 };
+/// What the cancel key is made of that every play's client gets.
+pub const SEED: Seed = Seed {
+    process: 0x0a0b_0c0d,
+    secret: [
+        0x12, 0x34, 0x56, 0x78, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
+        24, 25, 26, 27, 28, 29, 30, 31,
+    ],
+};
 
 /// Performs `script` once whole and once for each small size of piece; all transcripts must be equal.
 ///
@@ -107,7 +113,7 @@ impl Play {
             tls: stage.tls,
             limits: stage.limits,
         });
-        let session = PostgresSession::new(shared, Seed { cancel_key: CANCEL_KEY }, now);
+        let session = PostgresSession::new(shared, SEED, now);
         let mut play = Self {
             session,
             piece,

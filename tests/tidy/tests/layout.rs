@@ -32,6 +32,7 @@ fn the_pages_that_people_look_for_are_there() {
         "SECURITY.md",
         "LICENSE",
         "docs/threats.md",
+        "docs/drivers.md",
     ];
     for page in pages {
         assert!(repository().join(page).is_file(), "{page} is missing");

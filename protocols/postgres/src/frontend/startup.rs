@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use gatewright_model::session::{ProtocolError, Side};
 
-use crate::reader::{Malformed, Reader};
+use crate::{
+    cancel::CancelSecret,
+    reader::{Malformed, Reader},
+};
 
 /// A packet without a tag (manual, section 55.2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub enum Opening {
         /// The process id it was given.
         process: u32,
         /// The key it was given.
-        key: u32,
+        key: CancelSecret,
     },
     /// The client wants a session.
     Startup(Startup),
@@ -65,7 +68,7 @@ pub fn decode(packet: &[u8]) -> Result<Opening, ProtocolError> {
         CODE_GSS => Opening::Gss,
         CODE_CANCEL => Opening::Cancel {
             process: reader.u32().map_err(malformed)?,
-            key: reader.u32().map_err(malformed)?,
+            key: CancelSecret::of(reader.rest()).ok_or(Malformed::OutOfRange).map_err(malformed)?,
         },
         _ if code >> 16 == 3 => {
             let minor = (code & 0xffff) as u16;
@@ -128,10 +131,16 @@ mod tests {
         assert_eq!(decode(&packet(CODE_GSS, b"")), Ok(Opening::Gss));
         assert_eq!(
             decode(&packet(CODE_CANCEL, &[0, 0, 0, 1, 0, 0, 0, 2])),
-            Ok(Opening::Cancel { process: 1, key: 2 })
+            Ok(Opening::Cancel { process: 1, key: CancelSecret::Short([0, 0, 0, 2]) })
         );
         assert!(decode(&packet(CODE_TLS, b"x")).is_err());
-        assert!(decode(&packet(CODE_CANCEL, &[0; 9])).is_err());
+        assert_eq!(
+            decode(&packet(CODE_CANCEL, &[[0; 4].as_slice(), &[7; 32]].concat())),
+            Ok(Opening::Cancel { process: 0, key: CancelSecret::Long([7; 32]) })
+        );
+        assert!(decode(&packet(CODE_CANCEL, &[0; 4])).is_err(), "no key");
+        assert!(decode(&packet(CODE_CANCEL, &[0; 9])).is_err(), "of a length that is never given out");
+        assert!(decode(&packet(CODE_CANCEL, &[0; 37])).is_err(), "too long");
     }
 
     #[test]

@@ -232,8 +232,8 @@ impl Greeting {
             .filter(|name| name.starts_with("_pq_."))
             .collect();
         let mut send = |unit| outputs.push_back(Output::Send { side: Side::Downstream, unit });
-        if startup.minor > 0 || !options.is_empty() {
-            send(reply::negotiate_version(&options));
+        if startup.minor > NEWEST_MINOR || !options.is_empty() {
+            send(reply::negotiate_version(startup.minor.min(NEWEST_MINOR), &options));
         }
         send(reply::ask_password());
         self.step = Step::Password(startup);
@@ -245,6 +245,9 @@ impl Greeting {
         Next::Over
     }
 }
+
+/// The newest protocol that is spoken with clients is 3.2, of PostgreSQL 18. To the target it is 3.0.
+const NEWEST_MINOR: u16 = 2;
 
 /// Startup parameters that a client may set, beside `user` and `database`. Everything else could change
 /// what a statement means (`search_path`, `options`, `role`; threats A5).

@@ -138,11 +138,12 @@ impl Login {
                 tag::BACKEND_KEY_DATA => self.key = Some(key_data(&frame)?),
                 tag::READY_FOR_QUERY => {
                     let transaction = ready_for_query::decode(frame.body())?;
-                    self.welcome(seed.cancel_key, outputs);
+                    let target = self.key.take();
+                    let own = seed.own_key(self.startup.minor, target.as_ref());
+                    self.welcome(&own, outputs);
                     let unit = reply::ready_for_query(transaction);
                     outputs.push_back(Output::Send { side: Side::Downstream, unit });
-                    let registration =
-                        self.key.take().map(|target| shared.cancel_keys.register(seed.cancel_key, target));
+                    let registration = target.map(|target| shared.cancel_keys.register(own, target));
                     return Ok(Next::Relay(Box::new(Relay::new(
                         self.database(),
                         registration,
@@ -241,12 +242,12 @@ impl Login {
         Ok(Next::Over)
     }
 
-    fn welcome(&mut self, own: OwnKey, outputs: &mut VecDeque<Output<Bytes>>) {
+    fn welcome(&mut self, own: &OwnKey, outputs: &mut VecDeque<Output<Bytes>>) {
         let mut unit = bytes::BytesMut::from(&*reply::authentication_ok());
         for setting in self.settings.drain(..) {
             unit.extend_from_slice(&setting);
         }
-        unit.extend_from_slice(&reply::key_data(own.process, own.key));
+        unit.extend_from_slice(&reply::key_data(own));
         outputs.push_back(Output::Send { side: Side::Downstream, unit: unit.freeze() });
     }
 }

@@ -67,19 +67,19 @@ impl Relay {
             }
             let Some(header) = inbox.peek_header() else { return Ok(()) };
             let (tag, size) = header.map_err(|bad| bad.on(Side::Downstream))?;
-            if matches!(tag, tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL) && !self.copy_in {
-                // The client may send data before the target has said that it takes some. It is asked to say so: it may otherwise wait
-                // for a Sync that never comes.
-                let before = std::mem::replace(
-                    &mut self.early_copy,
-                    !self.pipeline.is_empty() && self.skipping == Skipping::No,
-                );
-                if self.early_copy {
-                    if !before && self.batch_open {
-                        desk.upstream(reply::flush());
-                    }
-                    return Ok(());
+            // The client may send data before the target has said that it takes some. What comes next is
+            // looked at anew each time: a batch behind such a COPY must not wait for it any more. In a batch, the target is asked to
+            // say so: it may otherwise wait for a Sync that never comes.
+            let before = self.early_copy;
+            self.early_copy = matches!(tag, tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL)
+                && !self.copy_in
+                && !self.pipeline.is_empty()
+                && self.skipping == Skipping::No;
+            if self.early_copy {
+                if !before && self.batch_open {
+                    desk.upstream(reply::flush());
                 }
+                return Ok(());
             }
             if tag == tag::COPY_DATA && self.copy_in {
                 self.passing_up = size;

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 use gatewright_model::session::Side;
-use gatewright_playbook::{Play, Stage, check, messages::*};
+use gatewright_playbook::{Play, SEED, Stage, check, messages::*};
 
 /// A CancelRequest with the key that every play's client gets.
 fn cancel_request() -> Vec<u8> {
@@ -262,4 +262,31 @@ fn f003_whoever_says_goodbye_behind_a_statement_wants_it_to_run() {
     play.permit();
     play.terminated();
     assert!(play.transcript().to_string().contains("connect out of band"), "{}", play.transcript());
+}
+
+#[test]
+fn a008_a_long_key_cancels_and_its_beginning_does_not() {
+    let stage = Stage::default();
+    let mut owner = Play::new(&stage, usize::MAX);
+    let mut body = 0x0003_0002u32.to_be_bytes().to_vec();
+    body.extend(b"user\0app\0\0");
+    owner.client(packet(&body));
+    owner.client(password("token"));
+    owner.authenticated();
+    owner.connected(None, false);
+    owner.target([authentication_ok(), key_data(99, &[1, 2, 3, 4]), ready(b'I')].concat());
+    owner.client(query("select pg_sleep(600)"));
+    owner.permit();
+    let asked = |process: u32, secret: &[u8]| {
+        let mut canceller = Play::new(&stage, usize::MAX);
+        let code = 0x04d2_162e_u32.to_be_bytes();
+        canceller.client(packet(&[code.as_slice(), &process.to_be_bytes(), secret].concat()));
+        canceller.transcript().to_string()
+    };
+    for (process, secret) in [(99, &SEED.secret[..4]), (SEED.process, &SEED.secret[..]), (99, &[0; 32])] {
+        let transcript = asked(process, secret);
+        assert!(transcript.contains("error pg.cancel_denied"), "{transcript}");
+    }
+    let transcript = asked(99, &SEED.secret);
+    assert!(transcript.contains("connect out of band"), "{transcript}");
 }

@@ -191,3 +191,37 @@ fn a_copy_behind_which_the_client_has_synced_takes_in_its_data() {
     let sent = render(play.transcript().target_bytes(), true);
     assert!(sent.starts_with("d") && sent.contains(" c"), "{}", play.transcript());
 }
+
+#[test]
+fn a_batch_behind_a_copy_whose_data_came_early_waits_for_it_no_more() {
+    check(
+        |play| {
+            play.log_in();
+            // asyncpg sends data without waiting for CopyInResponse, and later a Flush without a Sync.
+            play.client(query("copy orders from stdin"));
+            play.permit();
+            play.client([message(b'd', b"1\t2\n"), message(b'c', b"")].concat());
+            play.target(copy_in());
+            play.target([complete("COPY 1"), ready(b'I')].concat());
+            play.client([parse("", "select 1"), describe('S', ""), message(b'H', b"")].concat());
+            play.permit();
+        },
+        expect![[r#"
+            client: Q(copy orders from stdin)
+              decide sql.query `copy orders from stdin`
+            permit
+              to target: Q(copy orders from stdin)
+            client: d c
+            target: G
+              to target: d c
+              to client: G
+            target: C(COPY 1) Z(I)
+              to client: C(COPY 1) Z(I)
+              finished 1: ok, 1 rows
+            client: P(select 1) D(S) H
+              decide sql.parse `select 1`
+            permit
+              to target: P(select 1) D(S) H
+        "#]],
+    );
+}

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 use gatewright_model::session::Side;
-use gatewright_playbook::{Play, Stage, check, check_on, messages::*};
+use gatewright_playbook::{Play, SEED, Stage, check, check_on, messages::*};
 use gatewright_postgres::session::{DownstreamTls, Limits};
 
 fn required() -> Stage {
@@ -408,6 +408,36 @@ fn direct_tls_must_name_the_protocol() {
         expect![[r#"
             secured
             client: bytes(\x00\x00\x00\x12\x00\x03\x00\x00user\x00app\x00\x00)
+              to client: R
+        "#]],
+    );
+}
+
+#[test]
+fn a_client_of_protocol_3_2_gets_a_long_cancel_key_under_the_targets_process_id() {
+    let mut play = Play::new(&Stage::default(), usize::MAX);
+    let mut body = 0x0003_0002u32.to_be_bytes().to_vec();
+    body.extend(b"user\0app\0\0");
+    play.client(packet(&body));
+    play.client(password("token"));
+    play.authenticated();
+    play.connected(None, false);
+    play.target([authentication_ok(), key_data(99, &[1, 2, 3, 4]), ready(b'I')].concat());
+    // The target is asked in 3.0 and gives a short one, which is kept from the client.
+    let given = [authentication_ok(), key_data(99, &SEED.secret), ready(b'I')].concat();
+    assert!(play.transcript().client_bytes().ends_with(&given), "{}", play.transcript());
+}
+
+#[test]
+fn a006_protocol_3_1_was_never_published_and_is_spoken_as_3_0() {
+    check(
+        |play| {
+            let mut body = 0x0003_0001u32.to_be_bytes().to_vec();
+            body.extend(b"user\0app\0\0");
+            play.client(packet(&body));
+        },
+        expect![[r#"
+            client: bytes(\x00\x00\x00\x12\x00\x03\x00\x01user\x00app\x00\x00)
               to client: R
         "#]],
     );
