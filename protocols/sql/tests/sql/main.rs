@@ -19,4 +19,7 @@ mod readers;
 mod relations;
 mod render;
 mod robust;
+#[path = "../server/mod.rs"]
+#[allow(unreachable_pub, reason = "another test takes it in, too")]
+mod server;
 mod shapes;
