@@ -15,6 +15,11 @@
 
 mod compare;
 mod corpus;
+mod lineage;
 mod mutate;
 mod offline;
+mod queries;
+#[path = "../server/mod.rs"]
+#[allow(unreachable_pub, reason = "another test takes it in, too")]
+mod server;
 mod tree;

@@ -69,7 +69,7 @@ pub(crate) const MUTATIONS: &[(&str, Keeps, Mutation)] = &[
     ("the name of another table as alias", Keeps::Everything, |statement| {
         statement.relations(|name, aliased| if aliased { name.to_owned() } else { format!("{name} as pg_authid") })
     }),
-    ("a join around each table", Keeps::Everything, |statement| {
+    ("a join around each table", Keeps::Names, |statement| {
         statement.relations(|name, aliased| {
             if aliased { name.to_owned() } else { format!("{name} natural full join pg_authid as {name}") }
         })

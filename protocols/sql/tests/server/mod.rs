@@ -15,6 +15,7 @@ pub const TABLE_VERSION: &str = "15";
 pub struct Server {
     bin: PathBuf,
     folder: PathBuf,
+    /// As `15.18`.
     pub version: String,
 }
 
