@@ -16,6 +16,7 @@
 mod compare;
 mod corpus;
 mod lineage;
+mod locks;
 mod mutate;
 mod offline;
 mod queries;

@@ -108,6 +108,10 @@ impl Client {
             if head[0] == b'Z' {
                 return messages;
             }
+            if head[0] == b'G' {
+                // COPY FROM STDIN: there are no rows.
+                self.stream.write_all(b"c\0\0\0\x04").unwrap();
+            }
             messages.push((head[0], body));
         }
     }
