@@ -179,7 +179,11 @@ impl Walk {
         for table in table_list.iter().filter(|_| is_made) {
             match &table.node {
                 Some(NodeEnum::RangeVar(table)) => {
-                    self.relation_named(name(local_schema), Arc::from(table.relname.as_str()), Access::Define);
+                    self.relation_named(
+                        name(local_schema),
+                        Arc::from(table.relname.as_str()),
+                        Access::Define,
+                    );
                 }
                 _ => self.doubt("a table to import of an unknown shape"),
             }

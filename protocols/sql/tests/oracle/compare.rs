@@ -24,8 +24,9 @@ pub(crate) enum Outcome {
 }
 
 /// An analyser that has read nothing before and keeps nothing.
-static ANALYSER: LazyLock<Analyser> =
-    LazyLock::new(|| Analyser::new(AnalyserLimits { cache_entries: 0, cache_bytes: 0, ..AnalyserLimits::default() }));
+static ANALYSER: LazyLock<Analyser> = LazyLock::new(|| {
+    Analyser::new(AnalyserLimits { cache_entries: 0, cache_bytes: 0, ..AnalyserLimits::default() })
+});
 
 pub(crate) fn analyse(text: &str) -> Analysis {
     (*ANALYSER.analyse(text)).clone()
@@ -46,7 +47,11 @@ pub(crate) fn compare(text: &str, analysis: &Analysis) -> Outcome {
     let trees: Vec<_> =
         parsed.protobuf.stmts.iter().map(|raw| serde_json::to_value(&raw.stmt).unwrap()).collect();
     if trees.len() != analysis.statements.len() {
-        return Outcome::Missed(format!("{} statements, and not {}", trees.len(), analysis.statements.len()));
+        return Outcome::Missed(format!(
+            "{} statements, and not {}",
+            trees.len(),
+            analysis.statements.len()
+        ));
     }
     let missed: Vec<String> = trees
         .iter()
@@ -150,7 +155,8 @@ fn kinds(tag: &str) -> Vec<String> {
 static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     let postgres = include_str!("../../src/functions/postgres.txt").lines();
     let postgres = postgres.filter_map(|line| line.split_whitespace().next());
-    let others = [include_str!("../../src/functions/extensions.txt"), include_str!("../../src/functions/later.txt")];
+    let others =
+        [include_str!("../../src/functions/extensions.txt"), include_str!("../../src/functions/later.txt")];
     postgres.chain(others.into_iter().flat_map(str::split_whitespace)).collect()
 });
 
@@ -170,7 +176,12 @@ pub(crate) fn lost(original: &Analysis, mutant: &Analysis, keeps: Keeps) -> Opti
                     && (keeps == Keeps::Names || other.access == relation.access)
             });
             if !is_there && !names {
-                lost.push(format!("lost {:?}.{} {}", relation.schema, relation.name, relation.access.as_str()));
+                lost.push(format!(
+                    "lost {:?}.{} {}",
+                    relation.schema,
+                    relation.name,
+                    relation.access.as_str()
+                ));
             }
         }
         for function in &statement.functions {
@@ -180,7 +191,8 @@ pub(crate) fn lost(original: &Analysis, mutant: &Analysis, keeps: Keeps) -> Opti
         }
         if keeps == Keeps::Everything {
             let effects = mutant.effects();
-            for (word, _) in statement.effects.each().iter().filter(|(word, on)| *on && !has(effects, word)) {
+            for (word, _) in statement.effects.each().iter().filter(|(word, on)| *on && !has(effects, word))
+            {
                 lost.push(format!("lost the effect {word}"));
             }
         }

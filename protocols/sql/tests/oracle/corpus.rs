@@ -17,7 +17,9 @@ const FOLDERS: [&str; 2] = ["postgres_regress", "plpgsql_regress"];
 /// Every statement, in the order of the files. None: the files are not here.
 pub(crate) fn statements() -> Option<Vec<String>> {
     let Some(package) = package() else {
-        println!("NOTHING IS COMPARED: the source of pg_parse 0.15 is not here; `cargo xtask oracle` fetches it");
+        println!(
+            "NOTHING IS COMPARED: the source of pg_parse 0.15 is not here; `cargo xtask oracle` fetches it"
+        );
         return None;
     };
     let mut statements = Vec::new();
@@ -140,7 +142,8 @@ impl Cut<'_> {
         self.statements.push(statement.trim().to_owned());
         // Some are there to fail, and have no data behind them.
         let data = self.rest.split_once('\n').map_or("", |(_, data)| data);
-        let next = data.lines().take_while(|line| !line.trim_end().ends_with(';')).position(|line| line == "\\.");
+        let next =
+            data.lines().take_while(|line| !line.trim_end().ends_with(';')).position(|line| line == "\\.");
         if let (true, Some(lines)) = (reads_data, next) {
             self.rest = data.splitn(lines + 2, '\n').nth(lines + 1).unwrap_or("");
         }

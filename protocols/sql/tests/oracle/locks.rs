@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::{
     compare::{analyse, has},
-    corpus,
+    corpus, page,
     queries::{Queries, SCHEMA},
-    server::{Client, Server},
+    server::{Client, Server, TABLE_VERSION},
 };
 
 /// Everything that this session holds: oid, schema, name, mode.
-const LOCKS: &str = "select c.oid || '|' || n.nspname || '|' || c.relname || '|' || l.mode || '|' || c.relkind from pg_catalog.pg_locks l
+const LOCKS: &str = "select c.oid || '|' || n.nspname || '|' || c.relname || '|' || l.mode || '|' || c.relkind::text from pg_catalog.pg_locks l
     join pg_catalog.pg_class c on c.oid = l.relation join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation'";
 
@@ -78,19 +78,20 @@ struct Lock {
     is_type: bool,
 }
 
-fn locks(client: &mut Client) -> Option<Vec<Lock>> {
-    let messages = client.query(LOCKS);
-    if messages.iter().any(|(tag, _)| *tag == b'E') {
-        return None;
-    }
-    let rows = messages.iter().filter(|(tag, _)| *tag == b'D');
-    let rows = rows.map(|(_, row)| String::from_utf8_lossy(&row[6..]).into_owned());
+fn locks(client: &mut Client) -> Vec<Lock> {
+    let rows = client.rows(LOCKS).into_iter();
     let lock = |row: String| {
         let mut words = row.split('|').map(str::to_owned);
         let mut next = || words.next().unwrap();
-        Lock { oid: next().parse().unwrap(), schema: next(), name: next(), mode: next(), is_type: next() == "c" }
+        Lock {
+            oid: next().parse().unwrap(),
+            schema: next(),
+            name: next(),
+            mode: next(),
+            is_type: next() == "c",
+        }
     };
-    Some(rows.map(lock).collect())
+    rows.map(lock).collect()
 }
 
 /// What came of the statements that ran.
@@ -121,13 +122,10 @@ impl Seen {
         if let Some((_, tag)) = messages.iter().rfind(|(tag, _)| *tag == b'C') {
             self.tag(text, &analysis, &String::from_utf8_lossy(tag));
         }
-        // A role without rights does not see them.
-        let Some(locks) = locks(client) else {
-            client.run("rollback");
-            return self.count("ran, and what they hold could not be seen");
-        };
+        let locks = locks(client);
         let unnamed: Vec<&Lock> = locks.iter().filter(|lock| !is_named(lock, &analysis)).collect();
-        let unnamed: Vec<&&Lock> = unnamed.iter().filter(|lock| !is_of_the_catalog(lock, &analysis)).collect();
+        let unnamed: Vec<&&Lock> =
+            unnamed.iter().filter(|lock| !is_of_the_catalog(lock, &analysis)).collect();
         for _ in 0..locks.len() - unnamed.len() {
             self.count("locks of relations that are named");
         }
@@ -148,7 +146,9 @@ impl Seen {
                 }
                 match reason {
                     Some(reason) => self.count(&format!("locks because of: {reason}")),
-                    None => self.missed.push(format!("{}.{} {}: {text}", lock.schema, lock.name, lock.mode)),
+                    None => {
+                        self.missed.push(format!("{}.{} {}: {text}", lock.schema, lock.name, lock.mode))
+                    }
                 }
             }
         }
@@ -173,7 +173,7 @@ impl Seen {
                 // What runs under EXECUTE has its own, and a statement that changes a setting in a query ours.
                 _ => kind == "execute",
             }
-            || (kind.starts_with("set_") && ["select", "update"].contains(&word.as_str()));
+            || (kind.starts_with("set_") && ["select", "update", "reset"].contains(&word.as_str()));
         if fits {
             self.count("kinds that are the server's tags");
         } else {
@@ -188,7 +188,8 @@ fn cannot_run(analysis: &Analysis) -> bool {
         let effects = statement.effects;
         effects.transaction
             || effects.host_access
-            || ["set_role", "set_session_authorization", "set_lexing", "vacuum", "discard_all", "load"].contains(&statement.kind)
+            || ["set_role", "set_session_authorization", "set_lexing", "vacuum", "discard_all", "load"]
+                .contains(&statement.kind)
     })
 }
 
@@ -248,9 +249,6 @@ impl Reasons {
         let functions = analysis.statements.iter().flat_map(|statement| &statement.functions);
         let has_hidden_code = functions.clone().any(|function| function.class == FunctionClass::Unknown)
             || has(analysis.effects(), "dynamic");
-        if has_hidden_code {
-            return Some("code that can not be seen".to_owned());
-        }
         let kinds = || analysis.statements.iter().map(|statement| statement.kind);
         let relations = || analysis.statements.iter().flat_map(|statement| &statement.relations);
         let names_no_table = ["analyze", "cluster", "reindex"];
@@ -264,13 +262,17 @@ impl Reasons {
             return Some("statistics are about a table".to_owned());
         }
         let looks_up = |name: &str| LOOK_UP.iter().any(|start| name.starts_with(start));
-        if READS.contains(&lock.mode.as_str()) && functions.clone().any(|function| looks_up(&function.name)) {
+        if READS.contains(&lock.mode.as_str()) && functions.clone().any(|function| looks_up(&function.name))
+        {
             return Some("a function that looks definitions up".to_owned());
         }
-        if functions.clone().any(|function| ["nextval", "setval"].contains(&&*function.name)) && lock.mode == "RowExclusiveLock" {
+        if functions.clone().any(|function| ["nextval", "setval"].contains(&&*function.name))
+            && lock.mode == "RowExclusiveLock"
+        {
             return Some("a sequence whose name is a value".to_owned());
         }
-        let named = self.names.iter().filter(|(_, name)| relations().any(|relation| *relation.name == ***name));
+        let named =
+            self.names.iter().filter(|(_, name)| relations().any(|relation| *relation.name == ***name));
         let mut open: Vec<u32> = named.map(|(oid, _)| *oid).collect();
         let writes = has(analysis.effects(), "write") || has(analysis.effects(), "ddl");
         let is_read = READS.contains(&lock.mode.as_str());
@@ -293,6 +295,9 @@ impl Reasons {
                 }
                 open.push(*other);
             }
+        }
+        if has_hidden_code {
+            return Some("code that can not be seen".to_owned());
         }
         // Whatever depends on it, directly or not, goes as well.
         (kinds().any(|kind| kind.starts_with("drop_")) && text.to_lowercase().contains("cascade"))
@@ -350,7 +355,7 @@ const STATEMENTS: &[&str] = &[
     "select acc from acc",
     "select row_to_json(v2) from v2",
     "select * from acc a join lateral (select * from ord where ord.acc_id = a.id) o on true",
-    "select 1 union all select id from ord except table fk intersect select id from old_rows",
+    "select 1 union all select id from ord except select id from fk intersect select id from old_rows",
     "select * from rows_of(1)",
     "select sqlf('x')",
     "select a.*, q into made from acc a, prt",
@@ -414,8 +419,8 @@ const STATEMENTS: &[&str] = &[
 /// How many of the statements of PostgreSQL's own tests are run: all of them take minutes.
 const TAKEN: usize = 500;
 
-/// How many of the queries that are made up are run.
-const QUERIES: usize = 1_500;
+/// How many of the queries that are made up are run; ten times as many where everything is tried.
+const QUERIES: usize = 600;
 
 #[test]
 fn a014_a_real_server_locks_nothing_that_is_not_named_or_has_a_reason() {
@@ -430,17 +435,16 @@ fn a014_a_real_server_locks_nothing_that_is_not_named_or_has_a_reason() {
     for text in STATEMENTS {
         let before = seen.counts.get("ran").copied();
         seen.run(&mut client, text, "rollback");
-        let ran = seen.counts.get("ran").copied() != before;
-        println!("{}{text}", if ran { "" } else { "DID NOT RUN " });
+        assert!(seen.counts.get("ran").copied() != before, "it does not run: {text}");
     }
     let reasons = Reasons::read(&mut client);
     let mut queries = Queries::new(77);
-    for _ in 0..QUERIES {
+    for _ in 0..QUERIES * if page::is_full() { 10 } else { 1 } {
         let text = queries.statement();
         seen.run(&mut client, &text, "rollback");
         seen.plan(&mut client, &reasons, &text);
     }
-    seen.report(1_000);
+    seen.hold(&server, "locks", QUERIES / 2);
 }
 
 /// The statements of PostgreSQL's own tests make what they use, so they are committed.
@@ -450,12 +454,11 @@ fn a014_a_real_server_locks_nothing_else_in_postgres_own_tests() {
     let Some(statements) = corpus::statements() else { return };
     let mut client = server.connect();
     let mut seen = Seen::default();
-    let all = std::env::var_os("GATEWRIGHT_ORACLE").is_some_and(|word| word == "full");
     client.run("set statement_timeout = '5s'; set jit = off");
-    for text in statements.iter().take(if all { usize::MAX } else { TAKEN }) {
+    for text in statements.iter().take(if page::is_full() { usize::MAX } else { TAKEN }) {
         seen.run(&mut client, text, "commit");
     }
-    seen.report(TAKEN / 4);
+    seen.hold(&server, "regression", TAKEN / 4);
 }
 
 impl Seen {
@@ -469,26 +472,33 @@ impl Seen {
         let analysis = analyse(text);
         client.run("begin");
         client.query(&format!("explain {text}"));
-        let locks = locks(client).unwrap();
+        let locks = locks(client);
         client.run("rollback");
         for name in scanned {
             self.count("relations in plans");
-            let is_there = locks.iter().filter(|lock| lock.name == name).any(|lock| {
-                is_named(lock, &analysis) || reasons.of(text, lock, &analysis).is_some()
-            });
+            let is_there = locks
+                .iter()
+                .filter(|lock| lock.name == name)
+                .any(|lock| is_named(lock, &analysis) || reasons.of(text, lock, &analysis).is_some());
             if !is_there {
                 self.missed.push(format!("{name} is scanned: {text}"));
             }
         }
     }
 
-    fn report(&self, least: usize) {
-        println!("{:#?} missed {}", self.counts, self.missed.len());
-        for missed in self.missed.iter().take(400) {
-            println!("MISSED {}", missed.replace('\n', " "));
+    /// Fails where something was missed, and else holds the counts to the page.
+    fn hold(&self, server: &Server, part: &str, least: usize) {
+        for missed in self.missed.iter().take(100) {
+            println!("MISSED {missed}");
         }
-        assert!(self.missed.is_empty());
-        assert!(self.counts["ran"] > least);
+        assert!(self.missed.is_empty(), "{} missed", self.missed.len());
+        assert!(self.counts["ran"] >= least, "{:?}", self.counts);
+        let mut rows: Vec<(String, usize)> =
+            self.counts.iter().map(|(what, count)| (what.clone(), *count)).collect();
+        rows.push(("missed".to_owned(), self.missed.len()));
+        if server.version.starts_with(TABLE_VERSION) {
+            page::hold_rows(part, &rows);
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod lineage;
 mod locks;
 mod mutate;
 mod offline;
+mod page;
 mod queries;
 #[path = "../server/mod.rs"]
 #[allow(unreachable_pub, reason = "another test takes it in, too")]

@@ -37,13 +37,19 @@ pub(crate) const MUTATIONS: &[(&str, Keeps, Mutation)] = &[
         Some(statement.tokens(|token, text| is_keyword(token).then(|| text.to_uppercase())))
     }),
     ("keywords in mixed case", Keeps::Everything, |statement| {
-        let mixed = |text: &str| {
-            let letters = text.chars().enumerate();
-            letters
-                .map(|(at, letter)| if at % 2 == 0 { letter.to_ascii_lowercase() } else { letter.to_ascii_uppercase() })
-                .collect()
-        };
-        Some(statement.tokens(|token, text| (is_keyword(token) || is_name(token, text)).then(|| mixed(text))))
+        let mixed =
+            |text: &str| {
+                let letters = text.chars().enumerate();
+                letters
+                    .map(|(at, letter)| {
+                        if at % 2 == 0 { letter.to_ascii_lowercase() } else { letter.to_ascii_uppercase() }
+                    })
+                    .collect()
+            };
+        Some(
+            statement
+                .tokens(|token, text| (is_keyword(token) || is_name(token, text)).then(|| mixed(text))),
+        )
     }),
     ("comments between tokens", Keeps::Everything, |statement| {
         Some(statement.tokens(|_, text| Some(format!("{text}/*; ' /* \" */ select*/"))))
@@ -55,19 +61,32 @@ pub(crate) const MUTATIONS: &[(&str, Keeps, Mutation)] = &[
         Some(statement.tokens(|token, text| is_name(token, text).then(|| format!("\"{}\"", folded(text)))))
     }),
     ("names in Unicode escapes", Keeps::Everything, |statement| {
-        let escaped = |text: &str| folded(text).chars().map(|letter| format!("\\+{:06x}", u32::from(letter))).collect::<String>();
-        Some(statement.tokens(|token, text| is_name(token, text).then(|| format!("U&\"{}\"", escaped(text)))))
+        let escaped = |text: &str| {
+            folded(text).chars().map(|letter| format!("\\+{:06x}", u32::from(letter))).collect::<String>()
+        };
+        Some(
+            statement
+                .tokens(|token, text| is_name(token, text).then(|| format!("U&\"{}\"", escaped(text)))),
+        )
     }),
     ("names in Unicode escapes of another letter", Keeps::Everything, |statement| {
-        let escaped = |text: &str| folded(text).chars().map(|letter| format!("!{:04x}", u32::from(letter))).collect::<String>();
-        Some(statement.tokens(|token, text| is_name(token, text).then(|| format!("U&\"{}\" uescape '!'", escaped(text)))))
+        let escaped = |text: &str| {
+            folded(text).chars().map(|letter| format!("!{:04x}", u32::from(letter))).collect::<String>()
+        };
+        Some(statement.tokens(|token, text| {
+            is_name(token, text).then(|| format!("U&\"{}\" uescape '!'", escaped(text)))
+        }))
     }),
     ("parentheses around it", Keeps::Everything, |statement| Some(format!("(({}\n))", statement.text))),
     ("only (..)", Keeps::Everything, |statement| statement.relations(|name, _| format!("only ({name})"))),
     ("only ..", Keeps::Everything, |statement| statement.relations(|name, _| format!("only {name}"))),
-    ("a star behind the name", Keeps::Everything, |statement| statement.relations(|name, _| format!("{name} *"))),
+    ("a star behind the name", Keeps::Everything, |statement| {
+        statement.relations(|name, _| format!("{name} *"))
+    }),
     ("the name of another table as alias", Keeps::Everything, |statement| {
-        statement.relations(|name, aliased| if aliased { name.to_owned() } else { format!("{name} as pg_authid") })
+        statement.relations(
+            |name, aliased| if aliased { name.to_owned() } else { format!("{name} as pg_authid") },
+        )
     }),
     ("a join around each table", Keeps::Names, |statement| {
         statement.relations(|name, aliased| {
@@ -95,7 +114,10 @@ pub(crate) const MUTATIONS: &[(&str, Keeps, Mutation)] = &[
         statement.around("update yy set (a, b[1].c) = (", ") where current of zz")
     }),
     ("in on conflict", Keeps::Everything, |statement| {
-        statement.around("insert into yy values (1) on conflict (a) do update set a = (", ") where true returning 1")
+        statement.around(
+            "insert into yy values (1) on conflict (a) do update set a = (",
+            ") where true returning 1",
+        )
     }),
     ("in a merge", Keeps::Everything, |statement| {
         statement.around(
@@ -109,8 +131,12 @@ pub(crate) const MUTATIONS: &[(&str, Keeps, Mutation)] = &[
         statement.around("explain (costs off, analyze, timing off) ", "")
     }),
     ("in prepare", Keeps::Everything, |statement| statement.around("prepare zz (int, text) as ", "")),
-    ("in a cursor", Keeps::Everything, |statement| statement.around("declare zz scroll cursor with hold for ", "")),
-    ("in a view", Keeps::Everything, |statement| statement.around("create or replace temp view zz (a) as ", "")),
+    ("in a cursor", Keeps::Everything, |statement| {
+        statement.around("declare zz scroll cursor with hold for ", "")
+    }),
+    ("in a view", Keeps::Everything, |statement| {
+        statement.around("create or replace temp view zz (a) as ", "")
+    }),
     ("in a recursive view", Keeps::Everything, |statement| {
         statement.around("create recursive view zz (a) as ", "")
     }),
@@ -122,7 +148,9 @@ pub(crate) const MUTATIONS: &[(&str, Keeps, Mutation)] = &[
         statement.around("explain create table zz as ", "")
     }),
     ("in copy", Keeps::Everything, |statement| statement.around("copy (", ") to stdout (format csv)")),
-    ("in copy to a program", Keeps::Everything, |statement| statement.around("copy (", ") to program 'cat'")),
+    ("in copy to a program", Keeps::Everything, |statement| {
+        statement.around("copy (", ") to program 'cat'")
+    }),
     ("in a rule", Keeps::Everything, |statement| {
         statement.around("create rule zz as on update to yy do instead (", "; notify x)")
     }),
@@ -132,14 +160,21 @@ pub(crate) const MUTATIONS: &[(&str, Keeps, Mutation)] = &[
     ("in the return of a function", Keeps::Everything, |statement| {
         statement.around("create function zz() returns int return (", ")")
     }),
-    ("in a policy", Keeps::Everything, |statement| statement.around("create policy zz on yy using (exists (", "))")),
+    ("in a policy", Keeps::Everything, |statement| {
+        statement.around("create policy zz on yy using (exists (", "))")
+    }),
     ("in a default", Keeps::Everything, |statement| {
         statement.around("alter table yy add column zz int default (", ") check (zz > 0)")
     }),
     ("in a trigger", Keeps::Everything, |statement| {
-        statement.around("create trigger zz after update on yy for each row when ((", ") is null) execute function f()")
+        statement.around(
+            "create trigger zz after update on yy for each row when ((",
+            ") is null) execute function f()",
+        )
     }),
-    ("in a schema", Keeps::Everything, |statement| statement.around("create schema zz create view yy as ", "")),
+    ("in a schema", Keeps::Everything, |statement| {
+        statement.around("create schema zz create view yy as ", "")
+    }),
     ("in a call", Keeps::Everything, |statement| statement.around("call zz((", "))")),
     ("in execute", Keeps::Everything, |statement| statement.around("execute zz((", "))")),
     ("in xmltable", Keeps::Everything, |statement| {
@@ -151,12 +186,15 @@ pub(crate) const MUTATIONS: &[(&str, Keeps, Mutation)] = &[
     ("in tablesample", Keeps::Everything, |statement| {
         statement.around("select * from yy tablesample system ((", ")) repeatable (1)")
     }),
-    ("in json", Keeps::Everything, |statement| statement.around("select json_array(", " format json returning text)")),
+    ("in json", Keeps::Everything, |statement| {
+        statement.around("select json_array(", " format json returning text)")
+    }),
     ("in a window", Keeps::Everything, |statement| {
         statement.around("select count(*) over w from yy window w as (order by (", ") rows 1 preceding)")
     }),
     ("in a filter and an order", Keeps::Everything, |statement| {
-        statement.around("select array_agg(a order by (", ")) filter (where true) from yy group by cube (a)")
+        statement
+            .around("select array_agg(a order by (", ")) filter (where true) from yy group by cube (a)")
     }),
     ("in do", Keeps::Nothing, |statement| statement.around("do $oracle$ begin ", "; end $oracle$")),
     ("behind another", Keeps::Everything, |statement| Some(format!("begin;{}\n;commit", statement.text))),
@@ -188,7 +226,8 @@ impl Statement<'_> {
             let range = usize::try_from(token.start).unwrap()..usize::try_from(token.end).unwrap();
             let text = &self.text[range.clone()];
             changed.push_str(&self.text[end..range.start]);
-            let is_comment = [Token::SqlComment, Token::CComment].map(|kind| kind as i32).contains(&token.token);
+            let is_comment =
+                [Token::SqlComment, Token::CComment].map(|kind| kind as i32).contains(&token.token);
             match change(token, text).filter(|_| !is_comment) {
                 Some(other) => changed.push_str(&other),
                 None => changed.push_str(text),
@@ -202,12 +241,16 @@ impl Statement<'_> {
     fn relations(&self, change: impl Fn(&str, bool) -> String) -> Option<String> {
         let (mut changed, mut end) = (String::new(), 0);
         for (start, aliased) in &self.relations {
-            let Some(first) = self.tokens.iter().position(|token| usize::try_from(token.start) == Ok(*start)) else {
+            let Some(first) =
+                self.tokens.iter().position(|token| usize::try_from(token.start) == Ok(*start))
+            else {
                 continue;
             };
             let dot = Token::Ascii46 as i32;
             let mut last = first;
-            while self.tokens.get(last + 1).is_some_and(|token| token.token == dot) && last + 2 < self.tokens.len() {
+            while self.tokens.get(last + 1).is_some_and(|token| token.token == dot)
+                && last + 2 < self.tokens.len()
+            {
                 last += 2;
             }
             let name_end = usize::try_from(self.tokens[last].end).unwrap();
@@ -226,7 +269,9 @@ fn range_vars(value: &Value, found: &mut Vec<(usize, bool)>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| range_vars(item, found)),
         Value::Object(object) => {
-            if let (Some(_), Some(at)) = (object.get("relname"), object.get("location").and_then(Value::as_u64)) {
+            if let (Some(_), Some(at)) =
+                (object.get("relname"), object.get("location").and_then(Value::as_u64))
+            {
                 found.push((usize::try_from(at).unwrap(), !object["alias"].is_null()));
             }
             object.values().for_each(|field| range_vars(field, found));

@@ -124,7 +124,9 @@ impl Queries {
         self.fresh += 1;
         // Names of tables are as good as others, and may lead somebody astray.
         match self.below(6) {
-            0 if self.fresh.is_multiple_of(3) => ["acc", "ord", "par", "v1", "shade"][self.below(5)].to_owned(),
+            0 if self.fresh.is_multiple_of(3) => {
+                ["acc", "ord", "par", "v1", "shade"][self.below(5)].to_owned()
+            }
             _ => format!("x{}", self.fresh),
         }
     }
@@ -135,7 +137,10 @@ impl Queries {
         self.ctes.clear();
         match self.below(12) {
             0 => self.change(),
-            1 => format!("table {}", ["acc", "ord", "prt", "v3", "only par", "shade", "hidden.acc"][self.below(7)]),
+            1 => format!(
+                "table {}",
+                ["acc", "ord", "prt", "v3", "only par", "shade", "hidden.acc"][self.below(7)]
+            ),
             _ => self.query(3, &[]).0,
         }
     }
@@ -152,24 +157,35 @@ impl Queries {
                 };
                 let returning = self.returning("acc", &["secret", "label"]);
                 let id = if conflict.is_empty() { 77 } else { 1 };
-                format!("insert into acc (id, secret) select {id}, zz.{first} from ({query}) zz limit 1 {conflict} returning {returning}")
+                format!(
+                    "insert into acc (id, secret) select {id}, zz.{first} from ({query}) zz limit 1 {conflict} returning {returning}"
+                )
             }
             1 => {
                 let (query, columns) = self.query(2, &[]);
                 let first = &columns[0];
                 let returning = self.returning("u", &["note", "amount"]);
-                format!("update ord u set amount = zz.{first} from ({query}) zz where u.id = 1 returning {returning}, zz.{first}")
+                format!(
+                    "update ord u set amount = zz.{first} from ({query}) zz where u.id = 1 returning {returning}, zz.{first}"
+                )
             }
             2 => {
-                let scope = [Item { alias: "ord".to_owned(), columns: vec!["note".to_owned(), "amount".to_owned()] }];
+                let scope = [Item {
+                    alias: "ord".to_owned(),
+                    columns: vec!["note".to_owned(), "amount".to_owned()],
+                }];
                 let value = self.expression(2, &scope);
                 let returning = self.returning("ord", &["note", "amount"]);
-                format!("update ord set (note, acc_id) = (select {value}, 5) where id = 1 returning {returning}")
+                format!(
+                    "update ord set (note, acc_id) = (select {value}, 5) where id = 1 returning {returning}"
+                )
             }
             _ => {
                 let (query, columns) = self.query(2, &[]);
                 let first = &columns[0];
-                format!("delete from prt using ({query}) zz where prt.id = 1 returning prt.*, zz.{first}, zz")
+                format!(
+                    "delete from prt using ({query}) zz where prt.id = 1 returning prt.*, zz.{first}, zz"
+                )
             }
         }
     }
@@ -181,7 +197,8 @@ impl Queries {
             0 => "*".to_owned(),
             1 => format!("{alias}.*"),
             _ => {
-                let expressions: Vec<String> = (0..=self.below(3)).map(|_| self.expression(1, &scope)).collect();
+                let expressions: Vec<String> =
+                    (0..=self.below(3)).map(|_| self.expression(1, &scope)).collect();
                 expressions.join(", ")
             }
         }
@@ -204,11 +221,18 @@ impl Queries {
                     let (start, columns) = self.query(depth - 1, &[]);
                     let columns: Vec<String> = (0..columns.len()).map(|at| format!("r{at}")).collect();
                     let list = columns.join(", ");
-                    (format!("{name} ({list}) as (({start}) union all select {list} from {name} where false)"), columns)
+                    (
+                        format!(
+                            "{name} ({list}) as (({start}) union all select {list} from {name} where false)"
+                        ),
+                        columns,
+                    )
                 } else if visible == 0 && outer.is_empty() && depth == 3 && self.one_in(5) {
-                    let change = ["update ord set note = amount returning note, amount as am",
+                    let change = [
+                        "update ord set note = amount returning note, amount as am",
                         "insert into acc (id, secret) select 9, pv from par returning secret as note, label as am",
-                        "delete from prt where id = 2 returning p as note, q as am"][self.below(3)];
+                        "delete from prt where id = 2 returning p as note, q as am",
+                    ][self.below(3)];
                     (format!("{name} as ({change})"), vec!["note".to_owned(), "am".to_owned()])
                 } else {
                     let (query, mut columns) = self.query(depth - 1, &[]);
@@ -229,7 +253,13 @@ impl Queries {
             0 if depth > 0 => self.set_operation(depth - 1, outer),
             1 => {
                 let rows: Vec<String> = (0..=self.below(2))
-                    .map(|_| format!("({}, {})", self.expression(depth.saturating_sub(1), outer), self.expression(0, outer)))
+                    .map(|_| {
+                        format!(
+                            "({}, {})",
+                            self.expression(depth.saturating_sub(1), outer),
+                            self.expression(0, outer)
+                        )
+                    })
                     .collect();
                 (format!("values {}", rows.join(", ")), vec!["column1".to_owned(), "column2".to_owned()])
             }
@@ -245,7 +275,8 @@ impl Queries {
         let arm = |this: &mut Self| {
             let (query, columns) = this.query(depth, outer);
             let list: Vec<&str> = (0..count).map(|at| columns[at % columns.len()].as_str()).collect();
-            let list: Vec<String> = list.iter().enumerate().map(|(at, name)| format!("zz.{name} as u{at}")).collect();
+            let list: Vec<String> =
+                list.iter().enumerate().map(|(at, name)| format!("zz.{name} as u{at}")).collect();
             format!("select {} from ({query}) zz", list.join(", "))
         };
         let (left, right) = (arm(self), arm(self));
@@ -260,7 +291,11 @@ impl Queries {
             if scope.iter().any(|other| other.alias == item.alias) {
                 continue;
             }
-            let join = if scope.is_empty() { "" } else { *self.pick(&[", ", " cross join ", " left join ", " full join ", " natural join "]) };
+            let join = if scope.is_empty() {
+                ""
+            } else {
+                *self.pick(&[", ", " cross join ", " left join ", " full join ", " natural join "])
+            };
             let _ = write!(from, "{join}{text}");
             if join.contains("left") || join.contains("full") {
                 from.push_str(" on true");
@@ -311,7 +346,13 @@ impl Queries {
         (format!("select {distinct}{} from {from}{tail}", targets.join(", ")), columns)
     }
 
-    fn item(&mut self, depth: usize, outer: &[Item], left: &[Item], may_be_lateral: bool) -> (String, Item) {
+    fn item(
+        &mut self,
+        depth: usize,
+        outer: &[Item],
+        left: &[Item],
+        may_be_lateral: bool,
+    ) -> (String, Item) {
         let alias = self.name();
         match self.below(10) {
             0 | 1 if depth > 0 => {
@@ -338,10 +379,22 @@ impl Queries {
                 let visible: Vec<Item> = left.iter().chain(outer).cloned().collect();
                 let value = self.expression(0, &visible);
                 match self.below(4) {
-                    0 => (format!("unnest(array[{value}, 'a']) as {alias}"), Item { columns: vec![alias.clone()], alias }),
-                    1 => (format!("regexp_split_to_table({value}, 'z') with ordinality as {alias}(w, i)"), Item { alias, columns: vec!["w".to_owned()] }),
-                    2 => (format!("rows_of(1) as {alias}"), Item { alias, columns: vec!["note".to_owned(), "amount".to_owned()] }),
-                    _ => (format!("json_to_record(json_build_object('k', {value})) as {alias}(k text)"), Item { alias, columns: vec!["k".to_owned()] }),
+                    0 => (
+                        format!("unnest(array[{value}, 'a']) as {alias}"),
+                        Item { columns: vec![alias.clone()], alias },
+                    ),
+                    1 => (
+                        format!("regexp_split_to_table({value}, 'z') with ordinality as {alias}(w, i)"),
+                        Item { alias, columns: vec!["w".to_owned()] },
+                    ),
+                    2 => (
+                        format!("rows_of(1) as {alias}"),
+                        Item { alias, columns: vec!["note".to_owned(), "amount".to_owned()] },
+                    ),
+                    _ => (
+                        format!("json_to_record(json_build_object('k', {value})) as {alias}(k text)"),
+                        Item { alias, columns: vec!["k".to_owned()] },
+                    ),
                 }
             }
             5 => {
@@ -352,13 +405,19 @@ impl Queries {
                     let columns: Vec<String> = one.1.iter().map(|&column| column.to_owned()).collect();
                     return (format!("{} as {alias}", one.0), Item { alias, columns });
                 }
-                (format!("({} as j1 {kind} {} as j2 using (id)) as {alias}", one.0, two.0), Item { alias, columns })
+                (
+                    format!("({} as j1 {kind} {} as j2 using (id)) as {alias}", one.0, two.0),
+                    Item { alias, columns },
+                )
             }
             6 => {
                 let (name, columns) = *self.pick(RELATIONS);
                 if columns.len() == 2 && ["acc", "shade", "v1"].contains(&name) {
                     // The first column is the id.
-                    return (format!("{name} as {alias}(b0, b1)"), Item { alias, columns: vec!["b1".to_owned()] });
+                    return (
+                        format!("{name} as {alias}(b0, b1)"),
+                        Item { alias, columns: vec!["b1".to_owned()] },
+                    );
                 }
                 let is_view = ["v1", "v2", "v3"].contains(&name);
                 let sample = if is_view { "" } else { "tablesample bernoulli (100)" };

@@ -133,8 +133,12 @@ impl Found {
         let Some(object) = value.as_object() else { return self.walk(value, "", place) };
         let mut place = place.clone();
         if let Some(with) = object.get("with_clause").filter(|with| !with.is_null()) {
-            let ctes: Vec<&Value> =
-                with["ctes"].as_array().unwrap().iter().map(|cte| &cte["node"]["CommonTableExpr"]).collect();
+            let ctes: Vec<&Value> = with["ctes"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|cte| &cte["node"]["CommonTableExpr"])
+                .collect();
             let names = |ctes: &[&Value]| -> Vec<String> {
                 ctes.iter().map(|cte| cte["ctename"].as_str().unwrap().to_owned()).collect()
             };
@@ -157,13 +161,19 @@ impl Found {
         }
         // `owned by people.id`, and the name of the sequence behind an identity column.
         match object.get("defname").and_then(Value::as_str) {
-            Some("owned_by") if object["arg"]["node"]["List"]["items"].as_array().is_some_and(|names| names.len() > 1) => {
+            Some("owned_by")
+                if object["arg"]["node"]["List"]["items"]
+                    .as_array()
+                    .is_some_and(|names| names.len() > 1) =>
+            {
                 self.named(&object["arg"]["node"]["List"]["items"], 1);
             }
             Some("sequence_name") => self.named(&object["arg"]["node"]["List"]["items"], 0),
             _ => {}
         }
-        if object.get("locking_clause").is_some_and(|clause| clause != &Value::Array(vec![])) && !place.planned {
+        if object.get("locking_clause").is_some_and(|clause| clause != &Value::Array(vec![]))
+            && !place.planned
+        {
             self.effects.push("write");
         }
         for (key, field) in object {
@@ -231,7 +241,11 @@ impl Found {
             | O::ObjectSequence
             | O::ObjectTable
             | O::ObjectView => 0,
-            O::ObjectColumn | O::ObjectPolicy | O::ObjectRule | O::ObjectTabconstraint | O::ObjectTrigger => 1,
+            O::ObjectColumn
+            | O::ObjectPolicy
+            | O::ObjectRule
+            | O::ObjectTabconstraint
+            | O::ObjectTrigger => 1,
             _ => return,
         };
         self.named(&object["node"]["List"]["items"], parts);
@@ -239,8 +253,12 @@ impl Found {
 
     /// A relation that is named by a list, of which the last `parts` are within it.
     fn named(&mut self, list: &Value, parts: usize) {
-        let mut names: Vec<&str> =
-            list.as_array().unwrap().iter().filter_map(|name| name["node"]["String"]["sval"].as_str()).collect();
+        let mut names: Vec<&str> = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|name| name["node"]["String"]["sval"].as_str())
+            .collect();
         names.truncate(names.len().saturating_sub(parts));
         let schema = names.iter().rev().nth(1).copied().unwrap_or_default().to_owned();
         if let Some(name) = names.last() {
@@ -277,9 +295,10 @@ impl Found {
         let access = match (tag, key) {
             (_, "rel") | ("TruncateStmt" | "LockStmt", "") => Some(Access::Write),
             ("InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt", "relation") => Some(Access::Write),
-            ("SelectStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" | "JoinExpr" | "RangeTableSample", "") => {
-                Some(Access::Read)
-            }
+            (
+                "SelectStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" | "JoinExpr" | "RangeTableSample",
+                "",
+            ) => Some(Access::Read),
             _ => None,
         };
         let access = if place.planned { None } else { access };
@@ -302,7 +321,9 @@ fn analyzes(explain: &Value) -> bool {
     options.iter().any(|option| {
         let option = &option["node"]["DefElem"];
         let off = option["arg"].to_string();
-        let is_off = ["\"off\"", "\"false\"", "\"boolval\":false", "\"ival\":0}"].iter().any(|word| off.contains(word));
+        let is_off = ["\"off\"", "\"false\"", "\"boolval\":false", "\"ival\":0}"]
+            .iter()
+            .any(|word| off.contains(word));
         option["defname"] == "analyze" && !is_off
     })
 }

@@ -371,9 +371,24 @@ fn everywhere_in_expressions() {
 fn a014_relations_that_are_named_in_options() {
     check(r#"alter sequence s owned by hr.people.id"#, expect!["alter_sequence [ddl] s:d hr.people:d"]);
     check(r#"create sequence s owned by none"#, expect!["create_sequence [ddl] s:d"]);
-    check(r#"create table t (id int generated always as identity (sequence name hr.s start 5))"#, expect!["create_table [ddl] t:d hr.s:d"]);
-    check(r#"alter extension e add table hr.people"#, expect!["alter_extension [ddl host_access dynamic] hr.people:d"]);
-    check(r#"alter extension e drop function people(int)"#, expect!["alter_extension [ddl host_access dynamic]"]);
-    check(r#"import foreign schema s limit to (people) from server f into hr"#, expect!["import_foreign_schema [ddl host_access dynamic] hr.people:d"]);
-    check(r#"import foreign schema s except (people) from server f into hr"#, expect!["import_foreign_schema [ddl host_access dynamic]"]);
+    check(
+        r#"create table t (id int generated always as identity (sequence name hr.s start 5))"#,
+        expect!["create_table [ddl] t:d hr.s:d"],
+    );
+    check(
+        r#"alter extension e add table hr.people"#,
+        expect!["alter_extension [ddl host_access dynamic] hr.people:d"],
+    );
+    check(
+        r#"alter extension e drop function people(int)"#,
+        expect!["alter_extension [ddl host_access dynamic]"],
+    );
+    check(
+        r#"import foreign schema s limit to (people) from server f into hr"#,
+        expect!["import_foreign_schema [ddl host_access dynamic] hr.people:d"],
+    );
+    check(
+        r#"import foreign schema s except (people) from server f into hr"#,
+        expect!["import_foreign_schema [ddl host_access dynamic]"],
+    );
 }
