@@ -294,10 +294,18 @@ impl Queries {
             let join = if scope.is_empty() {
                 ""
             } else {
-                *self.pick(&[", ", " cross join ", " left join ", " full join ", " natural join "])
+                *self.pick(&[
+                    ", ",
+                    " cross join ",
+                    " left join ",
+                    " full join ",
+                    " natural join ",
+                    " natural full join ",
+                    " natural left join ",
+                ])
             };
             let _ = write!(from, "{join}{text}");
-            if join.contains("left") || join.contains("full") {
+            if [" left join ", " full join "].contains(&join) {
                 from.push_str(" on true");
             }
             scope.push(item);
@@ -328,6 +336,18 @@ impl Queries {
                     columns.push(name);
                 }
             }
+        }
+        if self.one_in(12) {
+            let value = self.expression(1, &all);
+            let sets = ["", " group by grouping sets ((), ())", " having count(*) > 0"][self.below(3)];
+            let text =
+                format!("select max({value}) as o0, string_agg({value}, ',') over () as o1 from {from}");
+            let text = if self.one_in(2) {
+                format!("select max({value}) as o0, array_agg({value})::text as o1 from {from}{sets}")
+            } else {
+                text.replacen(&format!("max({value})"), &value, 1)
+            };
+            return (text, vec!["o0".to_owned(), "o1".to_owned()]);
         }
         let mut tail = String::new();
         if self.one_in(4) {
@@ -364,8 +384,14 @@ impl Queries {
                 let (query, mut columns) = self.query(depth - 1, &visible);
                 let mut list = String::new();
                 if self.one_in(3) {
-                    columns = (0..columns.len()).map(|at| format!("a{at}")).collect();
-                    list = format!("({})", columns.join(", "));
+                    // The list may be shorter than the columns.
+                    let named = 1 + self.below(columns.len());
+                    columns
+                        .iter_mut()
+                        .take(named)
+                        .enumerate()
+                        .for_each(|(at, column)| *column = format!("a{at}"));
+                    list = format!("({})", columns[..named].join(", "));
                 }
                 let lateral = if lateral { "lateral " } else { "" };
                 (format!("{lateral}({query}) as {alias}{list}"), Item { alias, columns })
@@ -378,7 +404,7 @@ impl Queries {
             4 => {
                 let visible: Vec<Item> = left.iter().chain(outer).cloned().collect();
                 let value = self.expression(0, &visible);
-                match self.below(4) {
+                match self.below(8) {
                     0 => (
                         format!("unnest(array[{value}, 'a']) as {alias}"),
                         Item { columns: vec![alias.clone()], alias },
@@ -390,6 +416,27 @@ impl Queries {
                     2 => (
                         format!("rows_of(1) as {alias}"),
                         Item { alias, columns: vec!["note".to_owned(), "amount".to_owned()] },
+                    ),
+                    3 => (
+                        format!(
+                            "jsonb_populate_record(null::acc, jsonb_build_object('label', {value})) as {alias}"
+                        ),
+                        Item { alias, columns: vec!["label".to_owned()] },
+                    ),
+                    4 => (
+                        format!(
+                            "xmltable('/r' passing xmlelement(name r, xmlelement(name c, {value})) \
+                             columns k text path 'c') as {alias}"
+                        ),
+                        Item { alias, columns: vec!["k".to_owned()] },
+                    ),
+                    5 => (
+                        format!("rows from (unnest(array[{value}]), rows_of(1)) as {alias}(k, i, j, note)"),
+                        Item { alias, columns: vec!["k".to_owned(), "note".to_owned()] },
+                    ),
+                    6 => (
+                        format!("lateral (values (1, {value}), (2, 'k')) as {alias}(i, k)"),
+                        Item { alias, columns: vec!["k".to_owned()] },
                     ),
                     _ => (
                         format!("json_to_record(json_build_object('k', {value})) as {alias}(k text)"),
@@ -440,7 +487,7 @@ impl Queries {
     fn expression(&mut self, depth: usize, scope: &[Item]) -> String {
         if scope.is_empty() {
             return match self.below(3) {
-                0 if depth > 0 => format!("(select secret from acc limit 1)"),
+                0 if depth > 0 => "(select secret from acc limit 1)".to_owned(),
                 1 => "current_schema()::text".to_owned(),
                 _ => "'k'".to_owned(),
             };
@@ -455,7 +502,7 @@ impl Queries {
             return if unique && self.one_in(3) { column } else { qualified };
         }
         let inner = |this: &mut Self| this.expression(depth - 1, scope);
-        match self.below(40) {
+        match self.below(50) {
             0 => format!("upper({})", inner(self)),
             1 => format!("reverse({})", inner(self)),
             2 => format!("coalesce(null, {}, {})", inner(self), inner(self)),
@@ -503,6 +550,35 @@ impl Queries {
             36 => format!("substr({}, 1)", inner(self)),
             37 => format!("encode(convert_to({}, 'UTF8'), 'hex')", inner(self)),
             38 => format!("(jsonb_build_array({}) ->> 0)", inner(self)),
+            39 => format!("row({alias}.*)::text"),
+            40 => format!("(select max({}) over w from ord window w as (order by note))", inner(self)),
+            41 => {
+                format!(
+                    "(select first_value(a) over w from (values ({})) v(a) window w as (order by a))",
+                    inner(self)
+                )
+            }
+            42 => format!("(json_agg({alias}) over ())::text"),
+            43 => format!("concat({alias}.*)"),
+            44 => format!("{alias}.to_jsonb::text"),
+            45 => format!(
+                "(with recursive w(a) as (select {} union select upper(a) from w) cycle a set c using way \
+                 select way::text from w limit 1)",
+                inner(self)
+            ),
+            46 => format!(
+                "(with recursive w(a, b) as (select {}, 1 union all select a, 2 from w where false) \
+                 search depth first by a set way select way::text from w limit 1)",
+                inner(self)
+            ),
+            47 => format!(
+                "(select string_agg(a, ',' order by a) filter (where a is not null) from unnest(array[{}]) a)",
+                inner(self)
+            ),
+            48 => format!(
+                "(select a from (values ('k')) k(k) left join lateral (select {} as a) l on true)",
+                inner(self)
+            ),
             _ => qualified,
         }
     }
