@@ -16,7 +16,9 @@ use crate::{
 };
 
 /// Everything that this session holds: oid, schema, name, mode.
-const LOCKS: &str = "select c.oid || '|' || n.nspname || '|' || c.relname || '|' || l.mode || '|' || c.relkind::text from pg_catalog.pg_locks l
+const LOCKS: &str = "select c.oid || '|' || n.nspname || '|' || c.relname || '|' || l.mode || '|' || c.relkind::text
+    || '|' || coalesce((select t.relname from pg_catalog.pg_index i join pg_catalog.pg_class t on t.oid = i.indrelid
+        where i.indexrelid = c.oid), '') from pg_catalog.pg_locks l
     join pg_catalog.pg_class c on c.oid = l.relation join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation'";
 
@@ -76,11 +78,15 @@ struct Lock {
     mode: String,
     /// A type that is a row, and no relation that has any.
     is_type: bool,
+    /// The table, where it is an index.
+    table: String,
 }
 
-fn locks(client: &mut Client) -> Vec<Lock> {
-    let rows = client.rows(LOCKS).into_iter();
-    let lock = |row: String| {
+fn locks(client: &mut Client) -> Option<Vec<Lock>> {
+    let messages = client.query(LOCKS);
+    let rows = messages.iter().filter(|(tag, _)| *tag == b'D');
+    let lock = |(_, row): &(u8, Vec<u8>)| {
+        let row = String::from_utf8_lossy(&row[6..]).into_owned();
         let mut words = row.split('|').map(str::to_owned);
         let mut next = || words.next().unwrap();
         Lock {
@@ -89,9 +95,10 @@ fn locks(client: &mut Client) -> Vec<Lock> {
             name: next(),
             mode: next(),
             is_type: next() == "c",
+            table: next(),
         }
     };
-    rows.map(lock).collect()
+    (messages.iter().all(|(tag, _)| *tag != b'E')).then(|| rows.map(lock).collect())
 }
 
 /// What came of the statements that ran.
@@ -122,11 +129,19 @@ impl Seen {
         if let Some((_, tag)) = messages.iter().rfind(|(tag, _)| *tag == b'C') {
             self.tag(text, &analysis, &String::from_utf8_lossy(tag));
         }
-        let locks = locks(client);
-        let unnamed: Vec<&Lock> = locks.iter().filter(|lock| !is_named(lock, &analysis)).collect();
-        let unnamed: Vec<&&Lock> =
-            unnamed.iter().filter(|lock| !is_of_the_catalog(lock, &analysis)).collect();
-        for _ in 0..locks.len() - unnamed.len() {
+        // PostgreSQL's own tests break their catalog here and there.
+        let Some(locks) = locks(client) else {
+            client.run("rollback");
+            return self.count("ran, and what they hold could not be seen");
+        };
+        let unnamed = locks.iter().filter(|lock| !is_named(lock, &analysis));
+        let unnamed = unnamed.filter(|lock| !is_of_the_catalog(lock, &analysis));
+        let (indexes, unnamed): (Vec<&Lock>, Vec<&Lock>) = unnamed.partition(|lock| {
+            let mut relations = analysis.statements.iter().flat_map(|statement| &statement.relations);
+            relations.any(|relation| *relation.name == *lock.table)
+        });
+        indexes.iter().for_each(|_| self.count("locks because of: index"));
+        for _ in 0..locks.len() - unnamed.len() - indexes.len() {
             self.count("locks of relations that are named");
         }
         if !unnamed.is_empty() {
@@ -186,7 +201,10 @@ impl Seen {
 fn cannot_run(analysis: &Analysis) -> bool {
     analysis.statements.iter().any(|statement| {
         let effects = statement.effects;
+        // In a transaction that goes on, they leave a catalog that nobody can read.
+        let rebuilds = ["reindex", "cluster"].contains(&statement.kind);
         effects.transaction
+            || (rebuilds && statement.relations.iter().all(|relation| relation.name.starts_with("pg_")))
             || effects.host_access
             || ["set_role", "set_session_authorization", "set_lexing", "vacuum", "discard_all", "load"]
                 .contains(&statement.kind)
@@ -218,7 +236,8 @@ fn is_named(lock: &Lock, analysis: &Analysis) -> bool {
 
 /// Catalogs that our own question reads, and those that a definition changes or a plan looks up.
 fn is_of_the_catalog(lock: &Lock, analysis: &Analysis) -> bool {
-    let asked = ["pg_class", "pg_namespace", "pg_locks"].iter().any(|name| lock.name.starts_with(name));
+    let asked =
+        ["pg_class", "pg_index", "pg_namespace", "pg_locks"].iter().any(|name| lock.name.starts_with(name));
     lock.schema == "pg_catalog"
         && ((asked && READS.contains(&lock.mode.as_str())) || has(analysis.effects(), "ddl"))
         || lock.schema == "pg_toast" && has(analysis.effects(), "ddl")
@@ -420,7 +439,7 @@ const STATEMENTS: &[&str] = &[
 const TAKEN: usize = 500;
 
 /// How many of the queries that are made up are run; ten times as many where everything is tried.
-const QUERIES: usize = 600;
+const QUERIES: usize = 400;
 
 #[test]
 fn a014_a_real_server_locks_nothing_that_is_not_named_or_has_a_reason() {
@@ -472,7 +491,7 @@ impl Seen {
         let analysis = analyse(text);
         client.run("begin");
         client.query(&format!("explain {text}"));
-        let locks = locks(client);
+        let locks = locks(client).unwrap();
         client.run("rollback");
         for name in scanned {
             self.count("relations in plans");
@@ -488,11 +507,14 @@ impl Seen {
 
     /// Fails where something was missed, and else holds the counts to the page.
     fn hold(&self, server: &Server, part: &str, least: usize) {
-        for missed in self.missed.iter().take(100) {
+        for missed in self.missed.iter().take(1_000) {
             println!("MISSED {missed}");
         }
         assert!(self.missed.is_empty(), "{} missed", self.missed.len());
         assert!(self.counts["ran"] >= least, "{:?}", self.counts);
+        let unseen =
+            self.counts.get("ran, and what they hold could not be seen").copied().unwrap_or_default();
+        assert!(unseen * 100 <= self.counts["ran"], "{unseen}");
         let mut rows: Vec<(String, usize)> =
             self.counts.iter().map(|(what, count)| (what.clone(), *count)).collect();
         rows.push(("missed".to_owned(), self.missed.len()));
