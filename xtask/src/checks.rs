@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use gatewright_testbed::{Error, Result, target_directory};
 
 use crate::{
-    drivers, modules,
+    drivers, modules, oracle,
     paint::{Style, paint},
     reference,
     run::{cargo, exists, program, quietly, step, step_keeping},
@@ -221,6 +221,10 @@ fn deny(notes: &mut Notes) -> Result<()> {
 /// Builds every program first (the end-to-end tests run the gateway's own), then runs every test.
 fn tests(notes: &mut Notes) -> Result<()> {
     step(&mut cargo(&["build", "--workspace"]))?;
+    if oracle::fetch().is_err() {
+        let missing = "not compared: PostgreSQL's own tests, because the source of pg_parse can not be had";
+        notes.lines.push(missing.to_owned());
+    }
     if !exists("cargo-nextest") && !quietly(program("cargo").args(["nextest", "--version"])) {
         return step(&mut cargo(&["test", "--workspace"]));
     }

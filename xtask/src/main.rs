@@ -9,6 +9,7 @@ mod checks;
 mod demo;
 mod drivers;
 mod modules;
+mod oracle;
 mod paint;
 mod reference;
 mod release;
@@ -64,6 +65,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--seconds N] [--seed N] [--target NAME]",
         what: "mutated input for everything that reads a peer's bytes",
         run: fuzz,
+    },
+    Command {
+        name: "oracle",
+        arguments: "",
+        what: "the SQL analyser against PostgreSQL's own tests and a real server, all of it (minutes)",
+        run: oracle::run,
     },
     Command {
         name: "kube-assets",

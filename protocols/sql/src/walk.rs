@@ -516,9 +516,10 @@ impl Walk {
                 self.effects.ddl = true;
                 self.effects.host_access = true;
             }
+            N::AlterExtensionContentsStmt(alter) => self.extension_contents(alter),
+            N::ImportForeignSchemaStmt(import) => self.import_foreign_schema(import),
             N::CreateExtensionStmt(_)
             | N::AlterExtensionStmt(_)
-            | N::AlterExtensionContentsStmt(_)
             | N::CreateFdwStmt(_)
             | N::AlterFdwStmt(_)
             | N::CreateForeignServerStmt(_)
@@ -526,15 +527,9 @@ impl Walk {
             | N::CreateUserMappingStmt(_)
             | N::AlterUserMappingStmt(_)
             | N::DropUserMappingStmt(_)
-            | N::ImportForeignSchemaStmt(_)
             | N::CreateSubscriptionStmt(_)
             | N::AlterSubscriptionStmt(_)
-            | N::DropSubscriptionStmt(_) => {
-                // Libraries and scripts of the host, other servers: what they bring is not in the text.
-                self.effects.ddl = true;
-                self.effects.host_access = true;
-                self.effects.dynamic = true;
-            }
+            | N::DropSubscriptionStmt(_) => self.brings_unseen_code(),
 
             // Made by the analyser, the rewriter, the planner or PL/pgSQL: never by the grammar.
             N::TableFunc(_)

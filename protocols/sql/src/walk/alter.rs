@@ -51,7 +51,7 @@ impl Walk {
     pub(super) fn alter_sequence(&mut self, alter: &AlterSeqStmt) {
         let AlterSeqStmt { sequence, options, for_identity: _, missing_ok: _ } = alter;
         self.relation_opt(sequence, Access::Define);
-        options.visit(self);
+        self.sequence_options(options);
     }
 
     pub(super) fn alter_domain(&mut self, alter: &AlterDomainStmt) {

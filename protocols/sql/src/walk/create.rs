@@ -100,7 +100,7 @@ impl Walk {
     pub(super) fn create_sequence(&mut self, create: &CreateSeqStmt) {
         let CreateSeqStmt { sequence, options, owner_id: _, for_identity: _, if_not_exists: _ } = create;
         self.relation_opt(sequence, Access::Define);
-        options.visit(self);
+        self.sequence_options(options);
     }
 
     pub(super) fn create_schema(&mut self, create: &CreateSchemaStmt) {
@@ -402,7 +402,9 @@ impl Walk {
             old_pktable_oid: _,
             location: _,
         } = constraint;
-        self.all(&[raw_expr, exclusions, options, where_clause]);
+        self.all(&[raw_expr, exclusions, where_clause]);
+        // Those of an identity column are a sequence's.
+        self.sequence_options(options);
         for exclusion in exclusions {
             // `exclude using gist (a with &&)`: the element, and the list that names the operator.
             if let Some(NodeEnum::List(pair)) = &exclusion.node

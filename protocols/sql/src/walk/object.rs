@@ -5,10 +5,13 @@ use std::sync::Arc;
 use gatewright_model::sql::Access;
 use pg_query::{
     NodeEnum,
-    protobuf::{self, DefElem, FunctionParameter, ObjectType, ObjectWithArgs},
+    protobuf::{
+        self, AlterExtensionContentsStmt, DefElem, FunctionParameter, ImportForeignSchemaStmt,
+        ImportForeignSchemaType, ObjectType, ObjectWithArgs,
+    },
 };
 
-use super::{Visit, Walk, expression::passes_on, strings};
+use super::{Visit, Walk, expression::passes_on, name, strings};
 
 /// How an object type's names name a relation.
 enum Names {
@@ -130,6 +133,69 @@ pub(super) fn is_plainly_off(option: &DefElem) -> bool {
         Some(NodeEnum::Boolean(value)) => !value.boolval,
         Some(NodeEnum::Integer(value)) => value.ival == 0,
         _ => false,
+    }
+}
+
+impl Walk {
+    /// Notes the relations that options of a sequence name: `owned by people.id` locks the table and ties the
+    /// two together, `sequence name` is that of a sequence to make.
+    pub(super) fn sequence_options(&mut self, options: &Vec<protobuf::Node>) {
+        for option in options {
+            let Some(NodeEnum::DefElem(option)) = &option.node else { continue };
+            let Some(NodeEnum::List(names)) = option.arg.as_ref().and_then(|arg| arg.node.as_ref()) else {
+                continue;
+            };
+            match option.defname.as_str() {
+                // `owned by none`.
+                "owned_by" if names.items.len() < 2 => {}
+                "owned_by" => qualified(self, &names.items, Access::Define, 1),
+                "sequence_name" => qualified(self, &names.items, Access::Define, 0),
+                _ => {}
+            }
+        }
+        options.visit(self);
+    }
+
+    /// What becomes part of an extension is dropped with it.
+    pub(super) fn extension_contents(&mut self, alter: &AlterExtensionContentsStmt) {
+        let AlterExtensionContentsStmt { extname: _, action: _, objtype, object } = alter;
+        self.brings_unseen_code();
+        self.object_opt(*objtype, object, Access::Define);
+    }
+
+    /// `limit to (people)` makes a table of that name here; `except` says which it does not make.
+    pub(super) fn import_foreign_schema(&mut self, import: &ImportForeignSchemaStmt) {
+        let ImportForeignSchemaStmt {
+            server_name: _,
+            remote_schema: _,
+            local_schema,
+            list_type,
+            table_list,
+            options,
+        } = import;
+        self.brings_unseen_code();
+        let is_made = ImportForeignSchemaType::try_from(*list_type)
+            == Ok(ImportForeignSchemaType::FdwImportSchemaLimitTo);
+        for table in table_list.iter().filter(|_| is_made) {
+            match &table.node {
+                Some(NodeEnum::RangeVar(table)) => {
+                    self.relation_named(
+                        name(local_schema),
+                        Arc::from(table.relname.as_str()),
+                        Access::Define,
+                    );
+                }
+                _ => self.doubt("a table to import of an unknown shape"),
+            }
+        }
+        options.visit(self);
+    }
+
+    /// Libraries and scripts of the host, other servers: what they bring is not in the text.
+    pub(super) fn brings_unseen_code(&mut self) {
+        self.effects.ddl = true;
+        self.effects.host_access = true;
+        self.effects.dynamic = true;
     }
 }
 

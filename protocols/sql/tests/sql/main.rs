@@ -21,4 +21,7 @@ mod red_team;
 mod relations;
 mod render;
 mod robust;
+#[path = "../server/mod.rs"]
+#[allow(unreachable_pub, reason = "another test takes it in, too")]
+mod server;
 mod shapes;

@@ -183,7 +183,7 @@ fn definitions() {
         expect!["create_policy [read ddl] people:d granted:r"],
     );
     check(r#"alter policy p on people using (true)"#, expect!["alter_policy [ddl] people:d"]);
-    check(r#"create sequence s owned by people.id"#, expect!["create_sequence [ddl] s:d"]);
+    check(r#"create sequence s owned by people.id"#, expect!["create_sequence [ddl] s:d people:d"]);
     check(r#"create statistics st on a, b from people"#, expect!["create_statistics [ddl] people:d"]);
     check(
         r#"create publication p for table people where (id > 1), hr.b"#,
@@ -363,5 +363,32 @@ fn everywhere_in_expressions() {
     check(
         r#"with recursive c as (select 1 union all select 2 from c, (select 1 from t1) x) cycle a set m to (1) default (0) using p select * from c for update of c"#,
         expect!["opaque: PostgreSQL's grammar does not read it"],
+    );
+}
+
+/// Names that stand in options and lists: PostgreSQL's own tests had statements in which they were missed.
+#[test]
+fn a014_relations_that_are_named_in_options() {
+    check(r#"alter sequence s owned by hr.people.id"#, expect!["alter_sequence [ddl] s:d hr.people:d"]);
+    check(r#"create sequence s owned by none"#, expect!["create_sequence [ddl] s:d"]);
+    check(
+        r#"create table t (id int generated always as identity (sequence name hr.s start 5))"#,
+        expect!["create_table [ddl] t:d hr.s:d"],
+    );
+    check(
+        r#"alter extension e add table hr.people"#,
+        expect!["alter_extension [ddl host_access dynamic] hr.people:d"],
+    );
+    check(
+        r#"alter extension e drop function people(int)"#,
+        expect!["alter_extension [ddl host_access dynamic]"],
+    );
+    check(
+        r#"import foreign schema s limit to (people) from server f into hr"#,
+        expect!["import_foreign_schema [ddl host_access dynamic] hr.people:d"],
+    );
+    check(
+        r#"import foreign schema s except (people) from server f into hr"#,
+        expect!["import_foreign_schema [ddl host_access dynamic]"],
     );
 }
