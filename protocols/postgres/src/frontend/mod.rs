@@ -3,6 +3,7 @@
 pub mod bind;
 pub mod execute;
 pub mod name;
+pub mod options;
 pub mod parse;
 pub mod password;
 pub mod query;
