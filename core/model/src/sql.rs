@@ -14,7 +14,8 @@ pub struct SqlEvent {
     pub phase: SqlPhase,
     /// What its text means.
     pub analysis: Arc<Analysis>,
-    /// The values bound to `$1`, `$2`, ...: on [`SqlPhase::Execute`] only.
+    /// The values bound to `$1`, `$2`, ...: on [`SqlPhase::Execute`], and on a [`SqlPhase::Query`] that is a call of a
+    /// function by its number.
     pub parameters: Vec<Parameter>,
 }
 

@@ -64,6 +64,9 @@ fn read(node: &NodeEnum, mut walk: Walk) -> Reading {
     if kind.is_none() {
         walk.doubt("a statement of an unknown kind");
     }
+    if let Some(doubt) = session::doubt(node) {
+        walk.doubt(doubt);
+    }
     let statement = Statement {
         kind: walk.kind_found.or(kind).unwrap_or(kind::UNKNOWN),
         effects: walk.effects,

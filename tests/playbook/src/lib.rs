@@ -327,7 +327,7 @@ impl Play {
                 self.judged = statements
                     .map(|statement| format!("{} {:?}", statement.kind, statement.effects))
                     .collect();
-                self.transcript.decide(event.kind(), &sql.analysis.text, sql.parameters.len());
+                self.transcript.decide(event.kind(), &sql.analysis, sql.parameters.len());
                 continue;
             }
             if let Output::Send { side: Side::Upstream, unit } = &output {

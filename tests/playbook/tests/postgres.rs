@@ -2,6 +2,7 @@
 
 mod postgres {
     mod batch;
+    mod calls;
     mod cancel;
     mod copy;
     mod limits;
@@ -12,4 +13,5 @@ mod postgres {
     mod query;
     mod reports;
     mod stale;
+    mod strings;
 }

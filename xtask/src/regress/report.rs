@@ -34,7 +34,8 @@ impl Report {
         }
         let good = |outcomes: &Outcomes| outcomes.values().filter(|good| **good).count();
         let broken = direct.iter().filter(|(_, good)| !**good).map(|(name, _)| name.clone());
-        let differs = |name: &&String| direct.get(*name) == Some(&true) && through.get(*name) == Some(&false);
+        let differs =
+            |name: &&String| direct.get(*name) == Some(&true) && through.get(*name) == Some(&false);
         Ok(Self {
             version: version.to_owned(),
             scripts: direct.len(),
@@ -61,9 +62,8 @@ impl Report {
 
     /// For a program. Names of scripts are file names without anything to escape.
     pub(super) fn json(&self) -> String {
-        let list = |names: &[String]| {
-            names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(",")
-        };
+        let list =
+            |names: &[String]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(",");
         format!(
             r#"{{"version":"{}","scripts":{},"direct":{},"gateway":{},"differ":[{}],"broken":[{}]}}"#,
             self.version,
@@ -92,7 +92,8 @@ impl Report {
         for name in &self.differ {
             page.push_str(&format!("| `{name}` | {} |\n", reason_of(name)));
         }
-        fs::write(repository().join(PAGE), page).map_err(|error| Error::new(format!("writing {PAGE}: {error}")))
+        fs::write(repository().join(PAGE), page)
+            .map_err(|error| Error::new(format!("writing {PAGE}: {error}")))
     }
 
     /// Is everything as it is known to be?

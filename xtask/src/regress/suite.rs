@@ -153,11 +153,25 @@ mod tests {
 
     #[test]
     fn reads_what_either_version_says_of_a_script() {
-        assert_eq!(outcome("test boolean                      ... ok           60 ms"), Some(("boolean", true)));
-        assert_eq!(outcome("     char                         ... FAILED       52 ms"), Some(("char", false)));
-        assert_eq!(outcome("ok 2         + boolean                                   43 ms"), Some(("boolean", true)));
-        assert_eq!(outcome("not ok 3     - char                                      43 ms"), Some(("char", false)));
-        for other in ["parallel group (2 tests):  a b", "# parallel group (2 tests):  a b", "1..217", "", "not here"] {
+        assert_eq!(
+            outcome("test boolean                      ... ok           60 ms"),
+            Some(("boolean", true))
+        );
+        assert_eq!(
+            outcome("     char                         ... FAILED       52 ms"),
+            Some(("char", false))
+        );
+        assert_eq!(
+            outcome("ok 2         + boolean                                   43 ms"),
+            Some(("boolean", true))
+        );
+        assert_eq!(
+            outcome("not ok 3     - char                                      43 ms"),
+            Some(("char", false))
+        );
+        for other in
+            ["parallel group (2 tests):  a b", "# parallel group (2 tests):  a b", "1..217", "", "not here"]
+        {
             assert_eq!(outcome(other), None, "{other}");
         }
     }

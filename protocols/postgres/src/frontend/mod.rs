@@ -2,6 +2,7 @@
 
 pub mod bind;
 pub mod execute;
+pub mod function_call;
 pub mod name;
 pub mod options;
 pub mod parse;

@@ -55,7 +55,10 @@ mod tests {
         check("", &[]);
         check(" \t ", &[]);
         check("-c a=b", &[("a", "b")]);
-        check("-ca=b --date-style=ISO,\\ MDY  -c\tc=", &[("a", "b"), ("date_style", "ISO, MDY"), ("c", "")]);
+        check(
+            "-ca=b --date-style=ISO,\\ MDY  -c\tc=",
+            &[("a", "b"), ("date_style", "ISO, MDY"), ("c", "")],
+        );
         check("-c a=b=c -c a\\=\\\\", &[("a", "b=c"), ("a", "\\")]);
     }
 

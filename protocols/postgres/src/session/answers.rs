@@ -12,7 +12,7 @@ use super::{
     login::mode_change,
     masking::Objection,
     pipeline::{Expect, RunningQuery},
-    relay::{Desk, Relay, Request, Skipping, Undo},
+    relay::{Desk, Relay, Skipping, Undo},
 };
 use crate::{
     backend::{
@@ -96,6 +96,7 @@ impl Relay {
     /// Is this a part of an answer's data that nobody needs to look into?
     fn passes_unread(&mut self, tag: u8) -> bool {
         let masks = match self.pipeline.front() {
+            Some(Expect::Query(query)) if query.calls => return tag == tag::FUNCTION_CALL_RESPONSE,
             Some(Expect::Query(query)) => &query.masks,
             Some(Expect::Execute { masks, .. }) => masks,
             _ => return false,
@@ -112,8 +113,10 @@ impl Relay {
             // These may come at any time (manual, section 55.2.7).
             tag::NOTICE_RESPONSE => return self.notice(body),
             tag::PARAMETER_STATUS => {
-                let lexer = parameter_status::decode(body)?.changes_lexer();
-                return if lexer { Err(mode_change()) } else { Ok(Verdict::Pass) };
+                let status = parameter_status::decode(body)?;
+                let expected = self.strings_unsure && status.is_about_strings();
+                let fails = status.changes_lexer() && !expected;
+                return if fails { Err(mode_change()) } else { Ok(Verdict::Pass) };
             }
             tag::NOTIFICATION_RESPONSE => return Ok(Verdict::Pass),
             tag::ERROR_RESPONSE => return self.error(body, desk),
@@ -134,6 +137,9 @@ impl Relay {
                     query.rows = Some(query.rows.unwrap_or(0).saturating_add(rows));
                 }
                 query.masks.next_statement();
+                Ok(Verdict::Pass)
+            }
+            (Expect::Query(RunningQuery { calls: true, .. }), tag::FUNCTION_CALL_RESPONSE) => {
                 Ok(Verdict::Pass)
             }
             (Expect::Query(query), tag::EMPTY_QUERY_RESPONSE) => {
@@ -238,7 +244,7 @@ impl Relay {
         let Some(expect) = self.pipeline.pop() else { return Err(unasked(tag::READY_FOR_QUERY)) };
         self.transaction = transaction;
         match expect {
-            Expect::Query(RunningQuery { event, rows, failed, mut masks, frees_names }) => {
+            Expect::Query(RunningQuery { event, rows, failed, mut masks, frees_names, calls: _ }) => {
                 if frees_names && failed.is_none() {
                     self.forget_statements();
                 }
@@ -360,7 +366,7 @@ impl Relay {
         }
         let Some(mut held) = self.held.take_if(|held| held.waiting_for_catalog.is_some()) else { return };
         let plan = held.waiting_for_catalog.take();
-        if self.skipping == Skipping::Target && !matches!(held.request, Request::Query { .. }) {
+        if self.skipping == Skipping::Target && !held.request.is_simple() {
             // The reading failed inside the batch; its error has been answered already.
             desk.not_sent(held.event, "mask.catalog");
             return;
@@ -368,7 +374,7 @@ impl Relay {
         if self.catalog.is_ready(&self.database, desk) {
             self.release(held, plan, desk);
         } else {
-            let simple = matches!(held.request, Request::Query { .. });
+            let simple = held.request.is_simple();
             self.object(held.event, &Objection::no_catalog(), simple, desk);
         }
     }

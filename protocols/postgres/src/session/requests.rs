@@ -5,7 +5,7 @@
 //! | Query, Parse, Execute | an event: held until it is decided |
 //! | Bind, Describe, Close, Sync, Flush, Terminate | uneventful: forwarded |
 //! | CopyData, CopyDone, CopyFail | forwarded while a permitted COPY takes in data, else dropped as a server drops them |
-//! | FunctionCall | refused: it runs a function by number and shows nothing to judge |
+//! | FunctionCall | of large objects: as Query; others are refused: a number shows nothing to judge |
 //! | anything else | the end of the session |
 
 use std::sync::Arc;
@@ -22,9 +22,10 @@ use gatewright_model::{
 use super::{
     Limits,
     budget::{self, GROWTH},
+    calls::call_objection,
     masking::{
-        Masks, Objection, again_objection, failed_objection, fetch_objection, mode_objection, objection,
-        unsure_objection,
+        Masks, Objection, again_objection, changes_lexing, failed_objection, fetch_objection, is_unread,
+        mode_objection, objection, unsure_objection,
     },
     pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
     prepared::beyond,
@@ -126,7 +127,7 @@ impl Relay {
         }
         match frame.tag {
             tag::QUERY => {
-                let text = desk.shared.analyser.analyse(query::decode(frame.body())?);
+                let text = self.read(query::decode(frame.body())?, desk);
                 let judged = self.judged(&text, &desk.shared.limits);
                 let payload = digest_of(&[&frame.bytes, beyond(&text, &judged.analysis)]);
                 let request = Request::Query { frame };
@@ -138,7 +139,7 @@ impl Relay {
                     self.refuse_batch(name_too_long(), desk);
                     return Ok(());
                 }
-                let text = desk.shared.analyser.analyse(parse.text);
+                let text = self.read(parse.text, desk);
                 let judged = self.judged(&text, &desk.shared.limits);
                 let (name, digest) = (Box::from(parse.name), digest_of(&[&frame.bytes]));
                 if self.statements.len() >= desk.shared.limits.prepared {
@@ -215,12 +216,20 @@ impl Relay {
                 desk.upstream(reply::terminate());
                 self.said_goodbye = true;
             }
-            tag::FUNCTION_CALL => self.refuse_query(function_call(), desk),
+            tag::FUNCTION_CALL => self.call(frame, desk)?,
             // Without a COPY these are out of place; a server ignores them, and so do we (threats A22).
             tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL => {}
             other => return unknown(other),
         }
         Ok(())
+    }
+
+    /// What a text means, if that can still be told.
+    fn read(&self, text: &str, desk: &Desk<'_>) -> Arc<Analysis> {
+        if self.strings_unsure {
+            return desk.shared.analyser.unread(text, "this session has changed how strings are read");
+        }
+        desk.shared.analyser.analyse(text)
     }
 
     fn request_during_copy(&mut self, frame: Frame, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
@@ -331,12 +340,14 @@ impl Relay {
                 detail: Arc::from("a permit for an event that is not held"),
             });
         };
-        if let Some(objection) = mode_objection(&held.analysis) {
-            let simple = matches!(held.request, Request::Query { .. });
-            self.object(held.event, &objection, simple, desk);
+        let plan = permit.consume().filter(|plan| !plan.is_empty());
+        let masked = plan.is_some();
+        let objection =
+            mode_objection(&held.analysis, masked).or_else(|| call_objection(&held.request, masked));
+        if let Some(objection) = objection {
+            self.object(held.event, &objection, held.request.is_simple(), desk);
             return Ok(());
         }
-        let plan = permit.consume().filter(|plan| !plan.is_empty());
         match plan {
             Some(plan) if self.needs_catalog(&held.analysis, &plan, desk) => {
                 if self.is_ignored(&held) {
@@ -369,7 +380,7 @@ impl Relay {
     /// Sends a permitted request, or refuses it where its answer could not be masked.
     pub(super) fn release(&mut self, held: Held, plan: Option<Arc<MaskPlan>>, desk: &mut Desk<'_>) {
         let Held { event, analysis, charge, request, .. } = held;
-        let simple = matches!(request, Request::Query { .. });
+        let simple = request.is_simple();
         if self.skipping != Skipping::No && !simple {
             desk.not_sent(event, "skipped");
             return;
@@ -388,11 +399,12 @@ impl Relay {
         }
         self.note_effects(event, &analysis, desk);
         self.touched_masked |= masks.hides_reports();
+        self.strings_unsure |= changes_lexing(&analysis);
         match request {
-            Request::Query { frame } => {
+            Request::Query { frame } | Request::Call { frame } => {
                 self.executed += 1;
                 let effects = analysis.effects();
-                self.barrier = effects.session || effects.dynamic;
+                self.barrier = effects.session || effects.dynamic || is_unread(&analysis);
                 let frees_names = frees_all_names(&analysis);
                 self.pipeline.push(Expect::Query(RunningQuery {
                     event,
@@ -400,6 +412,7 @@ impl Relay {
                     failed: None,
                     masks,
                     frees_names,
+                    calls: frame.tag == tag::FUNCTION_CALL,
                 }));
                 desk.upstream(frame.bytes);
             }
@@ -452,7 +465,7 @@ impl Relay {
         let Some(held) = self.held.take_if(|held| held.event == denial.event) else { return };
         let error = reply::denial(denial);
         match held.request {
-            Request::Query { .. } => self.refuse_query(error, desk),
+            Request::Query { .. } | Request::Call { .. } => self.refuse_query(error, desk),
             Request::Parse { .. } | Request::Execute { .. } => {
                 if self.skipping == Skipping::No {
                     self.refuse_batch(error, desk);
@@ -594,17 +607,6 @@ fn name_too_long() -> Bytes {
         message: "the name of a statement or portal is longer than 63 bytes",
         detail: "code: pg.name_too_long",
         hint: "use a shorter name",
-    }
-    .encode()
-}
-
-fn function_call() -> Bytes {
-    Report {
-        severity: "ERROR",
-        sqlstate: "0A000",
-        message: "function calls by number are not supported through the gateway",
-        detail: "code: pg.fastpath",
-        hint: "call the function in a SELECT",
     }
     .encode()
 }

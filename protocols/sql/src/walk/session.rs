@@ -61,6 +61,9 @@ impl Walk {
         if found.is_some() {
             self.kind_found = found;
         }
+        if found == Some(kind::SET_LEXING) && setting.is_some_and(kind::is_about_strings) {
+            self.doubt(OTHER_STRINGS);
+        }
     }
 
     /// The body is judged as if it ran: EXECUTE will not show it again.
@@ -117,6 +120,20 @@ impl Walk {
     pub(super) fn runs_unseen_sql(&mut self) {
         self.effects.dynamic = true;
         self.effects.write = true;
+    }
+}
+
+/// Why a statement that switches `standard_conforming_strings` off, or may, is not understood: what comes after
+/// it will not be.
+const OTHER_STRINGS: &str = "it changes how the strings in all that follows are read";
+
+/// The doubt about a statement that is a SET, RESET or the like of its own.
+pub(super) fn doubt(node: &NodeEnum) -> Option<&'static str> {
+    match node {
+        NodeEnum::VariableSetStmt(set) if kind::is_about_strings(&set.name) => {
+            (kind::of(node) == Some(kind::SET_LEXING)).then_some(OTHER_STRINGS)
+        }
+        _ => None,
     }
 }
 

@@ -33,18 +33,47 @@ fn a011_each_statement_of_a_text_is_judged() {
 
 #[test]
 fn a013_a_change_of_the_lexer_has_its_own_kind() {
-    check(r#"set standard_conforming_strings = off"#, expect!["set_lexing [session]"]);
-    check(r#"set "STANDARD_conforming_strings" to off"#, expect!["set_lexing [session]"]);
-    check(r#"set local standard_conforming_strings = 0"#, expect!["set_lexing [session]"]);
-    check(r#"reset standard_conforming_strings"#, expect!["set_lexing [session]"]);
-    check(r#"set standard_conforming_strings to default"#, expect!["set_lexing [session]"]);
+    check(
+        r#"set standard_conforming_strings = off"#,
+        expect![[r#"
+        opaque: it changes how the strings in all that follows are read
+        set_lexing [session]"#]],
+    );
+    check(
+        r#"set "STANDARD_conforming_strings" to off"#,
+        expect![[r#"
+        opaque: it changes how the strings in all that follows are read
+        set_lexing [session]"#]],
+    );
+    check(
+        r#"set local standard_conforming_strings = 0"#,
+        expect![[r#"
+        opaque: it changes how the strings in all that follows are read
+        set_lexing [session]"#]],
+    );
+    check(
+        r#"reset standard_conforming_strings"#,
+        expect![[r#"
+        opaque: it changes how the strings in all that follows are read
+        set_lexing [session]"#]],
+    );
+    check(
+        r#"set standard_conforming_strings to default"#,
+        expect![[r#"
+        opaque: it changes how the strings in all that follows are read
+        set_lexing [session]"#]],
+    );
     check(
         r#"select set_config('standard_conforming_strings', 'off', false)"#,
-        expect!["set_lexing [session] set_config()=changing"],
+        expect![[r#"
+            opaque: it changes how the strings in all that follows are read
+            set_lexing [session] set_config()=changing"#]],
     );
     check(
         r#"select pg_catalog.set_config('Standard_Conforming_Strings', $1, false)"#,
-        expect!["set_lexing [session] pg_catalog.set_config()=changing"],
+        expect![[r#"
+            opaque: it changes how the strings in all that follows are read
+            set_lexing [session] pg_catalog.set_config()=changing"#]],
     );
     check(r#"set names 'SJIS'"#, expect!["set_lexing [session]"]);
     check(r#"set client_encoding to 'GBK'"#, expect!["set_lexing [session]"]);
