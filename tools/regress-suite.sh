@@ -4,8 +4,8 @@
 #     tools/regress-suite.sh /usr/lib/postgresql/15/bin target/regress
 #
 # The scripts and what they should print are in the source package of the server, and they fit one minor version: so the source that is
-# fetched has exactly the version of the package that is installed, and so must psql have. pg_regress comes with the server's package;
-# the one library that does not is compiled here, with the headers of the development package, which is unpacked and not installed.
+# fetched has exactly the version of the package that is installed, and so must psql have. pg_regress comes with psql's package; the
+# one library that is in no package is compiled here, with the headers of the development package, which is unpacked and not installed.
 #
 # As tools/kube-assets.sh: apt gets a configuration, lists and a cache of its own, so nothing of the system's changes, and nobody has to
 # be root. Some 45 MB to fetch, 17 MB to keep. GATEWRIGHT_DEBIAN names a mirror, where the archive itself can not be reached.

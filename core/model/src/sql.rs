@@ -14,8 +14,7 @@ pub struct SqlEvent {
     pub phase: SqlPhase,
     /// What its text means.
     pub analysis: Arc<Analysis>,
-    /// The values bound to `$1`, `$2`, ...: on [`SqlPhase::Execute`], and on a [`SqlPhase::Query`] that is a call of a
-    /// function by its number.
+    /// The values bound to `$1`, `$2`, ...: on [`SqlPhase::Execute`] only.
     pub parameters: Vec<Parameter>,
 }
 

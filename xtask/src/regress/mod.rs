@@ -4,7 +4,6 @@
 //! print. So a script that is right without the gateway and differs with it shows where clients can tell the
 //! two apart. The policy allows everything; what is refused all the same is the gateway's own doing.
 
-mod reasons;
 mod report;
 mod suite;
 
@@ -16,7 +15,7 @@ use self::{
     report::Report,
     suite::{Server, Suite},
 };
-use crate::{modules, run};
+use crate::{modules, run, setup};
 
 /// Runs the suite on both ways, and writes the page that says how it went.
 ///
@@ -28,6 +27,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         [flag] if flag == "--json" => true,
         _ => return Err(Error::new("`cargo xtask regress` takes --json or nothing")),
     };
+    setup::run(setup::Purpose::Demo)?;
     let suite = Suite::fetch()?;
     modules::build()?;
     run::step(&mut run::cargo(&["build", "--quiet", "--workspace"]))?;
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let direct = suite.run("direct", direct)?;
     eprintln!("  the suite, through the gateway");
     let through = suite.run("gateway", through)?;
-    let report = Report::new(suite.version(), &direct, &through)?;
+    let report = Report::new(suite.version(), &direct.outcomes, &through)?;
     if json {
         println!("{}", report.json());
     } else {

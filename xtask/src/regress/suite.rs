@@ -17,6 +17,13 @@ use crate::run;
 /// Whether each script printed what it should.
 pub(super) type Outcomes = BTreeMap<String, bool>;
 
+/// What came of running the suite.
+pub(super) struct Ran {
+    pub(super) outcomes: Outcomes,
+    /// What the gateway decided, if there was one, and how often.
+    pub(super) decisions: Vec<(String, u64)>,
+}
+
 /// What the scripts are run against.
 pub(super) struct Server {
     pub(super) port: u16,
@@ -60,7 +67,7 @@ impl Suite {
     ///
     /// # Errors
     /// Where the server does not start, or the suite does not run to its end.
-    pub(super) fn run(&self, name: &str, start: fn(&Stage) -> Result<Server>) -> Result<Outcomes> {
+    pub(super) fn run(&self, name: &str, start: fn(&Stage) -> Result<Server>) -> Result<Ran> {
         let stage = Stage::new("regress")?;
         let mut server = start(&stage)?;
         // The server reads the suite's data and writes beside its results, as its own user.
@@ -98,10 +105,15 @@ impl Suite {
             fs::write(kept.join(name), log.as_deref().unwrap_or_default())
                 .map_err(|error| Error::new(format!("keeping {name}: {error}")))?;
         }
-        if let Some(gateway) = server.gateway.take() {
-            gateway.end()?;
-        }
-        Ok(outcomes)
+        let decisions = match server.gateway.take() {
+            Some(gateway) => {
+                let page = gateway.get("/metrics")?.body;
+                gateway.end()?;
+                decisions(&page)
+            }
+            None => Vec::new(),
+        };
+        Ok(Ran { outcomes, decisions })
     }
 }
 
@@ -109,7 +121,7 @@ impl Suite {
 fn outcomes(command: &mut Command) -> Result<Outcomes> {
     let cannot = |error: std::io::Error| {
         Error::new(format!("can not run pg_regress: {error}"))
-            .remedy("it comes with Debian's package of the server")
+            .remedy("it comes with Debian's package of psql")
     };
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(cannot)?;
     let mut outcomes = Outcomes::new();
@@ -140,6 +152,21 @@ fn outcome(line: &str) -> Option<(&str, bool)> {
     words.next()?.parse::<u32>().ok()?;
     words.next().filter(|sign| matches!(*sign, "-" | "+"))?;
     Some((words.next()?, good))
+}
+
+/// How often each decision was made, whatever it was about, as the page of metrics says.
+fn decisions(page: &str) -> Vec<(String, u64)> {
+    let mut counts = BTreeMap::new();
+    for line in page.lines() {
+        let of = line
+            .strip_prefix("gatewright_decisions_total{decision=\"")
+            .and_then(|rest| rest.split_once('"'));
+        let count = line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok());
+        if let (Some((decision, _)), Some(count)) = (of, count) {
+            *counts.entry(decision.to_owned()).or_default() += count;
+        }
+    }
+    counts.into_iter().collect()
 }
 
 fn keep(output: &Path, kept: &Path) -> Result<()> {
