@@ -29,7 +29,7 @@ fn a019_a_call_for_a_large_object_is_judged_as_a_query_that_is_opaque() {
         },
         expect![[r#"
             client: F Q(select 1)
-              decide sql.query `select pg_catalog.lo_unlink($1)` with 1 parameters, opaque
+              decide sql.query `select pg_catalog.lo_unlink(42)`, opaque
             permit
               to target: F
               decide sql.query `select 1`
@@ -61,7 +61,7 @@ fn a019_a_call_is_refused_in_its_place_and_in_an_open_transaction() {
               decide sql.query `begin`
             permit
               to target: Q(begin)
-              decide sql.query `select pg_catalog.lo_unlink($1)` with 1 parameters, opaque
+              decide sql.query `select pg_catalog.lo_unlink(42)`, opaque
             deny
               to target: Q(gatewright refused a statement here)
             target: C(BEGIN) Z(T)
