@@ -141,7 +141,8 @@ const HEAD: &str = "# PostgreSQL's own regression suite through the gateway
 
 Written by `cargo xtask regress`. The suite comes from the source package of the server that is installed, in exactly its version. Each script
 prints what the server answers to some hundred statements, errors and notices too, and is compared with what PostgreSQL's developers expect. The
-gateway acts as the superuser of a server that is thrown away, with one policy that allows everything, what is opaque too: a script that needs
-that sends calls of functions by their number (`largeobject`) or has strings read in the manner of before PostgreSQL 9.1 (`strings`, `plpgsql`).
+gateway acts as the superuser of a server that is thrown away, with one policy that allows everything, what is opaque too: texts that PostgreSQL
+itself can not read, which are in many scripts, calls of functions by their number (`largeobject`), and strings that are read as they were before
+PostgreSQL 9.1 (`strings`, `plpgsql`). By default all of these are refused, and the client sees the gateway's error in place of the server's.
 
 ";
