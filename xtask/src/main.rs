@@ -12,6 +12,7 @@ mod modules;
 mod oracle;
 mod paint;
 mod reference;
+mod regress;
 mod release;
 mod run;
 mod setup;
@@ -77,6 +78,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         what: "build a real API server from Debian's source, and print its folder for KUBEBUILDER_ASSETS",
         run: kube_assets,
+    },
+    Command {
+        name: "regress",
+        arguments: "[--json]",
+        what: "PostgreSQL's own regression suite, without the gateway and through it (minutes)",
+        run: regress::run,
     },
     Command { name: "modules", arguments: "", what: "build the policy modules", run: |_| modules::build() },
     Command {

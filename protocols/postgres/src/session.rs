@@ -14,6 +14,7 @@
 
 mod answers;
 mod budget;
+mod calls;
 mod greeting;
 mod login;
 mod masking;

@@ -21,17 +21,19 @@ pub(crate) fn analyse(
     limits: &AnalyserLimits,
 ) -> (Analysis, Option<Shape>) {
     let text = Arc::from(text);
-    read(&text, shape, limits).unwrap_or_else(|reason| {
-        let analysis = Analysis {
-            normalised: Arc::from(format!("(unreadable, {} bytes)", text.len())),
-            text,
-            fingerprint: Arc::from(""),
-            grade: Grade::Opaque,
-            grade_reason: Some(reason.into()),
-            statements: Arc::default(),
-        };
-        (analysis, None)
-    })
+    read(&text, shape, limits).unwrap_or_else(|reason| (unread(text, reason), None))
+}
+
+/// Of a text that can not be read.
+pub(crate) fn unread(text: Arc<str>, reason: Reason) -> Analysis {
+    Analysis {
+        normalised: Arc::from(format!("(unreadable, {} bytes)", text.len())),
+        text,
+        fingerprint: Arc::from(""),
+        grade: Grade::Opaque,
+        grade_reason: Some(reason.into()),
+        statements: Arc::default(),
+    }
 }
 
 /// Bytes of memory that the reading of one text may take: so much, and so many times its length. Each column
@@ -40,7 +42,7 @@ const MAX_FOOTPRINT: usize = 2 << 20;
 const GROWTH: usize = 64;
 
 /// Why a text can not be read. For people; nothing of the text is in it.
-type Reason = &'static str;
+pub(crate) type Reason = &'static str;
 
 fn read(
     text: &Arc<str>,

@@ -245,13 +245,18 @@ pub(crate) fn of_setting(setting: &str, value: Option<&str>) -> Option<&'static 
         Some(SET_ROLE)
     } else if is("session_authorization") {
         Some(SET_SESSION_AUTHORIZATION)
-    } else if is("standard_conforming_strings") {
+    } else if is_about_strings(setting) {
         (!is_one_of(&["on", "true", "yes", "1"])).then_some(SET_LEXING)
     } else if is("client_encoding") {
         (!is_one_of(&["utf8", "utf-8", "unicode"])).then_some(SET_LEXING)
     } else {
         None
     }
+}
+
+/// Does it say how backslashes in strings are read? Names of settings fold, quoted or not.
+pub(crate) fn is_about_strings(setting: &str) -> bool {
+    setting.eq_ignore_ascii_case("standard_conforming_strings")
 }
 
 /// The three things that are done to objects, for one type of object.

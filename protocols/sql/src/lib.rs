@@ -16,8 +16,9 @@
 //! What is read here is the text and nothing else: no catalog, no `search_path`, no server version. Names
 //! without a schema may be in any, a view may be anything, and a function is known by its name only.
 //!
-//! The text is read as the server reads it with `standard_conforming_strings = on` and in UTF-8. The
-//! gateway holds its sessions to that; a statement that would change it has the kind `set_lexing`.
+//! The text is read as the server reads it with `standard_conforming_strings = on` and in UTF-8. A statement that
+//! would change it has the kind `set_lexing`. The gateway holds its sessions to UTF-8. With other strings a session can
+//! go on where a policy takes what is opaque upon itself: the statement is, and so is every text after it.
 //!
 //! libpg_query is C, and the place where a text costs most. For a few texts its scanner takes time that
 //! grows with the square of their length: those are opaque before it sees them.
@@ -120,5 +121,10 @@ impl Analyser {
             self.shapes.insert(Arc::new(Common { shape, analysis: Arc::clone(&analysis) }));
         }
         analysis
+    }
+
+    /// What a text means of which it is known beforehand that it can not be read as the server reads it, and why.
+    pub fn unread(&self, text: &str, reason: &'static str) -> Arc<Analysis> {
+        Arc::new(analysis::unread(Arc::from(text), reason))
     }
 }

@@ -64,6 +64,9 @@ fn read(node: &NodeEnum, mut walk: Walk) -> Reading {
     if kind.is_none() {
         walk.doubt("a statement of an unknown kind");
     }
+    if let Some(doubt) = session::doubt(node) {
+        walk.doubt(doubt);
+    }
     let (own, further_kinds) = kinds(kind.unwrap_or(kind::UNKNOWN), walk.kinds_found.list);
     let statement = Statement {
         kind: own,
@@ -224,12 +227,6 @@ impl Walk {
             class: known.class,
         });
         known.class
-    }
-
-    /// It may change any setting, whatever kind that is.
-    fn finds_any_setting(&mut self) {
-        self.kinds_found.insert(kind::SET_ROLE);
-        self.kinds_found.insert(kind::SET_LEXING);
     }
 
     /// Notes that an update or delete has a WHERE clause, or has none.

@@ -63,6 +63,9 @@ fn a005_startup_parameters_are_a_list_of_what_is_allowed() {
     for (name, value) in [
         ("options", "-c role=postgres"),
         ("options", "-c standard_conforming_strings=off"),
+        ("options", "-c timezone=UTC -c role=postgres"),
+        ("options", "--timezone=UTC\\ -crole=postgres -c\trole=postgres"),
+        ("options", "-c timezone=UTC -c session_preload_libraries=evil"),
         ("search_path", "evil"),
         ("session_authorization", "postgres"),
         ("standard_conforming_strings", "off"),

@@ -338,7 +338,7 @@ impl Play {
                         format!("{} {:?}", kinds.join("+"), statement.effects)
                     })
                     .collect();
-                self.transcript.decide(event.kind(), &sql.analysis.text, sql.parameters.len());
+                self.transcript.decide(event.kind(), &sql.analysis, sql.parameters.len());
                 continue;
             }
             if let Output::Send { side: Side::Upstream, unit } = &output {

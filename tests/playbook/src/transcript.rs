@@ -3,7 +3,10 @@
 use std::fmt::{self, Write as _};
 
 use bytes::Bytes;
-use gatewright_model::session::{ConnectRequest, Output, Side};
+use gatewright_model::{
+    session::{ConnectRequest, Output, Side},
+    sql::{Analysis, Grade},
+};
 
 /// What was said and done on a stage, line by line.
 ///
@@ -37,9 +40,11 @@ impl Transcript {
     }
 
     /// A decision is asked for.
-    pub fn decide(&mut self, kind: &str, text: &str, parameters: usize) {
+    pub fn decide(&mut self, kind: &str, analysis: &Analysis, parameters: usize) {
+        let Analysis { text, grade, .. } = analysis;
         let with = if parameters == 0 { String::new() } else { format!(" with {parameters} parameters") };
-        self.later.push(format!("  decide {kind} `{text}`{with}"));
+        let grade = if *grade == Grade::Verified { String::new() } else { format!(", {}", grade.as_str()) };
+        self.later.push(format!("  decide {kind} `{text}`{with}{grade}"));
     }
 
     /// Anything else that the session asked for.

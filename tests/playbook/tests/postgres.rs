@@ -2,6 +2,7 @@
 
 mod postgres {
     mod batch;
+    mod calls;
     mod cancel;
     mod copy;
     mod guesses;
@@ -14,4 +15,5 @@ mod postgres {
     mod red_team;
     mod reports;
     mod stale;
+    mod strings;
 }

@@ -89,6 +89,17 @@ impl Setup {
         Ok(self)
     }
 
+    /// Acts as another account, which has the same password.
+    #[must_use]
+    pub fn account(mut self, name: &str) -> Self {
+        for line in &mut self.target {
+            if line.starts_with("account = ") {
+                *line = format!("account = \"{name}\"");
+            }
+        }
+        self
+    }
+
     /// Reaches the server through another port, at which something stands in between.
     #[must_use]
     pub fn at_port(mut self, port: u16) -> Self {

@@ -58,7 +58,7 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::start`].
     pub fn start_with(stage: &Stage, clients: Clients, settings: &[&str]) -> Result<Self> {
-        let programs = programs()?;
+        let programs = postgres_programs()?;
         let user = User::unprivileged()?;
         let certificates = Certificates::new(stage, "postgres-tls")?;
         let home = stage.private_directory("postgres")?;
@@ -215,8 +215,11 @@ impl ServerFiles {
     }
 }
 
-/// The newest PostgreSQL of this machine, or the one that `GATEWRIGHT_POSTGRES` (a bin directory) names.
-fn programs() -> Result<PathBuf> {
+/// The programs of the newest PostgreSQL of this machine, or of the one that `GATEWRIGHT_POSTGRES` (a bin directory) names.
+///
+/// # Errors
+/// Where there is none.
+pub fn postgres_programs() -> Result<PathBuf> {
     if let Some(named) = std::env::var_os("GATEWRIGHT_POSTGRES") {
         return Ok(named.into());
     }

@@ -14,6 +14,11 @@ pub struct ParameterStatus<'a> {
 }
 
 impl ParameterStatus<'_> {
+    /// Does it say how backslashes in strings are read?
+    pub fn is_about_strings(&self) -> bool {
+        self.name == "standard_conforming_strings"
+    }
+
     /// Does this value change how text is read, so that our reading of it would no longer be the
     /// server's (threats A13)?
     pub fn changes_lexer(&self) -> bool {

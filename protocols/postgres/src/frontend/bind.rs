@@ -32,7 +32,15 @@ pub fn decode(body: &[u8]) -> Result<Bind<'_>, ProtocolError> {
 fn read(body: &[u8]) -> Result<Bind<'_>, Malformed> {
     let mut reader = Reader::new(body);
     let (portal, statement) = (reader.text()?, reader.text()?);
-    let formats = formats(&mut reader)?;
+    let parameters = values(&mut reader)?;
+    formats(&mut reader)?;
+    reader.finish()?;
+    Ok(Bind { portal, statement, parameters })
+}
+
+/// Reads format codes, and the values that are in these formats.
+pub(super) fn values(reader: &mut Reader<'_>) -> Result<Vec<Parameter>, Malformed> {
+    let formats = formats(reader)?;
     let count = reader.count()?;
     // One code counts for all values, none means text (manual, section 55.7, Bind).
     if formats.len() > 1 && formats.len() != count {
@@ -43,9 +51,7 @@ fn read(body: &[u8]) -> Result<Bind<'_>, Malformed> {
         let binary = formats.get(index).or(formats.first()).is_some_and(|format| *format == Format::Binary);
         parameters.push(parameter(reader.value()?, binary));
     }
-    self::formats(&mut reader)?;
-    reader.finish()?;
-    Ok(Bind { portal, statement, parameters })
+    Ok(parameters)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 
 pub mod bind;
 pub mod execute;
+pub mod function_call;
 pub mod name;
+pub mod options;
 pub mod parse;
 pub mod password;
 pub mod query;

@@ -12,7 +12,7 @@ use super::{
     login::mode_change,
     masking::Objection,
     pipeline::{Expect, RunningQuery},
-    relay::{Desk, Relay, Request, Skipping, Undo},
+    relay::{Desk, Relay, Skipping, Undo},
 };
 use crate::{
     backend::{
@@ -101,6 +101,7 @@ impl Relay {
     /// Is this a part of an answer's data that nobody needs to look into?
     fn passes_unread(&mut self, tag: u8) -> bool {
         let masks = match self.pipeline.front() {
+            Some(Expect::Query(query)) if query.calls => return tag == tag::FUNCTION_CALL_RESPONSE,
             Some(Expect::Query(query)) => &query.masks,
             Some(Expect::Execute { masks, .. }) => masks,
             _ => return false,
@@ -117,8 +118,9 @@ impl Relay {
             // These may come at any time (manual, section 55.2.7).
             tag::NOTICE_RESPONSE => return self.notice(body),
             tag::PARAMETER_STATUS => {
-                let lexer = parameter_status::decode(body)?.changes_lexer();
-                if lexer {
+                let status = parameter_status::decode(body)?;
+                let expected = self.strings_unsure && status.is_about_strings();
+                if status.changes_lexer() && !expected {
                     return Err(mode_change());
                 }
                 return Ok(if self.may_tell(body)? { Verdict::Pass } else { Verdict::Swallow });
@@ -143,6 +145,9 @@ impl Relay {
                     query.rows = Some(query.rows.unwrap_or(0).saturating_add(rows));
                 }
                 query.masks.next_statement();
+                Ok(Verdict::Pass)
+            }
+            (Expect::Query(RunningQuery { calls: true, .. }), tag::FUNCTION_CALL_RESPONSE) => {
                 Ok(Verdict::Pass)
             }
             (Expect::Query(query), tag::EMPTY_QUERY_RESPONSE) => {
@@ -439,7 +444,7 @@ impl Relay {
         if self.catalog.is_ready(&self.database, desk) {
             self.release(held, plan, desk);
         } else {
-            let simple = matches!(held.request, Request::Query { .. });
+            let simple = held.request.is_simple();
             self.object(held.event, &Objection::no_catalog(), simple, desk);
         }
     }

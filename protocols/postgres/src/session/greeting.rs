@@ -12,7 +12,7 @@ use crate::{
     cancel::{Cancelled, OwnKey},
     frame::Inbox,
     frontend::{
-        self, password,
+        self, options, password,
         startup::{self, Opening, Startup},
     },
     reply,
@@ -222,6 +222,9 @@ impl Greeting {
                 },
             );
         }
+        let Some(startup) = with_options(startup) else {
+            return self.turn_away(outputs, &options_denied());
+        };
         if let Some(rejection) = parameter_denied(&startup) {
             return self.turn_away(outputs, &rejection);
         }
@@ -256,6 +259,35 @@ pub(super) const CLIENT_SETTINGS: [&str; 6] =
 
 /// Longest value of a startup parameter, in bytes.
 const MAX_VALUE: usize = 1_024;
+
+/// Puts the settings of `options` in the place of that parameter. None: it holds something else.
+///
+/// A parameter that is named by itself counts more, and of two in `options` the later one: as at the server.
+fn with_options(mut startup: Startup) -> Option<Startup> {
+    let Some(at) = startup.parameters.iter().position(|(name, _)| &**name == "options") else {
+        return Some(startup);
+    };
+    let (_, text) = startup.parameters.remove(at);
+    for (name, value) in options::decode(&text)?.into_iter().rev() {
+        // Not everything that may be a parameter is a setting.
+        if !CLIENT_SETTINGS.iter().any(|allowed| allowed.eq_ignore_ascii_case(&name)) {
+            return None;
+        }
+        if !startup.parameters.iter().any(|(own, _)| own.eq_ignore_ascii_case(&name)) {
+            startup.parameters.push((Arc::from(name), Arc::from(value)));
+        }
+    }
+    Some(startup)
+}
+
+fn options_denied() -> Rejection {
+    let settings = CLIENT_SETTINGS.join("`, `");
+    Rejection {
+        code: "pg.param_denied",
+        message: Arc::from("the startup parameter `options` holds something that is not allowed"),
+        remedy: Arc::from(format!("set nothing but `{settings}` in PGOPTIONS or the driver's settings")),
+    }
+}
 
 fn parameter_denied(startup: &Startup) -> Option<Rejection> {
     let denied = |code: &'static str, message: String, remedy: &str| {

@@ -241,8 +241,8 @@ pub(super) fn guesses(analysis: &Analysis, plan: &ResolvedPlan) -> Vec<(Arc<str>
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Objection {
     pub(super) code: &'static str,
-    message: String,
-    hint: &'static str,
+    pub(super) message: String,
+    pub(super) hint: &'static str,
 }
 
 impl Objection {
@@ -250,6 +250,7 @@ impl Objection {
         let detail = format!("code: {}", self.code);
         let sqlstate = match self.code {
             "mask.catalog" => "58000",
+            "pg.fastpath" => "0A000",
             "pg.failed_transaction" => "25P02",
             // Drivers that keep statements prepare them again.
             "pg.name_unsure" => "26000",
@@ -283,11 +284,22 @@ impl Objection {
     }
 }
 
-/// Objects to a statement that would change how the target reads text: our reading of what follows would
-/// no longer be the target's (threats A13).
-pub(super) fn mode_objection(analysis: &Analysis) -> Option<Objection> {
+/// Does it change how the target reads what follows?
+pub(super) fn changes_lexing(analysis: &Analysis) -> bool {
     let switches = |statement: &Statement| statement.kinds().any(|kind| kind == "set_lexing");
-    analysis.statements.iter().any(switches).then(|| Objection {
+    analysis.statements.iter().any(switches)
+}
+
+/// Is nothing known of what it does?
+pub(super) fn is_unread(analysis: &Analysis) -> bool {
+    analysis.grade == Grade::Opaque && analysis.statements.is_empty()
+}
+
+/// Objects to a statement that would change how the target reads text: our reading of what follows would
+/// no longer be the target's (threats A13). Where it was permitted as something that is not understood, what
+/// follows is not understood either, and needs no objection; but nothing of it could be masked.
+pub(super) fn mode_objection(analysis: &Analysis, masked: bool) -> Option<Objection> {
+    (changes_lexing(analysis) && (masked || analysis.grade != Grade::Opaque)).then(|| Objection {
         code: "sql.mode_change",
         message: "the gateway reads SQL in UTF-8 and with standard_conforming_strings on".to_owned(),
         hint: "leave client_encoding and standard_conforming_strings as they are",

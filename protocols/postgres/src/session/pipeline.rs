@@ -29,7 +29,7 @@ pub(super) const REFUSED_NAME: &str = "gatewright.refused";
 /// One request at the target.
 #[derive(Debug)]
 pub(super) enum Expect {
-    /// A Query; ends with ReadyForQuery.
+    /// A Query, or a FunctionCall; ends with ReadyForQuery.
     Query(RunningQuery),
     /// [`REFUSED_TEXT`] as a Query; its error becomes `error`.
     RefusedQuery { error: Bytes },
@@ -57,7 +57,7 @@ pub(super) enum Expect {
     Sync { is_own: bool },
 }
 
-/// A simple Query at the target: several statements, several answers, one ReadyForQuery.
+/// A simple Query at the target: several statements, several answers, one ReadyForQuery. Or a FunctionCall: one answer.
 #[derive(Debug)]
 pub(super) struct RunningQuery {
     pub(super) event: EventId,
@@ -68,6 +68,8 @@ pub(super) struct RunningQuery {
     /// The SQLSTATE of its error.
     pub(super) failed: Option<Arc<str>>,
     pub(super) masks: Masks,
+    /// It is a FunctionCall, whose answer is one value.
+    pub(super) calls: bool,
     /// Once it has run, SQL has freed every name of a prepared statement.
     pub(super) frees_names: bool,
 }

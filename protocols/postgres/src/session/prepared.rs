@@ -21,7 +21,7 @@ use gatewright_model::{
 use super::{
     Limits,
     budget::{self, Budget, Charge},
-    masking::hidden_code,
+    masking::{hidden_code, is_unread},
     relay::{Relay, digest_of},
 };
 
@@ -88,6 +88,10 @@ impl Names {
         limits: &Limits,
     ) {
         let mut bodies: Vec<(Arc<str>, Body)> = Vec::new();
+        if is_unread(analysis) {
+            self.forget_all();
+            self.hidden_runs += 1;
+        }
         for statement in analysis.statements.iter() {
             if hidden_code(statement) {
                 bodies.clear();

@@ -61,6 +61,9 @@ pub(super) struct Relay {
     pub(super) names: Names,
     /// SQL has freed names of prepared statements that we still know.
     pub(super) names_freed: bool,
+    /// The target may read strings in another way than we do, so no text can be read any more. It stays so until the session
+    /// ends: a transaction that is rolled back may bring back either way, and the target tells when it is over.
+    pub(super) strings_unsure: bool,
     pub(super) held: Option<Held>,
     /// The held request waits for a reviewer.
     awaits_reviewer: bool,
@@ -202,6 +205,10 @@ pub(super) enum Request {
     Query {
         frame: Frame,
     },
+    /// A function, called by its number.
+    Call {
+        frame: Frame,
+    },
     /// With the analysis of its text alone.
     Parse {
         frame: Frame,
@@ -213,6 +220,13 @@ pub(super) enum Request {
         frame: Frame,
         portal: Box<str>,
     },
+}
+
+impl Request {
+    /// Is it answered by itself, with a ReadyForQuery of its own, and no part of a batch?
+    pub(super) const fn is_simple(&self) -> bool {
+        matches!(self, Self::Query { .. } | Self::Call { .. })
+    }
 }
 
 impl Relay {
@@ -238,6 +252,7 @@ impl Relay {
             executed: 0,
             names: Names::default(),
             names_freed: false,
+            strings_unsure: false,
             held: None,
             awaits_reviewer: false,
             barrier: false,

@@ -5,7 +5,7 @@
 //! | Query, Parse, Execute | an event: held until it is decided |
 //! | Bind, Describe, Close, Sync, Flush, Terminate | uneventful: forwarded |
 //! | CopyData, CopyDone, CopyFail | forwarded while a permitted COPY takes in data, else dropped as a server drops them |
-//! | FunctionCall | refused: it runs a function by number and shows nothing to judge |
+//! | FunctionCall | of large objects: as Query; others are refused: a number shows nothing to judge |
 //! | anything else | the end of the session |
 
 use std::sync::Arc;
@@ -22,9 +22,10 @@ use gatewright_model::{
 use super::{
     Limits,
     budget::{self, GROWTH},
+    calls::call_objection,
     masking::{
-        Masks, Objection, again_objection, failed_objection, fetch_objection, guesses, hidden_code,
-        mode_objection, objection, unsure_objection,
+        Masks, Objection, again_objection, changes_lexing, failed_objection, fetch_objection, guesses,
+        hidden_code, is_unread, mode_objection, objection, unsure_objection,
     },
     pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
     prepared::beyond,
@@ -133,14 +134,14 @@ impl Relay {
             return known(frame.tag);
         }
         match frame.tag {
-            tag::QUERY if self.lexer_unsure && !reads_alike(&frame) => {
+            tag::QUERY if self.is_lexer_unsure() && !reads_alike(&frame) => {
                 self.refuse_query(lexer_unsure(), desk);
             }
-            tag::PARSE if self.lexer_unsure && !reads_alike(&frame) => {
+            tag::PARSE if self.is_lexer_unsure() && !reads_alike(&frame) => {
                 self.refuse_batch(lexer_unsure(), desk);
             }
             tag::QUERY => {
-                let text = desk.shared.analyser.analyse(query::decode(frame.body())?);
+                let text = self.read(query::decode(frame.body())?, desk);
                 let judged = self.judged(&text, &desk.shared.limits);
                 let payload = digest_of(&[&frame.bytes, beyond(&text, &judged.analysis)]);
                 let request = Request::Query { frame };
@@ -152,7 +153,7 @@ impl Relay {
                     self.refuse_batch(name_too_long(), desk);
                     return Ok(());
                 }
-                let text = desk.shared.analyser.analyse(parse.text);
+                let text = self.read(parse.text, desk);
                 let judged = self.judged(&text, &desk.shared.limits);
                 let (name, digest) = (Box::from(parse.name), digest_of(&[&frame.bytes]));
                 if self.statements.len() >= desk.shared.limits.prepared {
@@ -229,12 +230,25 @@ impl Relay {
                 desk.upstream(reply::terminate());
                 self.said_goodbye = true;
             }
-            tag::FUNCTION_CALL => self.refuse_query(function_call(), desk),
+            tag::FUNCTION_CALL => self.call(frame, desk)?,
             // Without a COPY these are out of place; a server ignores them, and so do we (threats A22).
             tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL => {}
             other => return unknown(other),
         }
         Ok(())
+    }
+
+    /// What a text means, if that can still be told.
+    fn read(&self, text: &str, desk: &Desk<'_>) -> Arc<Analysis> {
+        if self.strings_unsure {
+            return desk.shared.analyser.unread(text, "this session has changed how strings are read");
+        }
+        desk.shared.analyser.analyse(text)
+    }
+
+    /// May what the target reads now mean something else than what we read? In a session that has switched, nothing is read at all.
+    const fn is_lexer_unsure(&self) -> bool {
+        self.lexer_unsure && !self.strings_unsure
     }
 
     fn request_during_copy(&mut self, frame: Frame, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
@@ -345,15 +359,17 @@ impl Relay {
                 detail: Arc::from("a permit for an event that is not held"),
             });
         };
-        if let Some(objection) = mode_objection(&held.analysis) {
-            let simple = matches!(held.request, Request::Query { .. });
-            self.object(held.event, &objection, simple, desk);
-            return Ok(());
-        }
         let plan = permit.consume().filter(|plan| !plan.is_empty());
         if self.skipping != Skipping::No {
             // Its batch has failed meanwhile: the target ignores it, and answers nothing.
             desk.not_sent(held.event, "skipped");
+            return Ok(());
+        }
+        let masked = plan.is_some();
+        let objection =
+            mode_objection(&held.analysis, masked).or_else(|| call_objection(&held.request, masked));
+        if let Some(objection) = objection {
+            self.object(held.event, &objection, held.request.is_simple(), desk);
             return Ok(());
         }
         self.masks_columns |= plan.as_ref().is_some_and(|plan| !plan.columns.is_empty());
@@ -389,7 +405,7 @@ impl Relay {
     /// Sends a permitted request, or refuses it where its answer could not be masked.
     pub(super) fn release(&mut self, held: Held, plan: Option<Arc<MaskPlan>>, desk: &mut Desk<'_>) {
         let Held { event, analysis, charge, request, .. } = held;
-        let simple = matches!(request, Request::Query { .. });
+        let simple = request.is_simple();
         if self.skipping != Skipping::No {
             desk.not_sent(event, "skipped");
             return;
@@ -411,18 +427,22 @@ impl Relay {
         }
         self.note_effects(event, &analysis, desk);
         self.touched_masked |= masks.hides_reports();
+        self.strings_unsure |= changes_lexing(&analysis);
         match request {
-            Request::Query { frame } => {
+            Request::Query { frame } | Request::Call { frame } => {
                 self.executed += 1;
-                self.barrier = analysis.effects().session || analysis.statements.iter().any(hidden_code);
+                let unseen = analysis.statements.iter().any(hidden_code) || is_unread(&analysis);
+                self.barrier = analysis.effects().session || unseen;
                 let frees_names = frees_all_names(&analysis);
                 self.pipeline.push(Expect::Query(RunningQuery {
                     event,
                     rows: None,
-                    answered: false,
+                    // Of a call, nobody looks into the answer.
+                    answered: frame.tag == tag::FUNCTION_CALL,
                     failed: None,
                     masks,
                     frees_names,
+                    calls: frame.tag == tag::FUNCTION_CALL,
                 }));
                 desk.upstream(frame.bytes);
             }
@@ -494,7 +514,7 @@ impl Relay {
         let Some(held) = self.held.take_if(|held| held.event == denial.event) else { return };
         let error = reply::denial(denial);
         match held.request {
-            Request::Query { .. } => self.refuse_query(error, desk),
+            Request::Query { .. } | Request::Call { .. } => self.refuse_query(error, desk),
             Request::Parse { .. } | Request::Execute { .. } => {
                 if self.skipping == Skipping::No {
                     self.refuse_batch(error, desk);
@@ -544,6 +564,10 @@ impl Relay {
     /// Keeps our tables of names the target's, where SQL can change what a name stands for.
     fn note_effects(&mut self, event: EventId, analysis: &Arc<Analysis>, desk: &Desk<'_>) {
         self.names.note(event, analysis, &self.budget, &desk.shared.limits);
+        if is_unread(analysis) {
+            self.lexer_unsure = true;
+            self.defines = true;
+        }
         for statement in analysis.statements.iter() {
             match &statement.prepared {
                 // PREPARE shares its names with Parse. A name that is taken can not be prepared again, so
@@ -665,17 +689,6 @@ fn name_too_long() -> Bytes {
         message: "the name of a statement or portal is longer than 63 bytes",
         detail: "code: pg.name_too_long",
         hint: "use a shorter name",
-    }
-    .encode()
-}
-
-fn function_call() -> Bytes {
-    Report {
-        severity: "ERROR",
-        sqlstate: "0A000",
-        message: "function calls by number are not supported through the gateway",
-        detail: "code: pg.fastpath",
-        hint: "call the function in a SELECT",
     }
     .encode()
 }

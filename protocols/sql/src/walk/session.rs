@@ -58,11 +58,19 @@ impl Walk {
         let mut arguments = args.iter().map(constant);
         let setting = arguments.next().flatten();
         let value = arguments.next().flatten();
-        match setting.map(|setting| kind::of_setting(setting, value)) {
-            Some(Some(found)) => self.kinds_found.insert(found),
-            Some(None) => {}
-            None => self.finds_any_setting(),
+        let Some(setting) = setting else { return self.finds_any_setting() };
+        let Some(found) = kind::of_setting(setting, value) else { return };
+        self.kinds_found.insert(found);
+        if found == kind::SET_LEXING && kind::is_about_strings(setting) {
+            self.doubt(OTHER_STRINGS);
         }
+    }
+
+    /// It may change any setting, whatever kind that is.
+    pub(super) fn finds_any_setting(&mut self) {
+        self.kinds_found.insert(kind::SET_ROLE);
+        self.kinds_found.insert(kind::SET_LEXING);
+        self.doubt(OTHER_STRINGS);
     }
 
     /// The body is judged as if it ran: EXECUTE will not show it again.
@@ -119,6 +127,20 @@ impl Walk {
     pub(super) fn runs_unseen_sql(&mut self) {
         self.effects.dynamic = true;
         self.effects.write = true;
+    }
+}
+
+/// Why a statement that switches `standard_conforming_strings` off, or may, is not understood: what comes after
+/// it will not be.
+const OTHER_STRINGS: &str = "it changes how the strings in all that follows are read";
+
+/// The doubt about a statement that is a SET, RESET or the like of its own.
+pub(super) fn doubt(node: &NodeEnum) -> Option<&'static str> {
+    match node {
+        NodeEnum::VariableSetStmt(set) if kind::is_about_strings(&set.name) => {
+            (kind::of(node) == Some(kind::SET_LEXING)).then_some(OTHER_STRINGS)
+        }
+        _ => None,
     }
 }
 

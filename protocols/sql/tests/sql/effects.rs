@@ -33,18 +33,47 @@ fn a011_each_statement_of_a_text_is_judged() {
 
 #[test]
 fn a013_a_change_of_the_lexer_has_its_own_kind() {
-    check(r#"set standard_conforming_strings = off"#, expect!["set_lexing [session]"]);
-    check(r#"set "STANDARD_conforming_strings" to off"#, expect!["set_lexing [session]"]);
-    check(r#"set local standard_conforming_strings = 0"#, expect!["set_lexing [session]"]);
-    check(r#"reset standard_conforming_strings"#, expect!["set_lexing [session]"]);
-    check(r#"set standard_conforming_strings to default"#, expect!["set_lexing [session]"]);
+    check(
+        r#"set standard_conforming_strings = off"#,
+        expect![[r#"
+        opaque: it changes how the strings in all that follows are read
+        set_lexing [session]"#]],
+    );
+    check(
+        r#"set "STANDARD_conforming_strings" to off"#,
+        expect![[r#"
+        opaque: it changes how the strings in all that follows are read
+        set_lexing [session]"#]],
+    );
+    check(
+        r#"set local standard_conforming_strings = 0"#,
+        expect![[r#"
+        opaque: it changes how the strings in all that follows are read
+        set_lexing [session]"#]],
+    );
+    check(
+        r#"reset standard_conforming_strings"#,
+        expect![[r#"
+        opaque: it changes how the strings in all that follows are read
+        set_lexing [session]"#]],
+    );
+    check(
+        r#"set standard_conforming_strings to default"#,
+        expect![[r#"
+        opaque: it changes how the strings in all that follows are read
+        set_lexing [session]"#]],
+    );
     check(
         r#"select set_config('standard_conforming_strings', 'off', false)"#,
-        expect!["set_lexing+select [session] set_config()=changing"],
+        expect![[r#"
+            opaque: it changes how the strings in all that follows are read
+            set_lexing+select [session] set_config()=changing"#]],
     );
     check(
         r#"select pg_catalog.set_config('Standard_Conforming_Strings', $1, false)"#,
-        expect!["set_lexing+select [session] pg_catalog.set_config()=changing"],
+        expect![[r#"
+            opaque: it changes how the strings in all that follows are read
+            set_lexing+select [session] pg_catalog.set_config()=changing"#]],
     );
     check(r#"set names 'SJIS'"#, expect!["set_lexing [session]"]);
     check(r#"set client_encoding to 'GBK'"#, expect!["set_lexing [session]"]);
@@ -56,7 +85,9 @@ fn a013_a_change_of_the_lexer_has_its_own_kind() {
     );
     check(
         r#"update pg_settings set setting = 'off' where name = 'standard_conforming_strings'"#,
-        expect!["update+set_role+set_lexing [read write session] pg_settings:w pg_settings:r where"],
+        expect![[r#"
+            opaque: it changes how the strings in all that follows are read
+            update+set_role+set_lexing [read write session] pg_settings:w pg_settings:r where"#]],
     );
 }
 
@@ -219,11 +250,15 @@ fn a020_role_and_path_in_every_spelling() {
     );
     check(
         r#"select SET_CONFIG('Ro' || 'le', 'admin', false)"#,
-        expect!["set_lexing+set_role+select [session] set_config()=changing"],
+        expect![[r#"
+            opaque: it changes how the strings in all that follows are read
+            set_lexing+set_role+select [session] set_config()=changing"#]],
     );
     check(
         r#"select set_config(setting_name => 'role', new_value => 'x', is_local => true)"#,
-        expect!["set_lexing+set_role+select [session] set_config()=changing"],
+        expect![[r#"
+            opaque: it changes how the strings in all that follows are read
+            set_lexing+set_role+select [session] set_config()=changing"#]],
     );
     check(
         r#"insert into a select set_config('role', 'admin', false)"#,
@@ -231,7 +266,9 @@ fn a020_role_and_path_in_every_spelling() {
     );
     check(
         r#"explain select set_config($1, $2, true)"#,
-        expect!["explain+set_role+set_lexing [session] set_config()=changing"],
+        expect![[r#"
+            opaque: it changes how the strings in all that follows are read
+            explain+set_role+set_lexing [session] set_config()=changing"#]],
     );
     check(
         r#"select 1 where pg_catalog.set_config('session_authorization', 'x', false) is null"#,
@@ -239,11 +276,15 @@ fn a020_role_and_path_in_every_spelling() {
     );
     check(
         r#"update pg_settings set setting = 'admin' where name = 'role'"#,
-        expect!["update+set_role+set_lexing [read write session] pg_settings:w pg_settings:r where"],
+        expect![[r#"
+            opaque: it changes how the strings in all that follows are read
+            update+set_role+set_lexing [read write session] pg_settings:w pg_settings:r where"#]],
     );
     check(
         r#"update pg_catalog.pg_settings set setting = 'x'"#,
-        expect!["update+set_role+set_lexing [write session] pg_catalog.pg_settings:w no-where"],
+        expect![[r#"
+            opaque: it changes how the strings in all that follows are read
+            update+set_role+set_lexing [write session] pg_catalog.pg_settings:w no-where"#]],
     );
     check(r#"set search_path to a, b"#, expect!["set_search_path [session]"]);
     check(

@@ -79,15 +79,21 @@ fn a020_one_kind_hides_no_other() {
     );
     check(
         "select set_config('standard_conforming_strings', 'off', false), set_config('search_path', 'x', false)",
-        expect!["set_lexing+set_search_path+select [session] set_config()=changing"],
+        expect![[r#"
+            opaque: it changes how the strings in all that follows are read
+            set_lexing+set_search_path+select [session] set_config()=changing"#]],
     );
     check(
         "select set_config(name, 'off', false) from t",
-        expect!["set_lexing+set_role+select [read session] t:r set_config()=changing"],
+        expect![[r#"
+            opaque: it changes how the strings in all that follows are read
+            set_lexing+set_role+select [read session] t:r set_config()=changing"#]],
     );
     check(
         "update pg_settings set setting = 'off' where name = 'x'",
-        expect!["update+set_role+set_lexing [read write session] pg_settings:w pg_settings:r where"],
+        expect![[r#"
+            opaque: it changes how the strings in all that follows are read
+            update+set_role+set_lexing [read write session] pg_settings:w pg_settings:r where"#]],
     );
     check(
         "explain select set_config('role', 'x', false), set_config('search_path', 'x', false)",

@@ -177,6 +177,14 @@ fn a004_a_second_startup_during_authentication_ends_the_session() {
 fn a005_startup_parameters_that_change_meaning_are_refused_by_name() {
     for (name, value) in [
         ("options", "-c role=postgres"),
+        ("options", "-c timezone=UTC -c role=postgres"),
+        ("options", "-c timezone=UTC --search-path=evil"),
+        ("options", "-c timezone=UTC\\ -c\\ role=postgres -crole=postgres"),
+        ("options", "-c client_encoding=SJIS"),
+        ("options", "-c user=postgres"),
+        ("options", "-c replication=off"),
+        ("options", "-c timezone"),
+        ("options", "-d 5"),
         ("search_path", "evil"),
         ("session_authorization", "postgres"),
         ("role", "postgres"),
@@ -207,6 +215,25 @@ fn a005_only_pinned_and_allowed_parameters_reach_the_target() {
         sent.ends_with(
             "user\\x00app\\x00database\\x00app\\x00TimeZone\\x00UTC\\x00client_encoding\\x00UTF8\\x00\
              standard_conforming_strings\\x00on\\x00\\x00"
+        ),
+        "{sent}"
+    );
+}
+
+#[test]
+fn a005_settings_in_options_reach_the_target_as_parameters_of_their_own() {
+    let mut play = Play::new(&Stage::default(), usize::MAX);
+    let options = "-c intervalstyle=iso_8601 -ctimezone=UTC --datestyle=ISO,\\ MDY -c DateStyle=SQL \
+                   -c client_encoding=utf8";
+    play.client(startup(&[("user", "app"), ("options", options), ("TimeZone", "PST8PDT")]));
+    play.client(password("token"));
+    play.authenticated();
+    play.connected(None, false);
+    let sent = play.transcript().target_bytes().escape_ascii().to_string();
+    assert!(
+        sent.ends_with(
+            "user\\x00app\\x00database\\x00app\\x00TimeZone\\x00PST8PDT\\x00DateStyle\\x00SQL\\x00\
+             intervalstyle\\x00iso_8601\\x00client_encoding\\x00UTF8\\x00standard_conforming_strings\\x00on\\x00\\x00"
         ),
         "{sent}"
     );
