@@ -137,11 +137,7 @@ fn event(number: usize) -> Arc<Event> {
         relations: vec![Relation { schema: None, name: "pgbench_accounts".into(), access: Access::Read }],
         columns: vec![column("abalance"), column("aid")],
         functions: vec![Function { schema: None, name: "lower".into(), class: FunctionClass::Harmless }],
-        has_where: None,
-        outputs: None,
-        prepared: None,
-        fetches: None,
-        declares: None,
+        ..Statement::default()
     };
     let analysis = Analysis {
         text: format!("SELECT abalance FROM pgbench_accounts WHERE aid = {number}").into(),

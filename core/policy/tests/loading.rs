@@ -354,6 +354,7 @@ async fn what_a_module_reads_is_what_the_event_holds() {
         grade_reason: None,
         statements: Arc::new([Statement {
             kind: "delete",
+            further_kinds: vec!["set_role"],
             effects: Effects { write: true, dynamic: true, ..Effects::default() },
             relations: vec![Relation {
                 schema: Some("public".into()),
@@ -361,6 +362,7 @@ async fn what_a_module_reads_is_what_the_event_holds() {
                 access: Access::Write,
             }],
             columns: vec![Column { relation: None, name: "id".into() }],
+            conditions: Vec::new(),
             functions: vec![Function {
                 schema: Some("pg_catalog".into()),
                 name: "now".into(),
@@ -392,7 +394,7 @@ async fn what_a_module_reads_is_what_the_event_holds() {
     ]];
     expected.assert_eq(reason(&said("statement").await));
     let expected = expect![[
-        r#"delete [Write, Dynamic] Some(false) Some("public") people Write None id Some("pg_catalog") now Harmless"#
+        r#"delete+set_role [Write, Dynamic] Some(false) Some("public") people Write None id Some("pg_catalog") now Harmless"#
     ]];
     expected.assert_eq(reason(&said("parts").await));
     let expected = expect![[r#"

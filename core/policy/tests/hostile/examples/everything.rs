@@ -123,7 +123,7 @@ fn parts(sql: &Sql) -> Vec<String> {
     let mut words = Vec::new();
     for statement in sql.statements() {
         let effects: Vec<_> = statement.effects().iter().collect();
-        words.push(format!("{} {effects:?} {:?}", statement.kind(), statement.has_where()));
+        words.push(format!("{} {effects:?} {:?}", statement.kinds().join("+"), statement.has_where()));
         words.extend(statement.relations().map(|relation| {
             format!("{:?} {} {:?}", relation.schema(), relation.name(), relation.access())
         }));
