@@ -15,9 +15,11 @@
 mod answers;
 mod budget;
 mod calls;
+mod catalog_reading;
 mod greeting;
 mod login;
 mod masking;
+mod objection;
 mod pipeline;
 mod prepared;
 mod relay;

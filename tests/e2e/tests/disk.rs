@@ -147,3 +147,34 @@ fn f007_what_can_not_be_recorded_does_not_reach_an_http_target() {
     assert_eq!(front.ask(&get("/after")).unwrap().status, 200);
     assert!(front.gateway.verify(&front.gateway.evidence()).unwrap().status.success());
 }
+
+/// What sessions of PostgreSQL only read is written to the log together, just before it leaves: a log that takes nothing keeps it back, the first
+/// statement too, which ends its session with the reason; those that follow are refused.
+#[test]
+fn f007_what_can_not_be_recorded_does_not_reach_a_database() {
+    let stage = Stage::new("disk").unwrap();
+    let disk = Disk::new(&stage).unwrap();
+    let scene = scene_on(&disk);
+    let mut clients: Vec<_> = (0..20).map(|_| session(&scene)).collect();
+    for client in &mut clients {
+        assert_eq!(wire::tags(&client.query("select 1").unwrap()), "TDCZ");
+    }
+    disk.fill().unwrap();
+    let recorder = scene.recorder.as_ref().unwrap();
+    recorder.forget();
+    for client in &mut clients {
+        let answer = client.query("select city as unsafe_read from people where id = 1").unwrap_or_default();
+        assert!(!answer.iter().any(|message| message.tag == 'D'), "{answer:?}");
+    }
+    assert!(!recorder.saw("unsafe"), "none of it reached the server");
+    // Whoever is still there is refused, and told why.
+    let mut late = 0;
+    for client in &mut clients {
+        late += usize::from(client.query("select 2").is_ok_and(|answer| is_unrecorded(&answer)));
+    }
+    assert!(late > 0, "only those whose records were to be written first have ended");
+    disk.work().unwrap();
+    eventually("it is ready again", || scene.gateway.get("/readyz").unwrap().status == 200);
+    assert_eq!(wire::tags(&session(&scene).query("select 1").unwrap()), "TDCZ");
+    assert!(scene.gateway.verify(&scene.gateway.evidence()).unwrap().status.success());
+}

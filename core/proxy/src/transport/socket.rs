@@ -148,6 +148,8 @@ impl Outbox {
         waiting.sender = Sender::Nobody;
         if !written && self.is_after_records() {
             waiting.fail(unrecorded());
+            // Whoever waits for the peer's answer is told at once that there is none.
+            let _ = SockRef::from(self.stream.as_ref()).shutdown(Shutdown::Both);
             return None;
         }
         match self.try_send(&mut waiting) {

@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn a032_what_a_notification_says_is_taken_out() {
-        let body = b"\0\0\0\x07channel\0123-45-6789\0";
+        let body = b"\0\0\0\x07channel\x00123-45-6789\0";
         assert_eq!(&*without_payload(body).unwrap(), b"A\0\0\0\x11\0\0\0\x07channel\0\0");
         assert!(without_payload(b"\0\0\0\x07channel\0").is_err());
         assert!(without_payload(b"\0\0\0\x07channel\0\0x").is_err());

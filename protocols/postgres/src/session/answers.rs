@@ -10,7 +10,7 @@ use gatewright_model::session::{Outcome, OutcomeResult, ProtocolError, Side};
 
 use super::{
     login::mode_change,
-    masking::Objection,
+    objection::Objection,
     pipeline::{Expect, RunningQuery},
     relay::{Desk, Relay, Skipping, Undo},
 };

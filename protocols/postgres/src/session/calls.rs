@@ -13,7 +13,7 @@ use gatewright_model::{
 };
 
 use super::{
-    masking::Objection,
+    objection::Objection,
     prepared::Judged,
     relay::{Desk, Relay, Request, digest_of},
 };

@@ -21,7 +21,7 @@ use gatewright_model::{
 use super::{
     Limits,
     budget::{self, Budget, Charge},
-    masking::{hidden_code, is_unread},
+    objection::{hidden_code, is_unread},
     relay::{Relay, digest_of},
 };
 

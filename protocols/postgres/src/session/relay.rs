@@ -20,8 +20,8 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Next, Shared,
     budget::{self, Budget, Charge},
+    catalog_reading::CatalogReading,
     greeting::draining,
-    masking::CatalogReading,
     pipeline::{Expect, Pipeline},
     prepared::{Judged, Names},
 };

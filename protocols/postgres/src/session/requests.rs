@@ -23,8 +23,9 @@ use super::{
     Limits,
     budget::{self, GROWTH},
     calls::call_objection,
-    masking::{
-        Masks, Objection, again_objection, changes_lexing, failed_objection, fetch_objection, guesses,
+    masking::Masks,
+    objection::{
+        Objection, again_objection, changes_lexing, failed_objection, fetch_objection, guesses,
         hidden_code, is_unread, mode_objection, objection, unsure_objection,
     },
     pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},

@@ -8,7 +8,7 @@ use super::masks::{PEOPLE, masking, plan};
 /// The usual masks, with so many conditions an hour.
 fn limited(most: u32) -> MaskPlan {
     let mut plan = plan();
-    plan.columns[0].conditions = Some(most);
+    plan.columns.iter_mut().for_each(|mask| mask.conditions = Some(most));
     plan
 }
 

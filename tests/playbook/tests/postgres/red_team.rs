@@ -271,7 +271,7 @@ fn a032_notifications_and_settings_say_nothing_that_could_be_masked() {
     play.client(query("listen ch"));
     play.permit_masked(plan());
     play.target([complete("LISTEN"), ready(b'I')].concat());
-    play.target(message(b'A', b"\0\0\0\x07ch\0123-45-6789\0"));
+    play.target(message(b'A', b"\0\0\0\x07ch\x00123-45-6789\0"));
     assert!(
         !play.transcript().client_bytes().windows(4).any(|part| part == b"6789"),
         "{}",

@@ -1,0 +1,461 @@
+//! Keeping a mask's word: what must be refused because its answer could not be masked, or because what it does would be read in another way than it
+//! was judged.
+
+use std::{collections::HashSet, sync::Arc};
+
+use bytes::Bytes;
+use gatewright_model::sql::{
+    Access, Analysis, Column, FunctionClass, Grade, Output, Prepared, Relation, Statement,
+};
+
+use super::masking::Masks;
+use crate::{catalog::Catalog, mask::ResolvedPlan, reply::Report};
+
+/// Does the statement run code that can not be seen in its text?
+pub(super) fn hidden_code(statement: &Statement) -> bool {
+    statement.effects.dynamic
+        || statement.functions.iter().any(|function| function.class == FunctionClass::Unknown)
+}
+
+/// How a statement reaches masked columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    /// Not at all.
+    Nothing,
+    /// By relations that have masked columns, under the columns' own names.
+    Direct,
+    /// By views over them, children of them, or relations that the catalog does not have (yet): a masked
+    /// column may go by any name.
+    Indirect,
+}
+
+pub(super) fn reach(statement: &Statement, plan: &ResolvedPlan) -> Reach {
+    let reaches = statement.relations.iter().map(|relation| reach_of(relation, plan));
+    reaches.max().unwrap_or(Reach::Nothing)
+}
+
+fn reach_of(relation: &Relation, plan: &ResolvedPlan) -> Reach {
+    reach_among(relation, &plan.relations, plan.catalog())
+}
+
+fn reach_among(relation: &Relation, masked: &HashSet<u32>, catalog: &Catalog) -> Reach {
+    if masked.is_empty() {
+        return Reach::Nothing;
+    }
+    let in_schema = |oid: &u32| {
+        relation
+            .schema
+            .as_deref()
+            .is_none_or(|schema| catalog.relation(*oid).is_some_and(|known| &*known.schema == schema))
+    };
+    let of_oid = |oid| match catalog.reaches(oid, masked) {
+        true if masked.contains(&oid) => Reach::Direct,
+        true => Reach::Indirect,
+        false => Reach::Nothing,
+    };
+    // A relation that the catalog does not have may be a view over anything.
+    catalog.named(&relation.name).filter(in_schema).map(of_oid).max().unwrap_or(Reach::Indirect)
+}
+
+/// The masked columns by which rows are chosen, of which a policy limits how often, as `schema.relation.column`, with that number. Once for each
+/// statement of the text.
+pub(super) fn guesses(analysis: &Analysis, plan: &ResolvedPlan) -> Vec<(Arc<str>, u32)> {
+    let mut all = Vec::new();
+    let limited = || plan.plan.columns.iter().filter_map(|mask| Some((mask, mask.conditions?)));
+    if limited().next().is_none() {
+        return all;
+    }
+    for statement in analysis.statements.iter().filter(|statement| !statement.conditions.is_empty()) {
+        for (mask, most) in limited() {
+            let Some(oid) = plan.catalog().find(&mask.schema, &mask.relation) else { continue };
+            let only = HashSet::from([oid]);
+            let reached = |relation: &Relation| reach_among(relation, &only, plan.catalog());
+            let reach = statement.relations.iter().map(reached).max().unwrap_or(Reach::Nothing);
+            let is_of = |column: &Column| match &column.relation {
+                Some(name) => {
+                    let mut named = statement.relations.iter().filter(|relation| relation.name == *name);
+                    named.any(|relation| reached(relation) != Reach::Nothing)
+                }
+                None => true,
+            };
+            let is_meant = |column: &Column| {
+                let named = reach == Reach::Indirect || column.name == mask.column || *column.name == *"*";
+                named && is_of(column)
+            };
+            if reach != Reach::Nothing && statement.conditions.iter().any(is_meant) {
+                all.push((format!("{}.{}.{}", mask.schema, mask.relation, mask.column).into(), most));
+            }
+        }
+    }
+    all
+}
+
+/// Why a permitted statement is refused after all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Objection {
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    pub(super) hint: &'static str,
+}
+
+impl Objection {
+    pub(super) fn encode(&self) -> Bytes {
+        let detail = format!("code: {}", self.code);
+        let sqlstate = match self.code {
+            "mask.catalog" => "58000",
+            "pg.fastpath" => "0A000",
+            "pg.failed_transaction" => "25P02",
+            // Drivers that keep statements prepare them again.
+            "pg.name_unsure" => "26000",
+            _ => "42501",
+        };
+        Report { severity: "ERROR", sqlstate, message: &self.message, detail: &detail, hint: self.hint }
+            .encode()
+    }
+
+    pub(super) fn guess(column: &str, most: u32) -> Self {
+        let message = match most {
+            0 => format!("rows can not be chosen, joined, grouped or sorted by the masked column {column}"),
+            most => format!(
+                "rows were chosen by the masked column {column} {most} times in an hour, which is as often as a policy lets you"
+            ),
+        };
+        let hint = if most == 0 {
+            "choose them by another column"
+        } else {
+            "choose them by another column, or wait"
+        };
+        Self { code: "mask.condition", message, hint }
+    }
+
+    pub(super) fn no_catalog() -> Self {
+        Self {
+            code: "mask.catalog",
+            message: "the catalog that masking needs could not be read".to_owned(),
+            hint: "end the transaction and try again",
+        }
+    }
+}
+
+/// Does it change how the target reads what follows?
+pub(super) fn changes_lexing(analysis: &Analysis) -> bool {
+    let switches = |statement: &Statement| statement.kinds().any(|kind| kind == "set_lexing");
+    analysis.statements.iter().any(switches)
+}
+
+/// Is nothing known of what it does?
+pub(super) fn is_unread(analysis: &Analysis) -> bool {
+    analysis.grade == Grade::Opaque && analysis.statements.is_empty()
+}
+
+/// Objects to a statement that would change how the target reads text: our reading of what follows would
+/// no longer be the target's (threats A13). Where it was permitted as something that is not understood, what
+/// follows is not understood either, and needs no objection; but nothing of it could be masked.
+pub(super) fn mode_objection(analysis: &Analysis, masked: bool) -> Option<Objection> {
+    (changes_lexing(analysis) && (masked || analysis.grade != Grade::Opaque)).then(|| Objection {
+        code: "sql.mode_change",
+        message: "the gateway reads SQL in UTF-8 and with standard_conforming_strings on".to_owned(),
+        hint: "leave client_encoding and standard_conforming_strings as they are",
+    })
+}
+
+/// What the server says to everything but the end of a transaction that has failed.
+pub(super) fn failed_objection() -> Objection {
+    Objection {
+        code: "pg.failed_transaction",
+        message: "current transaction is aborted, commands ignored until end of transaction block"
+            .to_owned(),
+        hint: "",
+    }
+}
+
+/// Objects to FETCH and MOVE from a portal that a Bind has made: they run it, and it was never judged as that.
+pub(super) fn fetch_objection() -> Objection {
+    Objection {
+        code: "pg.fetch_portal",
+        message: "FETCH and MOVE can not use the name of a portal that the protocol has made".to_owned(),
+        hint: "use Execute for portals, and DECLARE for cursors",
+    }
+}
+
+/// Objects to a computed answer of what was prepared before code that can not be seen has run: that code may
+/// have prepared something else under the name, and nothing in the answer would tell.
+pub(super) fn unsure_objection(analysis: &Analysis, masks: &Masks) -> Option<Objection> {
+    let computes = |statement: &Statement| {
+        statement
+            .outputs
+            .as_ref()
+            .is_none_or(|outputs| outputs.iter().any(|output| *output != Output::Direct))
+    };
+    (masks.by_column() && analysis.statements.iter().any(computes)).then(|| Objection {
+        code: "pg.name_unsure",
+        message: "code that can not be seen has run since this statement was prepared".to_owned(),
+        hint: "prepare it again",
+    })
+}
+
+/// Objects to what EXECUTE and FETCH give, unless it is asked for once and right after its Bind: the target
+/// describes it by what their name stood for then, and gives what it stands for now.
+pub(super) fn again_objection(analysis: &Analysis, masks: &Masks) -> Option<Objection> {
+    let by_name = |statement: &Statement| match statement.kind {
+        "fetch" => masks.wants_description(),
+        _ => matches!(statement.prepared, Some(Prepared::Execute { .. })),
+    };
+    analysis.statements.iter().any(by_name).then(|| Objection {
+        code: "pg.portal_by_name",
+        message: "what EXECUTE or FETCH gives can be asked for once, right after its Bind".to_owned(),
+        hint: "bind it again, and ask for all rows at once",
+    })
+}
+
+/// Objects to a statement whose answer could not be masked, before anything of it is sent.
+pub(super) fn objection(analysis: &Analysis, plan: Option<&ResolvedPlan>) -> Option<Objection> {
+    let plan = plan?;
+    if analysis.grade == Grade::Opaque && !plan.relations.is_empty() {
+        return Some(Objection {
+            code: "mask.lineage_unknown",
+            message: "the statement was not understood: it could reach masked columns in any form"
+                .to_owned(),
+            hint: "write it in a plainer form",
+        });
+    }
+    let stale = || analysis.statements.iter().find_map(|statement| stale_objection(statement, plan));
+    stale()
+        .or_else(|| analysis.statements.iter().find_map(|statement| statement_objection(statement, plan)))
+}
+
+/// Objects to a statement that reaches a relation of which a masked column is gone: what was called so may
+/// have any name now. Code that can not be seen may reach any relation.
+///
+/// A FETCH names none. Its rows are withheld by their origin, like everything that comes from there.
+fn stale_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Objection> {
+    let catalog = plan.catalog();
+    let (_, column) = plan.stale.iter().find(|(oid, _)| {
+        let only = HashSet::from([**oid]);
+        let mut named = statement.relations.iter().filter(|relation| !makes(statement, relation, catalog));
+        hidden_code(statement)
+            || named.any(|relation| reach_among(relation, &only, catalog) != Reach::Nothing)
+    })?;
+    Some(Objection {
+        code: "mask.stale",
+        message: format!("a policy masks the column {column}, which does not exist"),
+        hint: "ask the owner of the policy to name the column as it is called now",
+    })
+}
+
+fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Objection> {
+    let reach = reach(statement, plan);
+    if !plan.relations.is_empty() && statement.relations.iter().any(holds_statistics) {
+        return Some(Objection {
+            code: "mask.catalog",
+            message: "the target's statistics hold values of masked columns".to_owned(),
+            hint: "ask someone for whom nothing is masked",
+        });
+    }
+    let object = |code, message: &str, hint| Some(Objection { code, message: message.to_owned(), hint });
+    if !plan.relations.is_empty() {
+        if statement.relations.iter().any(|relation| shows_queries(relation, statement)) {
+            return object(
+                "mask.catalog",
+                "what others have sent holds values of masked columns",
+                "leave the column `query` out",
+            );
+        }
+        match statement.kind {
+            "explain" if hidden_code(statement) => {
+                return object(
+                    "mask.catalog",
+                    "EXPLAIN of code that can not be seen could tell about masked columns",
+                    "its counters tell about values",
+                );
+            }
+            // Its tables would not be found under the schema that the policy names.
+            "alter_schema" => {
+                return object("mask.sink_denied", "a schema can not be renamed here", SINK_HINT);
+            }
+            _ => {}
+        }
+        if let Some(message) = unseen_way_out(statement) {
+            return object("mask.hidden_code", message, "ask someone for whom nothing is masked");
+        }
+    }
+    if reach == Reach::Nothing {
+        return None;
+    }
+    // Behind a view, any column may be a masked one; and what is no column may be a function over the row (`p.f` for `f(p)`).
+    let is_masked = |column: &Column| {
+        reach == Reach::Indirect
+            || *column.name == *"*"
+            || plan.plan.columns.iter().any(|mask| mask.column == column.name)
+            || is_no_column(column, statement, plan)
+    };
+    match statement.kind {
+        "copy_to" => {
+            return object(
+                "mask.copy",
+                "COPY of a relation with masked columns is not possible",
+                "use SELECT, which is masked",
+            );
+        }
+        "explain" => {
+            return object(
+                "mask.catalog",
+                "EXPLAIN of a relation with masked columns is not possible",
+                "its counters tell about values",
+            );
+        }
+        _ => {}
+    }
+    for output in statement.outputs.iter().flatten() {
+        match output {
+            Output::Direct => {}
+            Output::Computed(columns) if !columns.iter().any(is_masked) => {}
+            Output::Computed(_) => {
+                return object(
+                    "mask.lineage_unknown",
+                    "an expression over a masked column can not be masked",
+                    "select the column itself",
+                );
+            }
+            Output::Unknown => {
+                return object(
+                    "mask.lineage_unknown",
+                    "a column of the answer could hold masked values in a form that can not be masked",
+                    "select plain columns of the relation",
+                );
+            }
+        }
+    }
+    carries_away(statement, plan, is_masked)
+        .then(|| {
+            object(
+                "mask.sink_denied",
+                "masked columns can not be copied into another place, or defined anew",
+                SINK_HINT,
+            )
+        })
+        .flatten()
+}
+
+/// Could code that can not be seen carry masked values out, or be made for that by somebody for whom they are masked? What it answers is withheld,
+/// and what it writes is not.
+fn unseen_way_out(statement: &Statement) -> Option<&'static str> {
+    let text = "SQL that is built at run time could carry masked columns anywhere";
+    // A procedure is code that somebody else has made, as a function is.
+    if statement.effects.dynamic && !matches!(statement.kind, "execute" | "fetch" | "move" | "call") {
+        return Some(text);
+    }
+    let makes_code = |kind: &str| {
+        let made = kind.strip_prefix("create_").or_else(|| kind.strip_prefix("alter_"));
+        made.is_some_and(|made| CODE.contains(&made))
+    };
+    if statement.kinds().any(makes_code) {
+        return Some("who is not shown masked columns makes no code that could read them");
+    }
+    let writes = statement.effects.ddl || statement.relations.iter().any(|it| it.access != Access::Read);
+    let carries = writes || statement.kind == "copy_to";
+    (hidden_code(statement) && carries)
+        .then_some("what code that can not be seen gives could be masked columns, and is written nowhere")
+}
+
+/// What is code, or sends rows elsewhere by itself.
+const CODE: [&str; 17] = [
+    "access_method",
+    "aggregate",
+    "cast",
+    "conversion",
+    "event_trigger",
+    "extension",
+    "function",
+    "language",
+    "operator",
+    "operator_class",
+    "operator_family",
+    "procedure",
+    "publication",
+    "routine",
+    "subscription",
+    "transform",
+    "trigger",
+];
+
+/// Is it a name that no relation of the statement has as a column?
+fn is_no_column(column: &Column, statement: &Statement, plan: &ResolvedPlan) -> bool {
+    const SYSTEM: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+    let Some(relation) = &column.relation else { return false };
+    if !statement.relations.iter().any(|named| named.name == *relation) || SYSTEM.contains(&&*column.name) {
+        return false;
+    }
+    let catalog = plan.catalog();
+    let mut known = catalog.named(relation).filter_map(|oid| catalog.relation(oid));
+    !known.any(|known| known.attribute(&column.name).is_some())
+}
+
+/// Does it show what other sessions have sent?
+fn shows_queries(relation: &Relation, statement: &Statement) -> bool {
+    let shows = |column: &Column| matches!(&*column.name, "query" | "*");
+    relation.name.starts_with("pg_stat_statements")
+        || (*relation.name == *"pg_stat_activity" && statement.columns.iter().any(shows))
+}
+
+const SINK_HINT: &str = "leave the masked relation out, or change it without naming its masked columns";
+
+/// PostgreSQL keeps samples of every column here (threats A35).
+fn holds_statistics(relation: &Relation) -> bool {
+    let name = &*relation.name;
+    // What extended statistics are about is in `pg_statistic_ext`, which psql's `\d` reads; their values are not.
+    let definitions = name == "pg_statistic_ext";
+    !definitions
+        && ["pg_stats", "pg_statistic", "pg_largeobject"].iter().any(|start| name.starts_with(start))
+}
+
+/// Changes of a definition that move no value to another place or name.
+const HARMLESS_CHANGES: [&str; 8] =
+    ["drop_table", "truncate", "vacuum", "analyze", "comment", "reindex", "cluster", "lock"];
+
+/// Could the statement put masked values where no mask will find them again (threats A27)?
+fn carries_away(statement: &Statement, plan: &ResolvedPlan, is_masked: impl Fn(&Column) -> bool) -> bool {
+    let masked = |relation: &Relation| reach_of(relation, plan) != Reach::Nothing;
+    let target = |relation: &Relation| relation.access != Access::Read;
+    let reads: Vec<&Relation> =
+        statement.relations.iter().filter(|relation| !target(relation) && masked(relation)).collect();
+    // A name that is no attribute of any relation may be a whole row under its alias.
+    let is_attribute = |column: &Column| {
+        statement.relations.iter().any(|relation| {
+            let mut known = plan.catalog().named(&relation.name);
+            known.any(|oid| {
+                plan.catalog().relation(oid).is_some_and(|r| r.attribute(&column.name).is_some())
+            })
+        })
+    };
+    let names_masked = statement.columns.iter().any(|column| is_masked(column) || !is_attribute(column));
+    let calls = statement.functions.iter().any(|function| function.class != FunctionClass::Harmless);
+    let redefines = |relation: &Relation| {
+        relation.access == Access::Define && masked(relation) && !makes(statement, relation, plan.catalog())
+    };
+    if !HARMLESS_CHANGES.contains(&statement.kind) && statement.relations.iter().any(redefines) {
+        // A new name, type, parent, rule, generated column: masks go by what the definition was.
+        return true;
+    }
+    let writes = statement.effects.ddl || statement.relations.iter().any(target);
+    match statement.kind {
+        // Rows of the target alone are changed in place or go away.
+        "update" | "merge" | "delete" => {
+            let own = |read: &&&Relation| {
+                let same = |other: &Relation| other.name == read.name && other.schema == read.schema;
+                statement.relations.iter().any(|other| target(other) && same(other))
+            };
+            let others = reads.iter().any(|read| !own(&read));
+            let named = names_masked && (statement.kind != "delete" || calls);
+            others || named
+        }
+        _ => !reads.is_empty() && (writes || (calls && names_masked)),
+    }
+}
+
+/// Does the statement make this relation? It is not there yet then, and none of the masked ones.
+fn makes(statement: &Statement, relation: &Relation, catalog: &Catalog) -> bool {
+    relation.access == Access::Define
+        && matches!(statement.kind, "create_table" | "create_sequence")
+        && catalog.named(&relation.name).next().is_none()
+}
