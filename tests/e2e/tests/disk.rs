@@ -163,7 +163,8 @@ fn f007_what_can_not_be_recorded_does_not_reach_a_database() {
     let recorder = scene.recorder.as_ref().unwrap();
     recorder.forget();
     for client in &mut clients {
-        let answer = client.query("select city as unsafe_read from people where id = 1").unwrap_or_default();
+        let answer =
+            client.query("select city as unsafe_read from people where id = 1").unwrap_or_default();
         assert!(!answer.iter().any(|message| message.tag == 'D'), "{answer:?}");
     }
     assert!(!recorder.saw("unsafe"), "none of it reached the server");
