@@ -519,7 +519,7 @@ impl Seen {
             self.counts.iter().map(|(what, count)| (what.clone(), *count)).collect();
         rows.push(("missed".to_owned(), self.missed.len()));
         if server.version.starts_with(TABLE_VERSION) {
-            page::hold_rows(part, &rows);
+            page::hold_missed(part, &rows);
         }
     }
 }
