@@ -157,6 +157,21 @@ impl Catalog {
         }
         false
     }
+
+    /// Does it read others of `bases`, as a view does, and not only share rows with them, as a child and its parent do with each other? Its columns may be
+    /// any of theirs then.
+    pub fn shows_others(&self, oid: u32, bases: &HashSet<u32>) -> bool {
+        let others = bases.iter().filter(|base| **base != oid);
+        others.into_iter().any(|base| {
+            self.reaches(oid, &HashSet::from([*base])) && !self.reaches(*base, &HashSet::from([oid]))
+        })
+    }
+
+    /// Those of `bases` with which it shares rows, and so columns of the same name.
+    pub fn kin<'a>(&'a self, oid: u32, bases: &'a HashSet<u32>) -> impl Iterator<Item = u32> + 'a {
+        let others = bases.iter().copied().filter(move |base| *base != oid);
+        others.filter(move |base| self.reaches(oid, &HashSet::from([*base])))
+    }
 }
 
 /// The catalogs of one target's databases, each used for [`Catalogs::FRESH`].

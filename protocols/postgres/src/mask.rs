@@ -64,6 +64,16 @@ impl ResolvedPlan {
         &self.catalog
     }
 
+    /// Is a column of this name masked in a relation with which this one shares rows?
+    fn is_masked_in_kin(&self, oid: u32, attribute: i16) -> bool {
+        let name = self.catalog.relation(oid).and_then(|relation| relation.column(attribute));
+        let Some(name) = name.filter(|_| self.relations.contains(&oid)) else { return false };
+        self.catalog.kin(oid, &self.relations).any(|kin| {
+            let masked = self.catalog.relation(kin).and_then(|relation| relation.attribute(name));
+            masked.is_some_and(|attribute| self.columns.contains_key(&(kin, attribute)))
+        })
+    }
+
     /// What becomes of one column of an answer.
     fn fate(&self, field: &Field, trust_computed: bool) -> Fate {
         if let Some(index) = self.columns.get(&(field.relation, field.attribute)) {
@@ -79,6 +89,9 @@ impl ResolvedPlan {
             (oid, 0) if self.catalog.reaches(oid, &self.relations) => Fate::Withhold,
             // A column of a masked relation that no rule names is what the policy leaves open. A column of a
             // view over one, or of a child table, may be any of its columns.
+            (oid, _) if self.catalog.shows_others(oid, &self.relations) => Fate::Withhold,
+            // A child or parent of another masked relation has its masked columns under the same names.
+            (oid, attribute) if self.is_masked_in_kin(oid, attribute) => Fate::Withhold,
             (oid, _) if self.relations.contains(&oid) && !self.stale.contains_key(&oid) => Fate::Keep,
             (oid, _) if self.catalog.reaches(oid, &self.relations) => Fate::Withhold,
             // A relation that was made after the catalog was read could be a view over anything.

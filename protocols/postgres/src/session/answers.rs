@@ -164,11 +164,7 @@ impl Relay {
                 self.executed(None, desk);
                 Ok(Verdict::Pass)
             }
-            (Expect::Query(_), tag::COPY_IN_RESPONSE) => {
-                self.copy_in = true;
-                Ok(Verdict::Pass)
-            }
-            (Expect::Execute { .. }, tag::COPY_IN_RESPONSE) => {
+            (Expect::Query(_) | Expect::Execute { .. }, tag::COPY_IN_RESPONSE) => {
                 self.copy_in = true;
                 self.pipeline.forget_syncs();
                 Ok(Verdict::Pass)

@@ -161,12 +161,11 @@ impl Relay {
         desk.upstream(reply::execute(CATALOG_NAME));
         desk.upstream(reply::close_portal(CATALOG_NAME));
         desk.upstream(reply::close_statement(CATALOG_NAME));
-        if is_quiet {
+        if self.batch_open {
+            desk.upstream(reply::flush());
+        } else {
             self.pipeline.push(Expect::Sync { is_own: true });
             desk.upstream(reply::sync());
-        } else {
-            self.batch_open = true;
-            desk.upstream(reply::flush());
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Login {
     tls: Option<TlsInfo>,
     /// What the client will be told once the target is ready.
     settings: Vec<Bytes>,
+    /// The database is not in UTF-8.
+    folds_otherwise: bool,
     key: Option<TargetKey>,
 }
 
@@ -63,6 +65,7 @@ impl Login {
             step: Step::AskingTls,
             tls: None,
             settings: Vec::new(),
+            folds_otherwise: false,
             key: None,
         });
         if login.account.require_tls {
@@ -127,9 +130,11 @@ impl Login {
                     ));
                 }
                 tag::PARAMETER_STATUS => {
-                    if parameter_status::decode(frame.body())?.changes_lexer() {
+                    let status = parameter_status::decode(frame.body())?;
+                    if status.changes_lexer() {
                         return Err(mode_change());
                     }
+                    self.folds_otherwise |= status.name == "server_encoding" && status.value != "UTF8";
                     if self.settings.len() == MAX_SETTINGS {
                         return Err(upstream("upstream.protocol", "too many settings during login"));
                     }
@@ -144,11 +149,9 @@ impl Login {
                     let unit = reply::ready_for_query(transaction);
                     outputs.push_back(Output::Send { side: Side::Downstream, unit });
                     let registration = target.map(|target| shared.cancel_keys.register(own, target));
-                    return Ok(Next::Relay(Box::new(Relay::new(
-                        self.database(),
-                        registration,
-                        transaction,
-                    ))));
+                    let mut relay = Relay::new(self.database(), registration, transaction);
+                    relay.folds_otherwise = self.folds_otherwise;
+                    return Ok(Next::Relay(Box::new(relay)));
                 }
                 _ => return Err(upstream("upstream.protocol", "an unexpected message during login")),
             }

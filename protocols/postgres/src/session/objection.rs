@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use gatewright_model::sql::{
-    Access, Analysis, Column, FunctionClass, Grade, Output, Prepared, Relation, Statement,
+    Access, Analysis, Column, Function, FunctionClass, Grade, Output, Prepared, Relation, Statement,
 };
 
 use super::masking::Masks;
@@ -49,7 +49,7 @@ fn reach_among(relation: &Relation, masked: &HashSet<u32>, catalog: &Catalog) ->
             .is_none_or(|schema| catalog.relation(*oid).is_some_and(|known| &*known.schema == schema))
     };
     let of_oid = |oid| match catalog.reaches(oid, masked) {
-        true if masked.contains(&oid) => Reach::Direct,
+        true if masked.contains(&oid) && !catalog.shows_others(oid, masked) => Reach::Direct,
         true => Reach::Indirect,
         false => Reach::Nothing,
     };
@@ -159,6 +159,15 @@ pub(super) fn mode_objection(analysis: &Analysis, masked: bool) -> Option<Object
     })
 }
 
+/// Objects to names that the server may fold in another way: in a database that is not in UTF-8, capitals beyond ASCII are folded too.
+pub(super) fn encoding_objection() -> Objection {
+    Objection {
+        code: "mask.encoding",
+        message: "the database is not in UTF-8: only ASCII is read as the server reads it".to_owned(),
+        hint: "bind values that are not ASCII as parameters",
+    }
+}
+
 /// What the server says to everything but the end of a transaction that has failed.
 pub(super) fn failed_objection() -> Objection {
     Objection {
@@ -254,7 +263,10 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
     }
     let object = |code, message: &str, hint| Some(Objection { code, message: message.to_owned(), hint });
     if !plan.relations.is_empty() {
-        if statement.relations.iter().any(|relation| shows_queries(relation, statement)) {
+        let shown = |function: &Function| SHOW_QUERIES.contains(&&*function.name);
+        if statement.relations.iter().any(|relation| shows_queries(relation, statement))
+            || statement.functions.iter().any(shown)
+        {
             return object(
                 "mask.catalog",
                 "what others have sent holds values of masked columns",
@@ -359,11 +371,13 @@ fn unseen_way_out(statement: &Statement) -> Option<&'static str> {
 }
 
 /// What is code, or sends rows elsewhere by itself.
-const CODE: [&str; 17] = [
+const CODE: [&str; 18] = [
     "access_method",
     "aggregate",
     "cast",
     "conversion",
+    // Its checks are run with every value that is converted to it, written or not.
+    "domain",
     "event_trigger",
     "extension",
     "function",
@@ -387,9 +401,14 @@ fn is_no_column(column: &Column, statement: &Statement, plan: &ResolvedPlan) -> 
         return false;
     }
     let catalog = plan.catalog();
+    // Which of those of that name it is, only the server knows.
     let mut known = catalog.named(relation).filter_map(|oid| catalog.relation(oid));
-    !known.any(|known| known.attribute(&column.name).is_some())
+    known.any(|known| known.attribute(&column.name).is_none())
 }
+
+/// Functions that show what other sessions have sent.
+const SHOW_QUERIES: [&str; 3] =
+    ["pg_stat_get_activity", "pg_stat_get_backend_activity", "pg_stat_statements"];
 
 /// Does it show what other sessions have sent?
 fn shows_queries(relation: &Relation, statement: &Statement) -> bool {

@@ -82,6 +82,8 @@ pub(super) struct Relay {
     pub(super) catalog: CatalogReading,
     /// Code that can not be seen has run, and the target has not said since whether it reads text in the same way as before.
     pub(super) lexer_unsure: bool,
+    /// The database is not in UTF-8, and names may be folded in another way than here.
+    pub(super) folds_otherwise: bool,
     /// This transaction may have changed definitions.
     pub(super) defines: bool,
     /// Columns are masked for whoever asks, as far as a policy has said.
@@ -263,6 +265,7 @@ impl Relay {
             notices: Vec::new(),
             catalog: CatalogReading::default(),
             lexer_unsure: false,
+            folds_otherwise: false,
             defines: false,
             masks_columns: false,
             touched_masked: false,

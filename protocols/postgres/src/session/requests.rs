@@ -25,8 +25,8 @@ use super::{
     calls::call_objection,
     masking::Masks,
     objection::{
-        Objection, again_objection, changes_lexing, failed_objection, fetch_objection, guesses,
-        hidden_code, is_unread, mode_objection, objection, unsure_objection,
+        Objection, again_objection, changes_lexing, encoding_objection, failed_objection, fetch_objection,
+        guesses, hidden_code, is_unread, mode_objection, objection, unsure_objection,
     },
     pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
     prepared::beyond,
@@ -249,7 +249,8 @@ impl Relay {
 
     /// May what the target reads now mean something else than what we read? In a session that has switched, nothing is read at all.
     const fn is_lexer_unsure(&self) -> bool {
-        self.lexer_unsure && !self.strings_unsure
+        // For whom columns are masked, whatever has run may have: a view over the settings, somebody's trigger.
+        (self.lexer_unsure || (self.masks_columns && self.batch_ran)) && !self.strings_unsure
     }
 
     fn request_during_copy(&mut self, frame: Frame, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
@@ -418,6 +419,9 @@ impl Relay {
         };
         if let Some(objection) = objection(&analysis, resolved.as_deref()) {
             return self.object(event, &objection, simple, desk);
+        }
+        if self.folds_otherwise && resolved.is_some() && !analysis.text.is_ascii() {
+            return self.object(event, &encoding_objection(), simple, desk);
         }
         if let Some(objection) = self.guess_objection(&request, &analysis, resolved.as_deref(), desk) {
             return self.object(event, &objection, simple, desk);

@@ -29,7 +29,12 @@ impl Walk {
         } = insert;
         self.with(with_clause, |walk| {
             let target = walk.target(relation, Access::Write);
-            walk.within(target.clone(), |walk| walk.assigned_columns(cols));
+            walk.within(target.clone(), |walk| {
+                walk.assigned_columns(cols);
+                if cols.is_empty() && select_stmt.is_some() {
+                    walk.all_assigned();
+                }
+            });
             let ((), assigned) = walk.traced(|walk| {
                 for column in walk.query_node(select_stmt).unwrap_or_default() {
                     walk.lineage.add_origin(&column.origin);
@@ -168,6 +173,13 @@ impl Walk {
         }
     }
 
+    /// All columns of the table that is changed get a value.
+    fn all_assigned(&mut self) {
+        let target = self.scopes.last().and_then(|scope| scope.ranges.first().cloned());
+        let origin = target.and_then(|target| target.column(&std::sync::Arc::from("*")));
+        self.note_compared(origin.as_ref());
+    }
+
     fn assigned(&mut self, column: &str) {
         let name = std::sync::Arc::from(column);
         let target = self.scopes.last().and_then(|scope| {
@@ -176,6 +188,8 @@ impl Walk {
         if let Some(target) = target {
             let origin = target.column(&name);
             self.note_origin(origin.as_ref(), &name);
+            // Whether a value is there already is told by what becomes of it.
+            self.note_compared(origin.as_ref());
         }
     }
 
@@ -227,6 +241,9 @@ impl Walk {
         self.within(scope, |walk| {
             for column in super::strings(attlist) {
                 walk.assigned(column);
+            }
+            if attlist.is_empty() && *is_from {
+                walk.all_assigned();
             }
             options.visit(walk);
             walk.condition(|walk| where_clause.visit(walk));

@@ -340,8 +340,8 @@ impl Visit for JsonTablePathSpec {
 }
 
 impl Walk {
-    /// Notes that rows are joined by these.
-    fn note_compared(&mut self, origin: Option<&Origin>) {
+    /// Notes that rows are compared by these.
+    pub(super) fn note_compared(&mut self, origin: Option<&Origin>) {
         let mut lineage = Lineage::default();
         if let Some(origin) = origin {
             lineage.add_origin(origin);

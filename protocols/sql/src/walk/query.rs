@@ -71,7 +71,7 @@ impl Walk {
             locking_clause,
             with_clause,
             op,
-            all: _,
+            all,
             larg,
             rarg,
         } = select;
@@ -90,6 +90,12 @@ impl Walk {
                 } else {
                     let left = larg.as_deref().and_then(|arm| walk.select(arm));
                     let right = rarg.as_deref().and_then(|arm| walk.select(arm));
+                    // Rows of both arms are compared, unless all of them are taken.
+                    if !(*all && SetOperation::try_from(*op) == Ok(SetOperation::SetopUnion)) {
+                        for column in left.iter().chain(&right).flatten() {
+                            walk.note_compared(Some(&column.origin));
+                        }
+                    }
                     combined(left, right)
                 };
                 // The server takes a plain name here for a column of the answer first.
@@ -111,6 +117,13 @@ impl Walk {
         })
     }
 
+    /// What is computed may give several rows, fail, or number them, and so tell of what it is computed from without showing it.
+    fn note_computed(&mut self, origin: &Origin) {
+        if !matches!(origin, Origin::Direct(_)) {
+            self.note_compared(Some(origin));
+        }
+    }
+
     /// Notes the columns of the answer by which a DISTINCT, GROUP BY or ORDER BY goes: by their names or numbers, or, with a plain DISTINCT, all of
     /// them.
     fn outputs_named(&mut self, clause: &[protobuf::Node], columns: &[OutColumn]) {
@@ -120,6 +133,15 @@ impl Walk {
                 other => other.as_ref(),
             };
             let meant: Vec<&OutColumn> = match item {
+                // `rollup (a, b)`, `grouping sets ((a), (b, c))`.
+                Some(NodeEnum::GroupingSet(set)) => {
+                    self.outputs_named(&set.content, columns);
+                    Vec::new()
+                }
+                Some(NodeEnum::RowExpr(row)) => {
+                    self.outputs_named(&row.args, columns);
+                    Vec::new()
+                }
                 // A null in the server's tree: `distinct` without `on`.
                 None => columns.iter().collect(),
                 // Its number: which one is not looked at, so that texts that differ in it share one reading.
@@ -159,6 +181,7 @@ impl Walk {
                         }
                         Some(value) => {
                             let origin = self.origin(value);
+                            self.note_computed(&origin);
                             let name = if name.is_empty() {
                                 implied_name(value)
                             } else {

@@ -295,3 +295,116 @@ fn a032_notifications_and_settings_say_nothing_that_could_be_masked() {
     let told = to_client(&play);
     assert!(!told.contains("6789") && told.contains("DateStyle"), "{told}");
 }
+
+/// A server that takes in COPY data ignores a Sync, whoever began the COPY.
+#[test]
+fn a023_a_sync_behind_a_copy_is_answered_by_nobody() {
+    let mut play = masking();
+    play.client([query("copy orders from stdin"), sync()].concat());
+    play.permit_masked(plan());
+    play.target(message(b'G', b"\0\0\0"));
+    play.client(message(b'c', b""));
+    play.target([complete("COPY 0"), ready(b'I')].concat());
+    play.client(query("rollback to savepoint nosuch"));
+    play.permit_masked(plan());
+    play.target([error("3B001", "no such savepoint"), ready(b'I')].concat());
+    play.client(query("select ssn from people"));
+    play.permit_masked(plan());
+    let rows = [row_description(&[("ssn", PEOPLE, 3)]), data_row(&["123-45-6789"])];
+    play.target([&rows[..], &[complete("SELECT 1"), ready(b'I')]].concat().concat());
+    assert_eq!(to_client(&play), "T D(*******6789) C(SELECT 1) Z(I)", "{}", play.transcript());
+}
+
+/// Checks of a domain run with every value that is converted to it, and no text has to name it for that.
+#[test]
+fn a027_a_domain_is_code() {
+    for statement in [
+        "create domain public.text as pg_catalog.text check (length(value) > 0)",
+        "alter domain d add constraint c check (set_config('my.x', value, false) is not null)",
+    ] {
+        refused(statement, "mask.hidden_code");
+    }
+}
+
+#[test]
+fn a035_functions_that_show_what_others_have_sent_are_refused_too() {
+    refused("select query from pg_stat_get_activity(null)", "mask.catalog");
+    refused("select pg_stat_get_backend_activity(1)", "mask.catalog");
+}
+
+/// Of several relations of one name, only the server knows which is meant.
+#[test]
+fn a026_a_column_of_another_relation_of_that_name_is_no_column() {
+    let mut play = Play::relay(&Stage::default(), usize::MAX);
+    play.client(query("select p.label || '' from people p"));
+    play.permit_masked(plan());
+    let decoy = data_row(&["16700", "decoys", "people", "1", "label"]);
+    let rows = [row_description(&[("a", 0, 0)]), catalog_rows(), decoy, complete("SELECT 7"), ready(b'I')];
+    play.target(rows.concat());
+    assert!(play.transcript().to_string().contains("mask.lineage_unknown"), "{}", play.transcript());
+}
+
+/// A mask on a view opens nothing of what it reads, and one on a child nothing that its parent hides.
+#[test]
+fn a025_a_mask_of_its_own_opens_nothing_else() {
+    let mut masks = plan();
+    let mut other = masks.columns[0].clone();
+    (other.relation, other.column) = ("people_view".into(), "other".into());
+    masks.columns.push(other);
+    let mut play = Play::relay(&Stage::default(), usize::MAX);
+    play.client(query("select whatever, other from people_view"));
+    play.permit_masked(masks.clone());
+    let other = data_row(&["16600", "public", "people_view", "2", "other"]);
+    play.target(
+        [row_description(&[("a", 0, 0)]), catalog_rows(), other, complete("SELECT 7"), ready(b'I')]
+            .concat(),
+    );
+    let columns = row_description(&[("whatever", 16_600, 1), ("other", 16_600, 2)]);
+    let row = data_row(&["123-45-6789", "some other"]);
+    play.target([columns, row, complete("SELECT 1"), ready(b'I')].concat());
+    assert!(to_client(&play).starts_with("T D(null,******ther)"), "{}", play.transcript());
+    play.client(query("select upper(whatever) from people_view"));
+    play.permit_masked(masks);
+    assert!(play.transcript().to_string().contains("mask.lineage_unknown"), "{}", play.transcript());
+}
+
+/// In a database that is not in UTF-8, capitals beyond ASCII are folded too.
+#[test]
+fn a025_names_that_are_folded_elsewhere_are_not_read() {
+    let mut play = Play::new(&Stage::default(), usize::MAX);
+    play.client(startup(&[("user", "app"), ("database", "demo")]));
+    play.client(password("token"));
+    play.authenticated();
+    play.connected(None, false);
+    play.target([authentication_ok(), parameter_status("server_encoding", "LATIN1"), ready(b'I')].concat());
+    play.client(query(
+        "with \"é\" as (select ssn z from people), \"É\" as (select 'h' z) select z || '' from É",
+    ));
+    play.permit_masked(plan());
+    play.target(catalog());
+    assert!(play.transcript().to_string().contains("error mask.encoding"), "{}", play.transcript());
+}
+
+/// Whatever has run for somebody masked may have switched the lexer: a view over the settings, a trigger.
+#[test]
+fn a013_for_whom_columns_are_masked_a_batch_is_read_in_one_way_only() {
+    let mut play = masking();
+    play.client(
+        [parse("", "update orders set id = 2 where id = 1"), bind("", "", &[]), execute("")].concat(),
+    );
+    play.permit_masked(plan());
+    play.permit_masked(plan());
+    play.client(parse("", r"select 'a\'' || 'b'"));
+    assert!(!play.holds(), "{}", play.transcript());
+}
+
+/// Two Queries in one write, and a catalog that has to be read between them: the target is left in no batch.
+#[test]
+fn a_reading_between_two_queries_is_a_batch_of_its_own() {
+    let mut play = Play::relay(&Stage::default(), usize::MAX);
+    play.client([query("select 1"), query("select id from people")].concat());
+    play.permit();
+    play.permit_masked(plan());
+    let sent = to_target(&play);
+    assert!(sent.contains("P(gatewright.catalog") && sent.ends_with(" S"), "{sent}");
+}
