@@ -43,8 +43,9 @@ pub struct ColumnRule {
     pub column: String,
     /// `"redact"`, `"hash"`, or `{ partial = 4 }` to leave the last 4 characters.
     pub method: Method,
-    /// How often in an hour one principal may choose, join, group or sort rows by the column (`where ssn like '1%'`), which is a guess at its
-    /// values: `0` for never. Default: as often as they like.
+    /// How often in an hour one principal may send a statement that chooses, joins, groups, sorts, counts or compares rows by the column (`where
+    /// ssn like '1%'`), computes from it or stores a value in it: each is a guess at its values, and one statement can be many. `0` for never. Default: as
+    /// often as they like.
     pub conditions: Option<u32>,
     /// Members of these groups see this column. Default: none.
     #[serde(default)]
