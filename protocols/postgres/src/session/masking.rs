@@ -133,7 +133,7 @@ impl Masks {
 impl ActiveMasks {
     /// Did the text prove that the computed columns of this answer hold nothing masked?
     ///
-    /// [`objection`] has refused every statement that computes from a masked column. What is left to check
+    /// [`objection`](super::objection::objection) has refused every statement that computes from a masked column. What is left to check
     /// is that the server's description agrees with our reading, column by column: it reports no origin
     /// only where we saw something computed. A `*` hides the positions, and then nothing is trusted.
     fn trusts_computed(&self, fields: &[Field]) -> bool {
