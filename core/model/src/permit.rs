@@ -69,3 +69,14 @@ pub struct Denial {
     /// The approval request that was answered with no, or not at all.
     pub approval: Option<ApprovalId>,
 }
+
+impl Denial {
+    /// The code of a request for approval that whoever asked has withdrawn.
+    pub const WITHDRAWN: &'static str = "approval.withdrawn";
+
+    /// Is it no more than that? Any other answer to what was withdrawn (somebody said no first, it could not be recorded, the session was ended) is a
+    /// refusal like all others.
+    pub fn is_withdrawal(&self) -> bool {
+        self.approval.is_some() && *self.block.code == *Self::WITHDRAWN
+    }
+}

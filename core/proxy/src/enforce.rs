@@ -227,7 +227,7 @@ impl Enforcer {
                 "nobody approved it in time".to_owned(),
                 "ask a reviewer to be there, then try again",
             ),
-            Settled::Withdrawn => deny("approval.withdrawn", "the request was withdrawn".to_owned(), ""),
+            Settled::Withdrawn => deny(Denial::WITHDRAWN, "the request was withdrawn".to_owned(), ""),
         }
     }
 

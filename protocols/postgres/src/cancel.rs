@@ -64,7 +64,7 @@ impl CancelSecret {
 pub struct TargetKey {
     /// Process id at the target.
     pub process: u32,
-    /// CancelSecret key at the target: 4 bytes in protocol 3.0.
+    /// Secret key at the target: 4 bytes in protocol 3.0.
     pub key: Bytes,
 }
 

@@ -70,7 +70,7 @@ pub fn denial(denial: &Denial) -> Bytes {
 }
 
 /// The code of a denial whose approval request was withdrawn by the one who asked.
-const WITHDRAWN: &str = "approval.withdrawn";
+const WITHDRAWN: &str = Denial::WITHDRAWN;
 
 /// What a server says when a client's cancel request ends a statement.
 fn cancelled(approval: Option<&ApprovalId>) -> Bytes {

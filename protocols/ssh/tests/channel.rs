@@ -102,6 +102,18 @@ impl Play {
         self.tell(Input::Permitted(Permit::mint(id, None)))
     }
 
+    fn withdrawn(&mut self) -> &mut Self {
+        let event = self.judged.as_ref().unwrap().0;
+        let block = Block {
+            code: Denial::WITHDRAWN.into(),
+            rule: "ssh/tunnels".into(),
+            reason: "the request was withdrawn".into(),
+            remedy: "".into(),
+        };
+        let approval = Some(ApprovalId::from_random([1; 10]));
+        self.tell(Input::Denied(Denial { event, block, approval }))
+    }
+
     fn deny(&mut self) -> &mut Self {
         let event = self.judged.as_ref().unwrap().0;
         let block = Block {
@@ -536,7 +548,7 @@ fn a044_a_reviewer_of_a_name_is_asked_once_and_for_one_thing() {
     held(&mut play, "look");
     play.permit().tell(found(["10.0.0.7"]));
     held(&mut play, "look");
-    play.deny().connected();
+    play.withdrawn().connected();
     check(
         &play,
         expect![[r#"
@@ -548,6 +560,17 @@ fn a044_a_reviewer_of_a_name_is_asked_once_and_for_one_thing() {
         connect Session { account: Some("deploy"), attributes: [] }
         to client: Accepted
     "#]],
+    );
+    // Any other answer is a refusal: it could not be recorded, somebody said no first.
+    let mut refused = tunnel("db");
+    held(&mut refused, "look");
+    refused.permit().tell(found(["10.0.0.7"]));
+    held(&mut refused, "look");
+    refused.deny();
+    assert!(
+        refused.transcript.contains("Withdraw") && !refused.transcript.contains("connect"),
+        "{}",
+        refused.transcript
     );
     let mut other = tunnel("db");
     held(&mut other, "look");

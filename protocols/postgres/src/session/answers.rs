@@ -101,7 +101,10 @@ impl Relay {
     /// Is this a part of an answer's data that nobody needs to look into?
     fn passes_unread(&mut self, tag: u8) -> bool {
         let masks = match self.pipeline.front() {
-            Some(Expect::Query(query)) if query.calls => return tag == tag::FUNCTION_CALL_RESPONSE,
+            Some(Expect::Query(query)) if query.calls => {
+                query.answered |= tag == tag::FUNCTION_CALL_RESPONSE;
+                return tag == tag::FUNCTION_CALL_RESPONSE;
+            }
             Some(Expect::Query(query)) => &query.masks,
             Some(Expect::Execute { masks, .. }) => masks,
             _ => return false,
@@ -123,7 +126,9 @@ impl Relay {
                 if status.changes_lexer() && !expected {
                     return Err(mode_change());
                 }
-                return Ok(if self.may_tell(body)? { Verdict::Pass } else { Verdict::Swallow });
+                // Code that can not be seen can write a masked value into those that hold any text.
+                let hides = status.holds_any_text() && self.hides_reports();
+                return Ok(if hides { Verdict::Swallow } else { Verdict::Pass });
             }
             tag::NOTIFICATION_RESPONSE => return self.notification(body),
             tag::ERROR_RESPONSE => return self.error(body, desk),
@@ -145,9 +150,6 @@ impl Relay {
                     query.rows = Some(query.rows.unwrap_or(0).saturating_add(rows));
                 }
                 query.masks.next_statement();
-                Ok(Verdict::Pass)
-            }
-            (Expect::Query(RunningQuery { calls: true, .. }), tag::FUNCTION_CALL_RESPONSE) => {
                 Ok(Verdict::Pass)
             }
             (Expect::Query(query), tag::EMPTY_QUERY_RESPONSE) => {
@@ -302,24 +304,22 @@ impl Relay {
             self.portals.clear();
             self.bound.clear();
             self.touched_masked = false;
-            if std::mem::take(&mut self.defines) {
+            self.defines = false;
+            if self.catalog.leave_transaction() {
                 desk.shared.catalogs.forget(&self.database);
             }
-            self.catalog.leave_transaction();
         }
     }
 
-    /// May the client learn of this setting? Code that can not be seen can write a masked value into those that hold any text.
-    fn may_tell(&mut self, body: &[u8]) -> Result<bool, ProtocolError> {
-        let hides = match self.pipeline.front() {
+    /// Could what the target says beside its rows quote a masked value?
+    fn hides_reports(&mut self) -> bool {
+        let now = match self.pipeline.front() {
             Some(Expect::Query(RunningQuery { masks, .. }) | Expect::Execute { masks, .. }) => {
                 masks.hides_reports()
             }
-            // Told before the ReadyForQuery of a batch.
-            Some(Expect::Sync { .. }) => self.touched_masked,
             _ => false,
         };
-        Ok(!hides || !parameter_status::decode(body)?.holds_any_text())
+        now || self.touched_masked
     }
 
     /// Somebody's notification: what it says is not known to hold nothing that is masked.
@@ -416,12 +416,7 @@ impl Relay {
 
     fn notice(&mut self, body: &[u8]) -> Result<Verdict, ProtocolError> {
         let report = error_response::decode(body)?;
-        let hides = match self.pipeline.front() {
-            Some(Expect::Query(RunningQuery { masks, .. }) | Expect::Execute { masks, .. }) => {
-                masks.hides_reports()
-            }
-            _ => false,
-        } || self.touched_masked;
+        let hides = self.hides_reports();
         Ok(if hides { Verdict::Replace(scrubbed("NOTICE", report.sqlstate)) } else { Verdict::Pass })
     }
 

@@ -29,9 +29,9 @@ pub(super) struct CatalogReading {
     /// Bytes of the rows that `building` was built from.
     size: usize,
     failed: bool,
-    /// It is read outside of any transaction: others may use it too.
-    outside: bool,
-    /// `current` was read inside of a transaction, which may see what never will be for others.
+    /// The transaction that it is read in has changed no definition: others may use it too.
+    shareable: bool,
+    /// `current` is what only this transaction sees, or sees any more.
     private: bool,
     /// The plan of the last statement, found in `current`: policies give the same plan again and again.
     resolved: Option<Arc<ResolvedPlan>>,
@@ -43,18 +43,24 @@ impl CatalogReading {
         self.outdated = true;
     }
 
-    /// It is asked for now. `outside`: outside of any transaction.
-    pub(super) const fn begin(&mut self, outside: bool) {
-        self.outside = outside;
+    /// What only this transaction has seen may be rolled back by now.
+    pub(super) const fn outdate_private(&mut self) {
+        self.outdated |= self.private;
     }
 
-    /// The transaction is over, and with it what only it has seen.
-    pub(super) fn leave_transaction(&mut self) {
+    /// It is asked for now. `shareable`: nothing in this transaction may have changed a definition.
+    pub(super) const fn begin(&mut self, shareable: bool) {
+        self.shareable = shareable;
+    }
+
+    /// The transaction is over, and with it what only it has seen. Was a definition changed since the last reading?
+    pub(super) fn leave_transaction(&mut self) -> bool {
         if self.private || self.outdated {
             self.current = None;
             self.resolved = None;
         }
-        (self.private, self.outdated) = (false, false);
+        self.private = false;
+        std::mem::take(&mut self.outdated)
     }
 
     /// Is there a catalog that is young enough?
@@ -120,10 +126,11 @@ impl CatalogReading {
         // One without a single relation is none: nothing would be masked by it.
         let Some(catalog) = building.filter(|catalog| !catalog.is_empty()).map(Arc::new) else { return };
         // What a transaction sees may never be committed, and what it saw first it sees to its end: it is this session's and nobody else's.
-        if self.outside {
+        let shared = self.shareable && catalog.age().is_zero();
+        if shared {
             desk.shared.catalogs.put(database, Arc::clone(&catalog), desk.now);
         }
-        self.private = !self.outside;
+        self.private = !shared;
         let Some(read_at) = desk.now.checked_sub(catalog.age()) else { return };
         self.current = Some((catalog, read_at));
         self.outdated = false;
@@ -148,7 +155,7 @@ impl Relay {
     /// as they are.
     pub(super) fn read_catalog(&mut self, desk: &mut Desk<'_>) {
         let is_quiet = self.pipeline.is_empty() && !self.batch_open;
-        self.catalog.begin(is_quiet && self.transaction == Transaction::Idle && !self.defines);
+        self.catalog.begin(!self.defines);
         // A Query would end the unnamed portal of a transaction.
         if is_quiet && self.transaction == Transaction::Idle {
             self.pipeline.push(Expect::CatalogQuery { complete: false });

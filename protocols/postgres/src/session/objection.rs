@@ -42,19 +42,21 @@ fn reach_among(relation: &Relation, masked: &HashSet<u32>, catalog: &Catalog) ->
     if masked.is_empty() {
         return Reach::Nothing;
     }
-    let in_schema = |oid: &u32| {
-        relation
-            .schema
-            .as_deref()
-            .is_none_or(|schema| catalog.relation(*oid).is_some_and(|known| &*known.schema == schema))
-    };
     let of_oid = |oid| match catalog.reaches(oid, masked) {
         true if masked.contains(&oid) && !catalog.shows_others(oid, masked) => Reach::Direct,
         true => Reach::Indirect,
         false => Reach::Nothing,
     };
     // A relation that the catalog does not have may be a view over anything.
-    catalog.named(&relation.name).filter(in_schema).map(of_oid).max().unwrap_or(Reach::Indirect)
+    meant(relation, catalog).map(of_oid).max().unwrap_or(Reach::Indirect)
+}
+
+/// The relations that a name may mean. Which of them it does, only the server knows.
+fn meant<'a>(relation: &'a Relation, catalog: &'a Catalog) -> impl Iterator<Item = u32> + 'a {
+    catalog.named(&relation.name).filter(|oid| {
+        let known = catalog.relation(*oid);
+        relation.schema.as_deref().is_none_or(|schema| known.is_some_and(|known| &*known.schema == schema))
+    })
 }
 
 /// The masked columns by which rows are chosen, of which a policy limits how often, as `schema.relation.column`, with that number. Once for each
@@ -397,12 +399,12 @@ const CODE: [&str; 18] = [
 fn is_no_column(column: &Column, statement: &Statement, plan: &ResolvedPlan) -> bool {
     const SYSTEM: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
     let Some(relation) = &column.relation else { return false };
-    if !statement.relations.iter().any(|named| named.name == *relation) || SYSTEM.contains(&&*column.name) {
+    if SYSTEM.contains(&&*column.name) {
         return false;
     }
     let catalog = plan.catalog();
-    // Which of those of that name it is, only the server knows.
-    let mut known = catalog.named(relation).filter_map(|oid| catalog.relation(oid));
+    let named = statement.relations.iter().filter(|named| named.name == *relation);
+    let mut known = named.flat_map(|named| meant(named, catalog)).filter_map(|oid| catalog.relation(oid));
     known.any(|known| known.attribute(&column.name).is_none())
 }
 

@@ -332,6 +332,7 @@ impl Relay {
     }
 
     fn sync(&mut self, bytes: Bytes, desk: &mut Desk<'_>) {
+        let lexer_unsure = self.is_lexer_unsure();
         self.batch_open = false;
         self.batch_ran = false;
         match std::mem::replace(&mut self.skipping, Skipping::No) {
@@ -339,7 +340,7 @@ impl Relay {
             Skipping::No | Skipping::Target => {
                 // A name that the target has not accepted yet may mean something else there. Within its batch
                 // that does no harm: the target skips the rest. The next batch waits until it is known.
-                self.barrier |= self.pipeline.names_something() || self.lexer_unsure;
+                self.barrier |= self.pipeline.names_something() || lexer_unsure;
                 self.pipeline.push(Expect::Sync { is_own: false });
                 desk.upstream(bytes);
             }
@@ -437,13 +438,13 @@ impl Relay {
             Request::Query { frame } | Request::Call { frame } => {
                 self.executed += 1;
                 let unseen = analysis.statements.iter().any(hidden_code) || is_unread(&analysis);
-                self.barrier = analysis.effects().session || unseen;
+                // For whom columns are masked, whatever runs may switch the lexer.
+                self.barrier = analysis.effects().session || unseen || self.masks_columns;
                 let frees_names = frees_all_names(&analysis);
                 self.pipeline.push(Expect::Query(RunningQuery {
                     event,
                     rows: None,
-                    // Of a call, nobody looks into the answer.
-                    answered: frame.tag == tag::FUNCTION_CALL,
+                    answered: false,
                     failed: None,
                     masks,
                     frees_names,
@@ -597,8 +598,8 @@ impl Relay {
                 desk.shared.catalogs.forget(&self.database);
             }
             // What is rolled back takes its definitions along.
-            if statement.effects.transaction && self.defines {
-                self.catalog.outdate();
+            if statement.effects.transaction {
+                self.catalog.outdate_private();
             }
         }
     }

@@ -118,7 +118,7 @@ impl Channel {
 
     pub(super) fn denied_again(&mut self, denial: &Denial) {
         // What is withdrawn is denied as well.
-        if std::mem::take(&mut self.again.stays) {
+        if std::mem::take(&mut self.again.stays) && denial.is_withdrawal() {
             self.again.left.pop_front();
             return self.ask_next();
         }

@@ -105,7 +105,9 @@ impl Channel {
     pub(super) fn denied_found(&mut self, lookup: Lookup, denial: &Denial) {
         match lookup.found {
             // What is withdrawn is denied as well. The permit for the name was used up for this.
-            Some(Found { about, event, stays: true }) if event == denial.event => {
+            Some(Found { about, event, stays: true })
+                if event == denial.event && denial.is_withdrawal() =>
+            {
                 self.lead(about, lookup.by_name);
             }
             Some(Found { event, .. }) if event == denial.event => {

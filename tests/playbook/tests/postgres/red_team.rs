@@ -15,6 +15,19 @@ fn to_client(play: &Play) -> String {
     messages::render(play.transcript().client_bytes(), false)
 }
 
+/// What follows is answered by its own answer, and masked. `reads`: by a catalog that is read for it.
+fn still_masks(play: &mut Play, reads: bool) {
+    play.client(query("select ssn from people"));
+    play.permit_masked(plan());
+    assert_eq!(to_target(play).contains("select c.oid"), reads, "{}", play.transcript());
+    if reads {
+        play.target(catalog());
+    }
+    let rows = [row_description(&[("ssn", PEOPLE, 3)]), data_row(&["123-45-6789"])];
+    play.target([&rows[..], &[complete("SELECT 1"), ready(b'I')]].concat().concat());
+    assert_eq!(to_client(play), "T D(*******6789) C(SELECT 1) Z(I)", "{}", play.transcript());
+}
+
 /// A Query that waits while its batch fails is one that the target ignores: nothing answers it.
 #[test]
 fn a023_a_query_whose_batch_has_failed_meanwhile_is_sent_to_nobody() {
@@ -30,12 +43,7 @@ fn a023_a_query_whose_batch_has_failed_meanwhile_is_sent_to_nobody() {
         assert!(to_client(&play).is_empty(), "{}", play.transcript());
         play.target(ready(b'I'));
         assert_eq!(to_client(&play), "Z(I)");
-        // What follows is answered by its own answer, and masked.
-        play.client(query("select ssn from people"));
-        play.permit_masked(plan());
-        let rows = [row_description(&[("ssn", PEOPLE, 3)]), data_row(&["123-45-6789"])];
-        play.target([&rows[..], &[complete("SELECT 1"), ready(b'I')]].concat().concat());
-        assert_eq!(to_client(&play), "T D(*******6789) C(SELECT 1) Z(I)", "{}", play.transcript());
+        still_masks(&mut play, false);
     }
 }
 
@@ -49,12 +57,7 @@ fn a023_a_query_that_waits_for_the_catalog_in_a_failed_batch_is_sent_to_nobody()
     assert_eq!(to_client(&play), "E(26000 there is no such statement)");
     play.target(ready(b'I'));
     assert_eq!(to_client(&play), "Z(I)");
-    play.client(query("select ssn from people"));
-    play.permit_masked(plan());
-    play.target(catalog());
-    let rows = [row_description(&[("ssn", PEOPLE, 3)]), data_row(&["123-45-6789"])];
-    play.target([&rows[..], &[complete("SELECT 1"), ready(b'I')]].concat().concat());
-    assert_eq!(to_client(&play), "T D(*******6789) C(SELECT 1) Z(I)", "{}", play.transcript());
+    still_masks(&mut play, true);
 }
 
 /// An answer that comes before anything was said of what was asked is one to something else.
@@ -117,13 +120,7 @@ fn a025_a_rolled_back_definition_is_forgotten() {
     play.client(query("rollback"));
     play.permit_masked(plan());
     play.target([complete("ROLLBACK"), ready(b'I')].concat());
-    play.client(query("select ssn from people"));
-    play.permit_masked(plan());
-    assert!(to_target(&play).contains("select c.oid"), "it is read again: {}", play.transcript());
-    play.target(catalog());
-    let rows = [row_description(&[("ssn", PEOPLE, 3)]), data_row(&["123-45-6789"])];
-    play.target([&rows[..], &[complete("SELECT 1"), ready(b'I')]].concat().concat());
-    assert_eq!(to_client(&play), "T D(*******6789) C(SELECT 1) Z(I)", "{}", play.transcript());
+    still_masks(&mut play, true);
 }
 
 /// A transaction above READ COMMITTED sees what was there when it began: a view may read something else by now.
@@ -308,11 +305,7 @@ fn a023_a_sync_behind_a_copy_is_answered_by_nobody() {
     play.client(query("rollback to savepoint nosuch"));
     play.permit_masked(plan());
     play.target([error("3B001", "no such savepoint"), ready(b'I')].concat());
-    play.client(query("select ssn from people"));
-    play.permit_masked(plan());
-    let rows = [row_description(&[("ssn", PEOPLE, 3)]), data_row(&["123-45-6789"])];
-    play.target([&rows[..], &[complete("SELECT 1"), ready(b'I')]].concat().concat());
-    assert_eq!(to_client(&play), "T D(*******6789) C(SELECT 1) Z(I)", "{}", play.transcript());
+    still_masks(&mut play, false);
 }
 
 /// Checks of a domain run with every value that is converted to it, and no text has to name it for that.
@@ -407,4 +400,37 @@ fn a_reading_between_two_queries_is_a_batch_of_its_own() {
     play.permit_masked(plan());
     let sent = to_target(&play);
     assert!(sent.contains("P(gatewright.catalog") && sent.ends_with(" S"), "{sent}");
+}
+
+/// What a transaction reads that has changed no definition is good behind it: it is not read again for each of them.
+#[test]
+fn a_reading_of_a_transaction_that_defines_nothing_stays() {
+    let mut play = Play::relay(&Stage::default(), usize::MAX);
+    play.client(query("begin"));
+    play.permit_masked(plan());
+    play.target([complete("BEGIN"), ready(b'T')].concat());
+    play.client(query("select id from people"));
+    play.permit_masked(plan());
+    play.target([message(b'1', b""), message(b'2', b""), catalog_rows(), complete("SELECT 6")].concat());
+    play.target([message(b'3', b""), message(b'3', b""), ready(b'T')].concat());
+    play.target([row_description(&[("id", PEOPLE, 1)]), complete("SELECT 0"), ready(b'T')].concat());
+    play.client(query("commit"));
+    play.permit_masked(plan());
+    play.target([complete("COMMIT"), ready(b'I')].concat());
+    still_masks(&mut play, false);
+}
+
+/// Neither a Query nor a batch behind one that may have switched the lexer is read before the target has said how it reads.
+#[test]
+fn a013_for_whom_columns_are_masked_each_request_waits_for_the_answer_before() {
+    let unsure = "update orders set id = 2 where id = 1";
+    let batch = [parse("", unsure), bind("", "", &[]), execute(""), sync()].concat();
+    for (first, permits) in [(query(unsure), 1), (batch, 2)] {
+        let mut play = masking();
+        play.client([first, query(r"select 'a\'' || 'b'")].concat());
+        for _ in 0..permits {
+            play.permit_masked(plan());
+        }
+        assert!(!play.holds(), "{}", play.transcript());
+    }
 }
