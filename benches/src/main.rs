@@ -8,15 +8,18 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bulk;
+mod crowd;
 mod curl;
 mod http;
 mod idle;
 mod kubernetes;
+mod large;
 mod machine;
 mod paths;
 mod pgbench;
 mod pgbouncer;
 mod process;
+mod soak;
 mod ssh;
 mod transactions;
 mod turns;
@@ -45,21 +48,30 @@ fn main() -> ExitCode {
     }
 }
 
-/// `NAME [SECONDS [ROUNDS]]`.
+/// `NAME [SECONDS [ROUNDS]]`, `large [GIGABYTES]`, `crowd [SESSIONS [SECONDS]]` or `soak [MINUTES]`.
 fn run(arguments: &[String]) -> Result<()> {
     let number = |position: usize, default: u32| match arguments.get(position) {
         None => Ok(default),
         Some(word) => word.parse().map_err(|_| Error::new(format!("`{word}` is not a number"))),
     };
+    println!("{}", machine::describe());
+    match arguments.first().map(String::as_str) {
+        Some("large") => return large::measure(number(1, 10)?),
+        Some("crowd") => return crowd::measure(number(1, 10_000)?, number(2, 60)?),
+        Some("soak") => return soak::run(number(1, 10)?),
+        _ => {}
+    }
     let plan = Plan { seconds: number(1, 6)?, rounds: number(2, 4)? };
     let measure = match arguments.first().map(String::as_str) {
         Some("postgres") => postgres,
         Some("http") => http::measure,
         Some("kubernetes") => kubernetes::measure,
         Some("ssh") => ssh::measure,
-        _ => return Err(Error::new("say what to measure").remedy("postgres, http, kubernetes or ssh")),
+        _ => {
+            return Err(Error::new("say what to measure")
+                .remedy("postgres, large, crowd, soak, http, kubernetes or ssh"));
+        }
     };
-    println!("{}", machine::describe());
     measure(plan)
 }
 

@@ -4,7 +4,7 @@ use gatewright_testbed::{
     Clients, Gateway, Mint, Postgres, Psql, Result, Setup, Stage, gateway_program, modules_directory,
 };
 
-use crate::pgbouncer::PgBouncer;
+use crate::pgbouncer::{PgBouncer, Pooling};
 
 /// A server and the proxies in front of it.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Paths {
         let postgres = Postgres::start_with(&stage, Clients::ScramPlain, &[MOST_CONNECTIONS])?;
         crate::pgbench::fill(&postgres)?;
         crate::bulk::fill(&postgres)?;
-        let pgbouncer = PgBouncer::start(&stage, &postgres, tls)?;
+        let pgbouncer = PgBouncer::start(&stage, &postgres, Pooling::Session, tls)?;
         let modules = modules_directory(&["statement_rules.wasm", "mask_columns.wasm"])?;
         let gateway = |name: &str, document: &str| {
             let document = document.replace("MODULES", &modules.display().to_string());
@@ -94,13 +94,13 @@ fn through(name: &'static str, gateway: &Gateway) -> Result<Path> {
 const MOST_CONNECTIONS: &str = "max_connections=1000";
 
 /// One policy, with its usual rules.
-const ONE_POLICY: &str = r#"name = "bench"
+pub(crate) const ONE_POLICY: &str = r#"name = "bench"
 module = "MODULES/statement_rules.wasm"
 [settings]
 require_where = ["update", "delete"]
 "#;
 
-const MASKS: &str = r#"name = "bench"
+pub(crate) const MASKS: &str = r#"name = "bench"
 module = "MODULES/mask_columns.wasm"
 [settings]
 columns = [

@@ -1,4 +1,5 @@
-//! PgBouncer as Debian packages it, in session mode: one server connection for each client, like the gateway.
+//! PgBouncer as Debian packages it: beside the gateway in session mode, one server connection for each client, like the gateway;
+//! behind it in transaction mode, where the gateway has more sessions than a server could.
 
 use std::{fs, time::Duration};
 
@@ -11,8 +12,29 @@ pub(crate) struct PgBouncer {
     port: u16,
 }
 
+/// How clients share connections to the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pooling {
+    Session,
+    /// For so many clients.
+    Transaction(u32),
+}
+
+impl Pooling {
+    fn settings(self) -> String {
+        match self {
+            Self::Session => {
+                "pool_mode = session\nmax_client_conn = 1000\ndefault_pool_size = 390".to_owned()
+            }
+            Self::Transaction(clients) => format!(
+                "pool_mode = transaction\nmax_client_conn = {clients}\ndefault_pool_size = 20\nlisten_backlog = 1024"
+            ),
+        }
+    }
+}
+
 impl PgBouncer {
-    pub(crate) fn start(stage: &Stage, postgres: &Postgres, tls: bool) -> Result<Self> {
+    pub(crate) fn start(stage: &Stage, postgres: &Postgres, pooling: Pooling, tls: bool) -> Result<Self> {
         let user = User::unprivileged()?;
         let home = stage.private_directory("pgbouncer")?;
         user.own(&home)?;
@@ -53,10 +75,11 @@ impl PgBouncer {
         let settings = format!(
             "[databases]\n* = host=localhost port={server}\n\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {users}\n\
-             pool_mode = session\nmax_client_conn = 1000\ndefault_pool_size = 390\n\
+             {pooling}\n\
              ignore_startup_parameters = extra_float_digits\n{protection}",
             server = postgres.port(),
             users = users.display(),
+            pooling = pooling.settings(),
         );
         let settings = write("pgbouncer.ini", settings.as_bytes())?;
         let mut command = user.command("/usr/sbin/pgbouncer");

@@ -106,6 +106,23 @@ fn look(root: u32, is_over: &AtomicBool) -> Cpu {
     if own.total() > all.total() / 2.0 { own } else { all }
 }
 
+/// The most memory that was resident, in KiB, since the process was started or [`forget_peak`] was called.
+pub(crate) fn peak(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0.0)
+}
+
+/// From now on the kernel looks for the peak anew, where it lets us ask for that.
+pub(crate) fn forget_peak(pid: u32) {
+    let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
+}
+
+/// How many of something a process has: `fd`, `task`.
+pub(crate) fn count(pid: u32, what: &str) -> usize {
+    fs::read_dir(format!("/proc/{pid}/{what}")).map_or(0, Iterator::count)
+}
+
 /// Resident memory in KiB.
 pub(crate) fn resident(pid: u32) -> f64 {
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();

@@ -51,9 +51,15 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "postgres|http|kubernetes|ssh [SECONDS ROUNDS]",
+        arguments: "postgres|large|crowd|http|kubernetes|ssh [..]",
         what: "what the gateway costs beside proxies that only pass on (release build: minutes)",
         run: bench,
+    },
+    Command {
+        name: "soak",
+        arguments: "[--minutes M]",
+        what: "connections of every kind for a long time: fails where memory, file descriptors or threads grow",
+        run: soak,
     },
     Command {
         name: "release",
@@ -142,11 +148,25 @@ fn setup_everything(_: &[String]) -> Result<()> {
 }
 
 fn bench(arguments: &[String]) -> Result<()> {
-    let known = ["postgres", "http", "kubernetes", "ssh"];
+    let known = ["postgres", "large", "crowd", "http", "kubernetes", "ssh"];
     if !arguments.first().is_some_and(|name| known.contains(&name.as_str())) {
         return Err(Error::new("say what to measure")
-            .remedy("run `cargo xtask bench postgres`, `http`, `kubernetes` or `ssh`"));
+            .remedy("run `cargo xtask bench postgres`, `large`, `crowd`, `http`, `kubernetes` or `ssh`"));
     }
+    measure(arguments)
+}
+
+fn soak(arguments: &[String]) -> Result<()> {
+    let minutes = match arguments {
+        [] => "10",
+        [flag, minutes] if flag == "--minutes" => minutes,
+        _ => return Err(Error::new("say for how long").remedy("run `cargo xtask soak --minutes 10`")),
+    };
+    measure(&["soak".to_owned(), minutes.to_owned()])
+}
+
+/// Builds what is measured as it is to be run, and measures it.
+fn measure(arguments: &[String]) -> Result<()> {
     setup::run(setup::Purpose::Bench)?;
     modules::build()?;
     let packages = ["gatewright", "gatewright-apiserver", "gatewright-benches"];

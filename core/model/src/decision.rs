@@ -47,6 +47,11 @@ pub struct Block {
     pub remedy: Arc<str>,
 }
 
+impl Block {
+    /// The code of a block of SQL that could not be read, where no policy takes that upon itself.
+    pub const UNPARSED: &'static str = "sql.unparsed";
+}
+
 /// What a policy wants a person to decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Escalation {

@@ -11,6 +11,7 @@
 //! Authenticate          ->  Authenticated | Rejected
 //! LookUp                ->  Found
 //! Connect               ->  Connected | Unreachable
+//! Errand                ->  Returned
 //! StartTls{Upstream}    ->  Secured{Upstream}
 //! Decide                ->  Permitted | Denied          (perhaps Held before)
 //! Record{Start}         ->  Recording | Terminate       (nothing is sent meanwhile)
@@ -18,7 +19,7 @@
 //!
 //! There is no input that means "forward it without a decision". No answer is a refusal.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{fmt, net::IpAddr, sync::Arc, time::Instant};
 
 use crate::{
     decision::Escalation,
@@ -130,6 +131,8 @@ pub enum Input<U> {
     Connected(Account),
     /// There is no upstream connection.
     Unreachable,
+    /// The errand is over, whatever came of it.
+    Returned,
     /// The event waits for a reviewer: tell the client, in its protocol.
     Held {
         /// Which event.
@@ -167,6 +170,8 @@ pub enum Output<U> {
     },
     /// Open the upstream connection. Asked once, after authentication.
     Connect(ConnectRequest),
+    /// Ask the target something beside the session, on a connection of the gateway's own under the session's account. One at a time.
+    Errand(Errand<U>),
     /// The session goes to this target, of those that its listener has. Said at most once, before the first `Decide` or
     /// `Connect`, by protocols that find it in a request; where a listener has one target only, it needs no saying.
     Target(Arc<str>),
@@ -233,6 +238,21 @@ pub enum ConnectRequest {
     OutOfBand,
 }
 
+/// Something that the gateway asks a target for itself.
+pub struct Errand<U> {
+    /// Sessions of a listener that ask one target for the same at a time send one errand.
+    pub key: Arc<str>,
+    /// What is said on the connection, from [`Input::Connected`] on until it closes a side. There is no client, and nothing to
+    /// decide: it sends to the target, or starts TLS there.
+    pub session: Box<dyn Session<Unit = U>>,
+}
+
+impl<U> fmt::Debug for Errand<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Errand").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
 /// The account at the target. The secret goes to the target's proof of identity and nowhere else.
 #[derive(Debug, Clone)]
 pub struct Account {
@@ -276,7 +296,7 @@ pub struct Outcome {
     pub rows: Option<u64>,
     /// Values that were hidden, by rule.
     pub masked: Vec<(Arc<str>, u64)>,
-    /// What the client got of a file.
+    /// What the client got of a file, or of the rows and other data of an answer of PostgreSQL as they were sent.
     pub read: Option<Content>,
     /// What the target took for a file.
     pub written: Option<Content>,
@@ -328,8 +348,8 @@ pub struct ProtocolError {
     pub detail: Arc<str>,
 }
 
-impl std::fmt::Display for ProtocolError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let peer = match self.fault {
             Side::Downstream => "client",
             Side::Upstream => "target",

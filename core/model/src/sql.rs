@@ -156,13 +156,19 @@ pub struct Statement {
     /// counts as none. In a `merge` it is the ON clause together with the condition of WHEN; for rows that
     /// are NOT MATCHED BY SOURCE it is that condition alone. None when there is no update or delete.
     pub has_where: Option<bool>,
-    /// Where each column of the answer comes from. None when the statement gives no rows, or the shape
+    /// Where each column of the answer comes from, or of what a COPY sends. None when the statement gives no rows, or the shape
     /// of its answer is not known from the text (`execute`, `fetch`, `show`, `call`, `explain`).
     pub outputs: Option<Vec<Output>>,
+    /// What a COPY sends to the client. None where it is no such COPY, or its form is not understood.
+    pub copies: Option<Arc<CopyOut>>,
+    /// Is one of `outputs` a `*` of a relation? It stands for any number of columns then, and no place behind it is known.
+    pub has_star: bool,
+    /// The name that it gives to a relation that is there.
+    pub renames_to: Option<Arc<str>>,
     /// The cursor or portal that `FETCH` or `MOVE` reads, by its name.
     pub fetches: Option<Arc<str>>,
-    /// The cursor that `DECLARE` makes, by its name.
-    pub declares: Option<Arc<str>>,
+    /// The cursor that `DECLARE` makes.
+    pub declares: Option<Declared>,
     /// What it does with a statement that is prepared under a name.
     pub prepared: Option<Prepared>,
 }
@@ -170,9 +176,10 @@ pub struct Statement {
 impl Statement {
     /// About how many bytes of memory it takes, if nothing of it is shared.
     pub fn footprint(&self) -> usize {
-        let Self { relations, columns, conditions, functions, outputs, prepared, .. } = self;
+        let Self { relations, columns, conditions, functions, outputs, copies, prepared, .. } = self;
         let computed = outputs.iter().flatten().map(|output| match output {
             Output::Computed(columns) => columns.len(),
+            Output::United { plain, computed } => plain.len() + computed.iter().flatten().count(),
             Output::Direct | Output::Unknown => 0,
         });
         let names =
@@ -181,8 +188,10 @@ impl Statement {
             Some(Prepared::Prepare { body, .. }) => body.footprint(),
             _ => 0,
         };
+        let declared = self.declares.as_ref().map_or(0, |declared| declared.query.footprint());
         let outputs = outputs.iter().flatten().count() * mem::size_of::<Output>();
-        mem::size_of::<Self>() + names * 3 * NAME + outputs + body
+        let copies = copies.as_ref().map_or(0, |copies| copies.footprint());
+        mem::size_of::<Self>() + names * 3 * NAME + outputs + body + declared + copies
     }
 
     /// All that it is.
@@ -197,6 +206,77 @@ impl Statement {
             _ => None,
         }
     }
+}
+
+/// A cursor that a `DECLARE` makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it reads, as a statement by itself.
+    pub query: Arc<Statement>,
+}
+
+/// What a COPY sends to the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyOut {
+    /// Where its rows come from.
+    pub source: CopySource,
+    /// How they are written.
+    pub form: CopyForm,
+}
+
+impl CopyOut {
+    fn footprint(&self) -> usize {
+        mem::size_of::<Self>()
+            + match &self.source {
+                CopySource::Table { columns, .. } => (columns.len() + 2) * NAME,
+                CopySource::Query(text) => NAME + text.len(),
+            }
+    }
+}
+
+/// Where the rows of a COPY come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CopySource {
+    /// A table itself, without its children.
+    Table {
+        /// The schema, where the text names one.
+        schema: Option<Arc<str>>,
+        /// The name.
+        name: Arc<str>,
+        /// Its columns; none where all of them are meant.
+        columns: Vec<Arc<str>>,
+    },
+    /// A query, as it stands in the text.
+    Query(Arc<str>),
+}
+
+/// How the rows of a COPY are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CopyForm {
+    /// A line for each row, with backslashes before what has a meaning. Null is `\N`.
+    Text {
+        /// Between two values.
+        delimiter: u8,
+        /// The first line names the columns.
+        header: bool,
+    },
+    /// Values that may be quoted.
+    Csv {
+        /// Between two values.
+        delimiter: u8,
+        /// Around a value.
+        quote: u8,
+        /// Within quotes, before a quote and before itself.
+        escape: u8,
+        /// What stands for null, without quotes.
+        null: Arc<str>,
+        /// The first line names the columns.
+        header: bool,
+    },
+    /// Values with their lengths.
+    Binary,
 }
 
 /// What SQL does with the names of prepared statements, which are also those of the protocol.
@@ -394,7 +474,15 @@ pub enum Output {
     /// Computed from these columns (and constants) only. Empty: from no column at all, like `count(*)`
     /// or `1 + 1`. A column without a relation may belong to any relation of the statement.
     Computed(Vec<Column>),
-    /// Not understood: whole rows, functions over rows, set operations, sub-selects of other shapes.
+    /// One of several values, as UNION, INTERSECT and EXCEPT give it. The server's description says nothing of
+    /// such a column, so the text is all there is.
+    United {
+        /// It may be one of these columns, untouched.
+        plain: Vec<Column>,
+        /// Or computed from these columns only, of which there may be none. None: it is a plain column in any case.
+        computed: Option<Vec<Column>>,
+    },
+    /// Not understood: whole rows, functions over rows, sub-selects of other shapes.
     Unknown,
 }
 

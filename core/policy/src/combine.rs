@@ -48,7 +48,7 @@ impl Unjudged {
                 reason = format!("the request could not be judged safely: {why}").into();
                 let code = match (&event.facet, grade) {
                     (Facet::Sql(_), Grade::Disputed) => "sql.disputed",
-                    (Facet::Sql(_), _) => "sql.unparsed",
+                    (Facet::Sql(_), _) => Block::UNPARSED,
                     (Facet::Http(_), _) => "http.unknown",
                     (Facet::Kubernetes(_), _) => "k8s.unknown",
                     (Facet::Ssh(_), _) => "ssh.unknown",

@@ -373,6 +373,9 @@ async fn what_a_module_reads_is_what_the_event_holds() {
             prepared: None,
             fetches: None,
             declares: None,
+            copies: None,
+            has_star: false,
+            renames_to: None,
         }]),
     });
     let parameters = vec![Parameter::Null, Parameter::Text("7".into()), Parameter::Binary([1].into())];

@@ -4,10 +4,12 @@
 //! while an event waits for a reviewer, so that a client that leaves is noticed; a side is not read while
 //! the other can not be written, so that a slow peer costs bounded memory.
 
+mod elsewhere;
+mod moments;
+
 use std::{
     future::poll_fn,
     io,
-    marker::PhantomData,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -21,9 +23,13 @@ use gatewright_model::{
 };
 use tokio::{
     task::{spawn_blocking, unconstrained},
-    time::{Sleep, sleep, sleep_until, timeout},
+    time::timeout,
 };
 
+use self::{
+    elsewhere::Elsewhere,
+    moments::{Backlog, Deadline, Rest},
+};
 use crate::{
     client_sessions::{ClientSessions, NotAdmitted},
     config::Target,
@@ -51,6 +57,8 @@ pub struct Driver<W: Wire> {
     /// The number of the policies that were active when the last event was judged.
     judged_by: u64,
     held: Option<Held>,
+    /// Something is asked of the target beside the session.
+    errand: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     wake: Option<Deadline>,
     expiry: Option<Deadline>,
     /// What goes on is recorded.
@@ -58,67 +66,15 @@ pub struct Driver<W: Wire> {
     /// The look at the driver that it was last polled with.
     looked: u32,
     rest: Option<Rest>,
+    /// The client does not take what waits for it.
+    backlog: Option<Backlog>,
+    /// Bytes that were queued for the client.
+    offered: u64,
     /// Other policies than those that permitted what goes on. None: nothing does, or nobody waits yet.
     swapped: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The session was told that somebody outside ended it.
     told: bool,
     end: Option<&'static str>,
-}
-
-/// A look at whether the session is idle.
-struct Rest {
-    at: Pin<Box<Sleep>>,
-    /// Events there had been when it was set: if there are more by then, the session is not.
-    events: u64,
-}
-
-/// A moment that something waits for. Its timer is set when somebody has to wait for it.
-struct Deadline {
-    at: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Deadline {
-    const fn at(at: Instant) -> Self {
-        Self { at, timer: None }
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let at = self.at.into();
-        self.timer.get_or_insert_with(|| Box::pin(sleep_until(at))).as_mut().poll(context)
-    }
-}
-
-impl Rest {
-    fn after(events: u64) -> Self {
-        Self { at: Box::pin(sleep(IDLE)), events }
-    }
-}
-
-/// A session without an event for so long is idle; for up to twice as long it may be taken for active.
-const IDLE: Duration = Duration::from_secs(5);
-
-/// In the place of a session that is being told something on another thread. It wants nothing.
-struct Elsewhere<U>(PhantomData<fn() -> U>);
-
-impl<U: Send> Session for Elsewhere<U> {
-    type Unit = U;
-
-    fn handle_input(&mut self, _now: Instant, _input: Input<U>) -> Result<(), ProtocolError> {
-        Ok(())
-    }
-
-    fn poll_output(&mut self) -> Option<Output<U>> {
-        None
-    }
-
-    fn holds_locks(&self) -> bool {
-        false
-    }
-
-    fn wants_input(&self, _side: Side) -> bool {
-        false
-    }
 }
 
 /// Something that happened.
@@ -135,8 +91,12 @@ enum Happened<U> {
     /// Somebody outside ended the session.
     Ended(End),
     Settled(Settled),
+    /// The errand is over.
+    Returned,
     Drain,
     End,
+    /// The client has taken nothing for too long.
+    Stalled,
 }
 
 /// A side is not read while this many bytes wait to be written to the other, in bytes.
@@ -170,11 +130,14 @@ impl<W: Wire> Driver<W> {
             enforcer: None,
             judged_by: 0,
             held: None,
+            errand: None,
             wake: None,
             expiry: None,
             tape: Tape::default(),
             looked: 0,
             rest: None,
+            backlog: None,
+            offered: 0,
             swapped: None,
             told: false,
             end: None,
@@ -288,6 +251,13 @@ impl<W: Wire> Driver<W> {
                 self.terminate(end.rejection()).await;
             }
             Happened::Quiet => self.rest(),
+            Happened::Stalled => {
+                self.withdraw().await;
+                self.note_end("net.stalled");
+                // What waits would be in the way of last words, and it takes none.
+                (self.downstream, self.backlog) = (None, None);
+                self.tell(Input::Closed { side: Side::Downstream }).await;
+            }
             Happened::Swapped => {
                 self.swapped = None;
                 if let Some(enforcer) = &self.enforcer {
@@ -300,6 +270,10 @@ impl<W: Wire> Driver<W> {
                     let verdict = enforcer.settle(held, &settled).await;
                     self.pronounce(verdict).await;
                 }
+            }
+            Happened::Returned => {
+                self.errand = None;
+                self.tell(Input::Returned).await;
             }
             Happened::Drain => {
                 self.note_end("drained");
@@ -376,6 +350,10 @@ impl<W: Wire> Driver<W> {
                 }
                 Output::Authenticate(credential) => self.authenticate(&credential).await,
                 Output::Connect(request) => self.connect(request).await,
+                Output::Errand(errand) => match &self.target {
+                    Some(target) => self.errand = Some(self.wire.run_errand(target, errand)),
+                    None => self.tell(Input::Returned).await,
+                },
                 Output::LookUp { host } => {
                     let limit = self.target.as_ref().map(|target| target.connect_timeout);
                     let found = timeout(limit.unwrap_or_default(), self.wire.look_up(&host)).await;
@@ -538,7 +516,7 @@ impl<W: Wire> Driver<W> {
 
     /// The same, on a thread where it holds up no other session.
     async fn tell_elsewhere(&mut self, input: Input<W::Unit>) {
-        let mut session = std::mem::replace(&mut self.session, Box::new(Elsewhere(PhantomData)));
+        let mut session = std::mem::replace(&mut self.session, Box::new(Elsewhere::default()));
         let work = move || {
             let told = session.handle_input(Instant::now(), input);
             (session, told)
@@ -588,15 +566,6 @@ impl<W: Wire> Driver<W> {
         }
     }
 
-    fn rest(&mut self) {
-        let (Some(rest), Some(enforcer)) = (self.rest.take(), &self.enforcer) else { return };
-        if rest.events != enforcer.events() {
-            self.rest = Some(Rest::after(enforcer.events()));
-        } else {
-            enforcer.rest();
-        }
-    }
-
     async fn terminate(&mut self, rejection: Rejection) {
         self.note_end(rejection.code);
         self.tell(Input::Terminate(rejection)).await;
@@ -616,39 +585,15 @@ impl<W: Wire> Driver<W> {
         without_budget(context, |context| self.poll_others(context))
     }
 
-    /// Has a moment come? Asked by nobody who is not looked at again: no timer is set.
-    fn look(&self) -> Poll<Happened<W::Unit>> {
-        let now = Instant::now();
-        let past =
-            |deadline: &Option<Deadline>| deadline.as_ref().is_some_and(|deadline| now >= deadline.at);
-        if past(&self.expiry) {
-            return Poll::Ready(Happened::Expired);
-        }
-        if self.is_to_wake() && past(&self.wake) { Poll::Ready(Happened::Woken) } else { Poll::Pending }
-    }
-
-    /// Is the silence of a target its own?
-    fn is_to_wake(&self) -> bool {
-        !self.session.wakes_in_silence() || self.queued(Side::Downstream) < HIGH_WATER
-    }
-
-    fn poll_deadlines(&mut self, context: &mut Context<'_>) -> Poll<Happened<W::Unit>> {
-        let is_to_wake = self.is_to_wake();
-        let mut past = |deadline: &mut Option<Deadline>| {
-            deadline.as_mut().is_some_and(|deadline| deadline.poll(context).is_ready())
-        };
-        if past(&mut self.expiry) {
-            return Poll::Ready(Happened::Expired);
-        }
-        if is_to_wake && past(&mut self.wake) { Poll::Ready(Happened::Woken) } else { Poll::Pending }
-    }
-
     /// What happens elsewhere than on the wire.
     fn poll_others(&mut self, context: &mut Context<'_>) -> Poll<Happened<W::Unit>> {
         if let Some(held) = &mut self.held
             && let Poll::Ready(settled) = Pin::new(&mut held.ticket).poll(context)
         {
             return Poll::Ready(Happened::Settled(settled));
+        }
+        if self.errand.as_mut().is_some_and(|errand| errand.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(Happened::Returned);
         }
         if self.session.is_judged_again()
             && let Some(enforcer) = &self.enforcer
@@ -678,7 +623,11 @@ impl<W: Wire> Driver<W> {
             for side in [Side::Upstream, Side::Downstream] {
                 let flushed = match side {
                     // Whether the client has left is to be known whatever the target does; the target's side may read, too.
-                    Side::Downstream => without_budget(context, |context| self.poll_flush(side, context)),
+                    Side::Downstream => {
+                        let flushed = without_budget(context, |context| self.poll_flush(side, context));
+                        self.watch(flushed.is_pending());
+                        flushed
+                    }
                     Side::Upstream => self.poll_flush(side, context),
                 };
                 if let Poll::Ready(Err(_)) = flushed {
@@ -710,7 +659,10 @@ impl<W: Wire> Driver<W> {
     /// What is for a side that is gone is dropped.
     fn queue(&mut self, side: Side, unit: W::Unit) {
         match (side, &mut self.downstream, &mut self.upstream) {
-            (Side::Downstream, Some(pipe), _) => pipe.queue(unit),
+            (Side::Downstream, Some(pipe), _) => {
+                self.offered += unit.size() as u64;
+                pipe.queue(unit);
+            }
             (Side::Upstream, _, Some(pipe)) => pipe.queue(unit),
             _ => {}
         }

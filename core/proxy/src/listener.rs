@@ -1,6 +1,6 @@
 //! Listeners: sockets on which clients are served, and the table of protocols.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Instant};
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use gatewright_http::{
@@ -20,7 +20,8 @@ use gatewright_postgres::{
     guesses::Guesses,
     session::{DownstreamTls, Limits, PostgresSession, Seed, Shared},
 };
-use gatewright_sql::Analyser;
+use gatewright_sql::{Analyser, AnalyserLimits};
+use parking_lot::Mutex;
 use tokio::{
     net::{TcpListener, TcpStream},
     time::timeout,
@@ -28,9 +29,10 @@ use tokio::{
 
 use crate::{
     client_sessions::ClientSessions,
-    config,
+    config, descriptors,
     driver::Driver,
     enforce::Enforcement,
+    errand::Errands,
     metrics::{ConnectionGuard, ListenerMetrics},
     shutdown::{Drain, DrainGuard},
     transport::Connection,
@@ -52,6 +54,8 @@ pub struct Door {
     pub enforcement: Arc<Enforcement>,
     /// What is counted.
     pub metrics: ListenerMetrics,
+    /// What the gateway asks targets for itself.
+    pub errands: Errands,
     protocol: Protocol,
 }
 
@@ -71,6 +75,22 @@ pub struct Parts {
     pub mask_key: MaskKey,
     /// Keys of SSH.
     pub ssh: Arc<ssh::Access>,
+    /// What is known of PostgreSQL servers.
+    pub servers: Servers,
+}
+
+/// What is known of PostgreSQL servers by their addresses, whichever listener and account leads there: a definition that is changed through one
+/// counts for all, and so does a guess.
+#[derive(Default)]
+pub struct Servers(Mutex<HashMap<(String, u16), (Catalogs, Guesses)>>);
+
+impl Servers {
+    /// What is known of the server behind this listener.
+    fn behind(&self, listener: &config::Listener) -> (Catalogs, Guesses) {
+        let Some(target) = listener.only_target() else { return <(Catalogs, Guesses)>::default() };
+        let address = (target.address.host.to_string(), target.address.port);
+        self.0.lock().entry(address).or_default().clone()
+    }
 }
 
 impl Door {
@@ -102,17 +122,39 @@ impl Door {
                 let dialect = Kubernetes::new(listener.act_as, parts.mask_key.clone());
                 Protocol::Http(Arc::new(exchanges(&listener, Box::new(dialect))), pools)
             }
-            _ => Protocol::Postgres(Arc::new(Shared {
-                analyser: Arc::clone(&parts.analyser),
-                cancel_keys: CancelKeys::default(),
-                catalogs: Catalogs::default(),
-                guesses: Guesses::default(),
-                mask_key: parts.mask_key.clone(),
-                tls,
-                limits: Limits { handshake: listener.login_timeout, ..Limits::default() },
-            })),
+            _ => {
+                let (catalogs, guesses) = parts.servers.behind(&listener);
+                Protocol::Postgres(Arc::new(Shared {
+                    analyser: analyser(&listener, parts),
+                    cancel_keys: CancelKeys::default(),
+                    catalogs,
+                    guesses,
+                    mask_key: parts.mask_key.clone(),
+                    tls,
+                    limits: Limits { handshake: listener.login_timeout, ..Limits::default() },
+                }))
+            }
         };
-        Self { listener, verifier, enforcement, metrics, protocol }
+        let errands = Errands::default();
+        Self { listener, verifier, enforcement, metrics, errands, protocol }
+    }
+
+    /// File descriptors that a connection takes: with its own one to a target, where that is not shared with others.
+    const fn descriptors_for_each(&self) -> usize {
+        match &self.protocol {
+            Protocol::Http(..) => 1,
+            Protocol::Postgres(_) | Protocol::Ssh(..) => 2,
+        }
+    }
+}
+
+/// What reads SQL for a listener: what a text means depends on what is known of the functions of its target.
+fn analyser(listener: &config::Listener, parts: &Parts) -> Arc<Analyser> {
+    match listener.only_target().map(|target| &target.harmless_functions) {
+        Some(harmless) if !harmless.is_empty() => {
+            Arc::new(Analyser::with_harmless(AnalyserLimits::default(), harmless.clone()))
+        }
+        _ => Arc::clone(&parts.analyser),
     }
 }
 
@@ -148,6 +190,10 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 pub async fn accept(door: Arc<Door>, socket: TcpListener, workers: Arc<Workers>, drain: Arc<Drain>) {
     let stopped = drain.guard().drained();
     tokio::pin!(stopped);
+    let room = descriptors::clients(door.descriptors_for_each());
+    if room < door.listener.max_connections {
+        tracing::info!(listener = %door.listener.name, room, "there are file descriptors for fewer than `max_connections`");
+    }
     loop {
         let accepted = tokio::select! {
             () = &mut stopped => return,
@@ -160,6 +206,10 @@ pub async fn accept(door: Arc<Door>, socket: TcpListener, workers: Arc<Workers>,
                     door.metrics.refuse("net.connection_limit");
                     continue;
                 }
+                if workers.open() >= room || descriptors::is_kept(&client) {
+                    door.metrics.refuse("net.descriptor_limit");
+                    continue;
+                }
                 // Counted here: in a storm, the tasks of many would begin after the last of them was accepted.
                 let counted = door.metrics.connection();
                 let (Some(place), Ok(client)) = (workers.place(), client.into_std()) else { continue };
@@ -168,7 +218,7 @@ pub async fn accept(door: Arc<Door>, socket: TcpListener, workers: Arc<Workers>,
                 runtime.spawn(serve(Arc::clone(&door), client, drain.guard()));
             }
             Err(error) => {
-                // Out of file descriptors, mostly: the sessions that end will free some.
+                // Something else has taken the file descriptors: the sessions that end will free some.
                 tracing::error!(%error, listener = %door.listener.name, "a client could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -259,6 +309,7 @@ async fn open(door: &Door, socket: TcpStream) -> io::Result<(Connection, Option<
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let connection = Connection::new(socket)?;
+    connection.leave_after(door.listener.stall_timeout)?;
     match &door.listener.tls {
         Some(tls) if first == [TLS_HANDSHAKE] => {
             let secured = timeout(limit, connection.accept_tls(tls.server.config()));

@@ -25,7 +25,7 @@ use crate::{
     enforce::Enforcement,
     identity_fetch,
     keys::{Keys, KeysError},
-    listener::{self, Door, Parts},
+    listener::{self, Door, Parts, Servers},
     match_names::{self, Unmatched},
     metrics::Metrics,
     refused_policies::RefusedPolicies,
@@ -76,7 +76,7 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     let drain = Arc::new(Drain::default());
     let ssh_trust = config.identity.ssh_trust(&keys.ssh_login)?;
     let ssh = Arc::new(ssh::Access { trust: ssh_trust, login: keys.ssh_login, targets: keys.ssh_targets });
-    let parts = Parts { analyser, mask_key: keys.mask.clone(), ssh };
+    let parts = Parts { analyser, mask_key: keys.mask.clone(), ssh, servers: Servers::default() };
 
     let workers = Arc::new(Workers::start(config.workers, STACK_BYTES).map_err(ServeError::Workers)?);
     let mut doors = Vec::new();
@@ -109,7 +109,7 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
         verifier: Arc::clone(&verifier),
         reviewers: config.reviewers.clone(),
         operators: config.admin.operators.clone(),
-        sessions,
+        sessions: Arc::clone(&sessions),
         revocations: Arc::new(revocations),
         log: log.clone(),
         metrics,
@@ -122,7 +122,7 @@ pub async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     tracing::info!(set = %policies.current().version().digest.short(), "ready");
 
     signals.stop().await;
-    tracing::info!(sessions = drain.open(), "draining");
+    tracing::info!(sessions = sessions.list().len(), "draining");
     let left = drain.finish(config.drain, signals.stop(), LAST_CALL).await;
     if left > 0 {
         tracing::warn!(left, "sessions did not end in time and were cut");

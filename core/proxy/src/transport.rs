@@ -61,6 +61,17 @@ impl Connection {
         })
     }
 
+    /// Leaves a peer that acknowledges nothing for so long: while something is on its way to it, it is not asked for a sign of
+    /// life. Only for those that may not stop taking what is sent for longer than that: to the kernel, this is the same.
+    ///
+    /// # Errors
+    ///
+    /// The socket is closed already.
+    pub fn leave_after(&self, silence: Duration) -> io::Result<()> {
+        let least = Duration::from_secs(60 + 3 * 20);
+        SockRef::from(self.stream.socket().stream()).set_tcp_user_timeout(Some(silence.max(least)))
+    }
+
     /// Address of the other end.
     pub fn peer(&self) -> io::Result<SocketAddr> {
         self.stream.socket().stream().peer_addr()
@@ -150,6 +161,10 @@ impl Pipe for Connection {
         read
     }
 
+    fn rest(&mut self) {
+        self.reading.rest();
+    }
+
     fn queue(&mut self, unit: Bytes) {
         self.writing.push(unit);
     }
@@ -185,5 +200,10 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(20));
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+        // With something on its way, its silence is no shorter.
+        for (asked, set) in [(1, 120), (120, 120), (600, 600)] {
+            connection.leave_after(Duration::from_secs(asked)).unwrap();
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(set)));
+        }
     }
 }

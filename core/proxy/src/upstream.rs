@@ -7,6 +7,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
     config::{Target, TargetTls},
+    descriptors,
     transport::Connection,
     wire::ssh::HostKeyMismatch,
 };
@@ -21,6 +22,9 @@ pub async fn connect(target: &Target) -> io::Result<Connection> {
     let socket = timeout(target.connect_timeout, TcpStream::connect(address))
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    if descriptors::is_kept(&socket) {
+        return Err(io::Error::other("too many open files: the last ones are kept for the gateway itself"));
+    }
     Connection::new(socket)
 }
 

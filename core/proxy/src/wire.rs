@@ -10,12 +10,14 @@ use std::{
     future::ready,
     io,
     net::IpAddr,
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use gatewright_model::session::TlsInfo;
+use gatewright_model::session::{Errand, TlsInfo};
 
 use crate::{config::Target, listener::Door, transport::Connection, upstream};
 
@@ -34,6 +36,11 @@ pub trait Wire: Send + Sync {
     /// The target's side.
     type Upstream: Pipe<Unit = Self::Unit>;
 
+    /// How long a client may take nothing of what waits for it. None: whoever serves its connection sees to that.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
     /// Opens a side to a target.
     fn connect(&self, target: &Arc<Target>) -> impl Future<Output = io::Result<Self::Upstream>> + Send;
 
@@ -41,6 +48,16 @@ pub trait Wire: Send + Sync {
     fn look_up(&self, host: &str) -> impl Future<Output = Arc<[IpAddr]>> + Send {
         let _ = host;
         ready(Arc::default())
+    }
+
+    /// Carries out what the gateway asks a target for itself, for protocols that do that.
+    fn run_errand(
+        &self,
+        target: &Arc<Target>,
+        errand: Errand<Self::Unit>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        drop((target, errand));
+        Box::pin(ready(()))
     }
 
     /// Does a TLS handshake with the client, as the session asks where its protocol begins in the clear.
@@ -87,6 +104,9 @@ pub trait Pipe: Send {
     /// The peer is gone.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Self::Unit>>>;
 
+    /// Nothing is expected for a while: what was kept for reading may be given back.
+    fn rest(&mut self) {}
+
     /// Puts `unit` behind what is already waiting to be written.
     fn queue(&mut self, unit: Self::Unit);
 
@@ -127,10 +147,22 @@ impl Wire for Sockets {
     type Downstream = Connection;
     type Upstream = Connection;
 
+    fn patience(&self) -> Option<Duration> {
+        Some(self.0.listener.stall_timeout)
+    }
+
     async fn connect(&self, target: &Arc<Target>) -> io::Result<Connection> {
         let connection = upstream::connect(target).await?;
         connection.send_after_records();
         Ok(connection)
+    }
+
+    fn run_errand(
+        &self,
+        target: &Arc<Target>,
+        errand: Errand<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.0.errands.run(target, errand)
     }
 
     async fn secure_downstream(&self, pipe: Connection) -> io::Result<(Connection, TlsInfo)> {

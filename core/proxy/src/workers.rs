@@ -66,6 +66,11 @@ impl Workers {
         self.workers.len()
     }
 
+    /// How many places are taken.
+    pub fn open(&self) -> usize {
+        self.workers.iter().map(|worker| worker.open.load(Ordering::Relaxed)).sum()
+    }
+
     /// A place on the one that has the fewest connections. None: there is no worker.
     pub fn place(&self) -> Option<Place> {
         let fewest =

@@ -4,13 +4,14 @@
 //! included, and 256 in 3.2, where the process id can therefore be the target's own. A cancel request that
 //! carries them is sent on with the target's key only while the session that owns them has a request
 //! running, so that a late one can not hit the next (threats A8). A request that waits for a reviewer runs
-//! nowhere: cancelling it withdraws what the reviewer was asked.
+//! nowhere: cancelling it withdraws what the reviewer was asked. One that is still being judged is marked,
+//! and ends when its verdict is there.
 
 use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
 };
 
@@ -71,14 +72,24 @@ pub struct TargetKey {
 #[derive(Debug)]
 struct Slot {
     target: TargetKey,
-    running: AtomicBool,
+    // `RUNNING`, `JUDGED` and `CANCELLED`, as far as they are so.
+    doing: AtomicU8,
     // Touched when a request begins or ends to wait for a reviewer, and by cancel requests.
     held: Mutex<Option<ApprovalId>>,
 }
 
+/// A request is running at the target.
+const RUNNING: u8 = 1;
+/// A request is being judged, or made ready to be sent.
+const JUDGED: u8 = 2;
+/// The one that is being judged was cancelled.
+const CANCELLED: u8 = 4;
+
 /// What a cancel request reaches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cancelled {
+    /// A request that was being judged, and will not run.
+    pub judged: bool,
     /// What a reviewer was asked on behalf of the session.
     pub held: Option<ApprovalId>,
     /// The session at the target, if it runs something there.
@@ -96,24 +107,44 @@ pub struct Registration {
 impl CancelKeys {
     /// Registers a session under random bits that the caller drew.
     pub fn register(&self, own: OwnKey, target: TargetKey) -> Registration {
-        let slot = Arc::new(Slot { target, running: AtomicBool::new(false), held: Mutex::default() });
+        let slot = Arc::new(Slot { target, doing: AtomicU8::new(0), held: Mutex::default() });
         self.slots.lock().insert(own, Arc::clone(&slot));
         Registration { keys: self.clone(), own, slot }
     }
 
-    /// What the session with the key `own` has running, or waiting for a reviewer. Nothing, if there is no
-    /// such session.
-    pub fn find(&self, own: OwnKey) -> Cancelled {
+    /// Cancels what the session with the key `own` has going on, as far as that is done here. Nothing, if there
+    /// is no such session.
+    pub fn cancel(&self, own: OwnKey) -> Cancelled {
         let Some(slot) = self.slots.lock().get(&own).cloned() else { return Cancelled::default() };
-        let running = slot.running.load(Ordering::Acquire);
-        Cancelled { held: slot.held.lock().clone(), target: running.then(|| slot.target.clone()) }
+        // Behind what runs at the target, another one may be judged already: a server cancels the first.
+        let mark = |doing: u8| (doing & (RUNNING | JUDGED) == JUDGED).then_some(doing | CANCELLED);
+        let marked = slot.doing.fetch_update(Ordering::AcqRel, Ordering::Acquire, mark);
+        let (Ok(doing) | Err(doing)) = marked;
+        Cancelled {
+            judged: marked.is_ok(),
+            // Read after that: whoever begins to wait says so before it is no longer being judged.
+            held: slot.held.lock().clone(),
+            target: (doing & RUNNING != 0).then(|| slot.target.clone()),
+        }
     }
 }
 
 impl Registration {
-    /// Says whether a request is running at the target.
-    pub fn set_running(&self, running: bool) {
-        self.slot.running.store(running, Ordering::Release);
+    /// Says what the session has going on. What was cancelled while it was being judged is over with that.
+    pub fn set_doing(&self, running: bool, judged: bool) {
+        let bits = if running { RUNNING } else { 0 } | if judged { JUDGED } else { 0 };
+        let keep = |doing: u8| Some(bits | if judged { doing & CANCELLED } else { 0 });
+        let _ = self.slot.doing.fetch_update(Ordering::AcqRel, Ordering::Acquire, keep);
+    }
+
+    /// Another request is judged from now on: what was cancelled before was not this one.
+    pub fn begin_judging(&self) {
+        self.slot.doing.fetch_and(!CANCELLED, Ordering::AcqRel);
+    }
+
+    /// Was the request cancelled that is being judged?
+    pub fn is_cancelled(&self) -> bool {
+        self.slot.doing.load(Ordering::Acquire) & CANCELLED != 0
     }
 
     /// Says which approval the session's request waits for, if it waits for one.
@@ -143,16 +174,40 @@ mod tests {
         let own = OwnKey { process: 7, key: CancelSecret::Short([0, 0, 0, 9]) };
         let target = TargetKey { process: 100, key: Bytes::from_static(&[0, 0, 0, 1]) };
         let registration = keys.register(own, target.clone());
-        assert_eq!(keys.find(own), Cancelled::default(), "nothing runs");
-        registration.set_running(true);
-        assert_eq!(keys.find(own), Cancelled { held: None, target: Some(target) });
+        assert_eq!(keys.cancel(own), Cancelled::default(), "nothing runs");
+        registration.set_doing(true, false);
+        let running = Cancelled { target: Some(target), ..Cancelled::default() };
+        assert_eq!(keys.cancel(own), running);
+        registration.set_doing(true, true);
+        assert_eq!(keys.cancel(own), running, "what waits behind it goes on");
+        assert!(!registration.is_cancelled());
         assert_eq!(
-            keys.find(OwnKey { process: 7, key: CancelSecret::Short([0, 0, 0, 8]) }),
+            keys.cancel(OwnKey { process: 7, key: CancelSecret::Short([0, 0, 0, 8]) }),
             Cancelled::default(),
             "a guess"
         );
         drop(registration);
-        assert_eq!(keys.find(own), Cancelled::default(), "the session is over");
+        assert_eq!(keys.cancel(own), Cancelled::default(), "the session is over");
+    }
+
+    #[test]
+    fn a008_what_is_being_judged_is_cancelled_and_nothing_later() {
+        let keys = CancelKeys::default();
+        let own = OwnKey { process: 7, key: CancelSecret::Short([0, 0, 0, 9]) };
+        let registration = keys.register(own, TargetKey { process: 100, key: Bytes::from_static(&[1]) });
+        registration.set_doing(false, true);
+        assert!(!registration.is_cancelled());
+        assert_eq!(keys.cancel(own), Cancelled { judged: true, ..Cancelled::default() });
+        assert!(registration.is_cancelled());
+        registration.set_doing(true, true);
+        assert!(registration.is_cancelled(), "it is judged still");
+        registration.begin_judging();
+        assert!(!registration.is_cancelled(), "another one is judged");
+        registration.set_doing(false, true);
+        assert_eq!(keys.cancel(own), Cancelled { judged: true, ..Cancelled::default() });
+        registration.set_doing(true, false);
+        registration.set_doing(false, true);
+        assert!(!registration.is_cancelled(), "this is the next one");
     }
 
     #[test]
@@ -163,13 +218,13 @@ mod tests {
         let registration = keys.register(own, target);
         let approval = ApprovalId::from_random([3; 10]);
         registration.set_held(Some(approval.clone()));
-        assert_eq!(keys.find(own), Cancelled { held: Some(approval), target: None });
+        assert_eq!(keys.cancel(own), Cancelled { held: Some(approval), ..Cancelled::default() });
         assert_eq!(
-            keys.find(OwnKey { process: 8, key: CancelSecret::Short([0, 0, 0, 9]) }),
+            keys.cancel(OwnKey { process: 8, key: CancelSecret::Short([0, 0, 0, 9]) }),
             Cancelled::default(),
             "a guess"
         );
         registration.set_held(None);
-        assert_eq!(keys.find(own), Cancelled::default(), "it was settled");
+        assert_eq!(keys.cancel(own), Cancelled::default(), "it was settled");
     }
 }

@@ -13,17 +13,22 @@
 //! | [`session`] | the state machine: greeting, login at the target, requests, answers |
 //! | [`catalog`] | which table and column an answer's column really is |
 //! | [`mask`] | rewriting of rows |
+//! | [`copy`] | the same in the data of COPY |
 //! | [`guesses`] | how often somebody has chosen rows by a masked column |
+//! | [`question`] | what the server says of a text that is refused because it can not be read |
 //! | [`cancel`] | our own cancel keys |
 //! | [`reply`] | every message that the gateway itself writes |
 
 pub mod backend;
 pub mod cancel;
 pub mod catalog;
+pub mod changes;
+pub mod copy;
 pub mod frame;
 pub mod frontend;
 pub mod guesses;
 pub mod mask;
+pub mod question;
 pub mod reader;
 pub mod reply;
 pub mod session;

@@ -4,10 +4,10 @@
 //! the answer, which a client chooses. A column of which nobody can say where it comes from is withheld:
 //! it becomes null.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+mod form;
+mod resolved;
+
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use gatewright_masking::{MaskKey, Masker, TextMasker};
@@ -16,96 +16,13 @@ use gatewright_model::{
     session::{ProtocolError, Side},
 };
 
+use self::form::{Form, holds_text};
+pub(crate) use self::resolved::name_of;
+pub use self::resolved::{Fate, Reach, ResolvedPlan};
 use crate::{
     backend::{row_description::Field, tag},
-    catalog::Catalog,
     reader::{Malformed, Reader},
 };
-
-/// A plan whose columns were found in the catalog.
-#[derive(Debug)]
-pub struct ResolvedPlan {
-    /// The plan.
-    pub plan: Arc<MaskPlan>,
-    /// Index into the plan's columns, by relation oid and attribute number.
-    columns: HashMap<(u32, i16), usize>,
-    /// Relations with a masked column.
-    pub relations: HashSet<u32>,
-    /// Those of them that do not have a column that the plan names, with that column as
-    /// `schema.relation.column`. What was called so may have any name now: nothing of them is shown.
-    pub stale: HashMap<u32, String>,
-    catalog: Arc<Catalog>,
-}
-
-impl ResolvedPlan {
-    /// Finds the plan's columns. A relation that this database does not have is no error: policies are
-    /// written for many databases.
-    pub fn new(plan: Arc<MaskPlan>, catalog: Arc<Catalog>) -> Self {
-        let mut columns = HashMap::new();
-        let mut relations = HashSet::new();
-        let mut stale = HashMap::new();
-        for (index, mask) in plan.columns.iter().enumerate() {
-            let Some(oid) = catalog.find(&mask.schema, &mask.relation) else { continue };
-            relations.insert(oid);
-            match catalog.relation(oid).and_then(|relation| relation.attribute(&mask.column)) {
-                Some(attribute) => {
-                    columns.insert((oid, attribute), index);
-                }
-                None => {
-                    stale.insert(oid, format!("{}.{}.{}", mask.schema, mask.relation, mask.column));
-                }
-            }
-        }
-        Self { plan, columns, relations, stale, catalog }
-    }
-
-    /// The catalog in which the columns were found.
-    pub fn catalog(&self) -> &Catalog {
-        &self.catalog
-    }
-
-    /// Is a column of this name masked in a relation with which this one shares rows?
-    fn is_masked_in_kin(&self, oid: u32, attribute: i16) -> bool {
-        let name = self.catalog.relation(oid).and_then(|relation| relation.column(attribute));
-        let Some(name) = name.filter(|_| self.relations.contains(&oid)) else { return false };
-        self.catalog.kin(oid, &self.relations).any(|kin| {
-            let masked = self.catalog.relation(kin).and_then(|relation| relation.attribute(name));
-            masked.is_some_and(|attribute| self.columns.contains_key(&(kin, attribute)))
-        })
-    }
-
-    /// What becomes of one column of an answer.
-    fn fate(&self, field: &Field, trust_computed: bool) -> Fate {
-        if let Some(index) = self.columns.get(&(field.relation, field.attribute)) {
-            return Fate::Mask(*index);
-        }
-        if self.relations.is_empty() {
-            return Fate::Keep;
-        }
-        match (field.relation, field.attribute) {
-            (0, _) if trust_computed => Fate::Keep,
-            (0, _) => Fate::Withhold,
-            // A whole row of a relation that has, or reads, masked columns.
-            (oid, 0) if self.catalog.reaches(oid, &self.relations) => Fate::Withhold,
-            // A column of a masked relation that no rule names is what the policy leaves open. A column of a
-            // view over one, or of a child table, may be any of its columns.
-            (oid, _) if self.catalog.shows_others(oid, &self.relations) => Fate::Withhold,
-            // A child or parent of another masked relation has its masked columns under the same names.
-            (oid, attribute) if self.is_masked_in_kin(oid, attribute) => Fate::Withhold,
-            (oid, _) if self.relations.contains(&oid) && !self.stale.contains_key(&oid) => Fate::Keep,
-            (oid, _) if self.catalog.reaches(oid, &self.relations) => Fate::Withhold,
-            // A relation that was made after the catalog was read could be a view over anything.
-            (oid, _) if self.catalog.relation(oid).is_none() => Fate::Withhold,
-            _ => Fate::Keep,
-        }
-    }
-}
-
-enum Fate {
-    Keep,
-    Withhold,
-    Mask(usize),
-}
 
 /// How the rows of one answer are rewritten.
 #[derive(Debug)]
@@ -119,10 +36,12 @@ enum ColumnAction {
     Keep,
     /// Null in place of the value.
     Withhold,
-    /// The rule, and how to write what stands for the value; null where the type can not hold text.
+    /// The rule, and how to write what stands for the value; null where the type has no form for it.
     Mask {
         rule: Arc<str>,
-        masker: Option<Masker>,
+        form: Option<Form>,
+        binary: bool,
+        masker: Masker,
     },
     /// Search the value. `text`: it can be rewritten; otherwise a find makes it null.
     Search {
@@ -146,6 +65,11 @@ impl Counts {
         }
     }
 
+    /// Was anything withheld?
+    pub fn has_withheld(&self) -> bool {
+        self.0.iter().any(|(rule, _)| **rule == *WITHHELD)
+    }
+
     /// The counts, in the order of their first value.
     pub fn into_inner(self) -> Vec<(Arc<str>, u64)> {
         self.0
@@ -158,23 +82,31 @@ const WITHHELD: &str = "gatewright/unknown-origin";
 impl RowMask {
     /// How to rewrite rows of `fields`. `None`: nothing is to be hidden, rows pass as they are.
     ///
-    /// `trust_computed`: the text of the statement proved that no computed column is made from a masked
-    /// one.
+    /// `unnamed`: what becomes of a column, by its place, of which the target does not say where it comes from.
     pub fn new(
         plan: &MaskPlan,
         resolved: Option<&ResolvedPlan>,
         fields: &[Field],
-        trust_computed: bool,
+        unnamed: impl Fn(usize) -> Fate,
         key: &MaskKey,
     ) -> Option<Self> {
         let searches = !plan.detectors.is_empty();
         let columns: Vec<ColumnAction> = fields
             .iter()
-            .map(|field| match resolved.map_or(Fate::Keep, |plan| plan.fate(field, trust_computed)) {
+            .enumerate()
+            .map(|(at, field)| match resolved {
+                None => (field, Fate::Keep),
+                Some(resolved) if resolved.relations.is_empty() => (field, Fate::Keep),
+                Some(_) if field.relation == 0 => (field, unnamed(at)),
+                Some(resolved) => (field, resolved.fate(field.relation, field.attribute)),
+            })
+            .map(|(field, fate)| match fate {
                 Fate::Mask(index) => match plan.columns.get(index) {
                     Some(mask) => ColumnAction::Mask {
                         rule: Arc::clone(&mask.rule),
-                        masker: holds_text(field.type_oid).then(|| Masker::new(mask.method, key)),
+                        form: Form::of(field.type_oid, mask.method),
+                        binary: field.binary,
+                        masker: Masker::new(mask.method, key),
                     },
                     None => ColumnAction::Withhold,
                 },
@@ -214,37 +146,15 @@ impl RowMask {
         row.put_u32(0);
         row.put_i16(i16::try_from(count).map_err(|_| Malformed::OutOfRange)?);
         let mut scratch = Vec::new();
-        for action in &self.columns {
+        for at in 0..count {
             let Some(value) = reader.value()? else {
                 row.put_i32(-1);
                 continue;
             };
-            scratch.clear();
-            let written = match action {
-                ColumnAction::Keep => Some(value),
-                ColumnAction::Withhold => {
-                    counts.add(&Arc::from(WITHHELD), 1);
-                    None
-                }
-                ColumnAction::Mask { rule, masker } => {
-                    counts.add(rule, 1);
-                    masker.as_ref().map(|masker| {
-                        masker.apply(value, &mut scratch);
-                        &*scratch
-                    })
-                }
-                ColumnAction::Search { text } => {
-                    match self.detectors.as_ref().and_then(|detectors| detectors.mask(value)) {
-                        None => Some(value),
-                        Some(masked) => {
-                            for mask in &plan.detectors {
-                                counts.add(&mask.rule, masked.finds.of(mask.detector));
-                            }
-                            scratch = masked.text;
-                            text.then_some(&*scratch)
-                        }
-                    }
-                }
+            let written = match self.value(at, value, plan, counts, &mut scratch) {
+                Written::Same => Some(value),
+                Written::Null => None,
+                Written::Other => Some(&*scratch),
             };
             put_value(&mut row, written)?;
         }
@@ -255,6 +165,57 @@ impl RowMask {
         }
         Ok(row.freeze())
     }
+
+    /// How many columns the rows have.
+    pub(crate) const fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// What stands for the value of the column at this place. Where it is another one, `scratch` is that.
+    pub(crate) fn value(
+        &self,
+        at: usize,
+        value: &[u8],
+        plan: &MaskPlan,
+        counts: &mut Counts,
+        scratch: &mut Vec<u8>,
+    ) -> Written {
+        scratch.clear();
+        match self.columns.get(at) {
+            Some(ColumnAction::Keep) => Written::Same,
+            Some(ColumnAction::Withhold) | None => {
+                counts.add(&Arc::from(WITHHELD), 1);
+                Written::Null
+            }
+            Some(ColumnAction::Mask { rule, form, binary, masker }) => {
+                counts.add(rule, 1);
+                let is_written = form.is_some_and(|form| form.write(masker, value, *binary, scratch));
+                if is_written { Written::Other } else { Written::Null }
+            }
+            Some(ColumnAction::Search { text }) => {
+                let Some(masked) = self.detectors.as_ref().and_then(|detectors| detectors.mask(value))
+                else {
+                    return Written::Same;
+                };
+                for mask in &plan.detectors {
+                    counts.add(&mask.rule, masked.finds.of(mask.detector));
+                }
+                *scratch = masked.text;
+                if *text { Written::Other } else { Written::Null }
+            }
+        }
+    }
+}
+
+/// What stands for a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// The value itself.
+    Same,
+    /// Null.
+    Null,
+    /// Another value.
+    Other,
 }
 
 /// Rewrites text that is not a row (COPY data) by the plan's detectors. `None`: nothing was found.
@@ -278,17 +239,14 @@ fn put_value(row: &mut BytesMut, value: Option<&[u8]>) -> Result<(), Malformed> 
     Ok(())
 }
 
-/// Types whose text and binary forms are both the text itself, so that a masked text is a value of the
-/// type: `name`, `text`, `bpchar`, `varchar`, `unknown` (oids of `pg_type.dat`).
-fn holds_text(type_oid: u32) -> bool {
-    matches!(type_oid, 19 | 25 | 1042 | 1043 | 705)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use gatewright_model::mask::{ColumnMask, Detector, DetectorMask, MaskMethod};
 
     use super::*;
+    use crate::catalog::Catalog;
 
     fn plan() -> Arc<MaskPlan> {
         Arc::new(MaskPlan {
@@ -306,15 +264,13 @@ mod tests {
 
     fn catalog() -> Arc<Catalog> {
         let mut catalog = Catalog::default();
-        for row in [
+        catalog.take_in(&[
             ["10", "public", "people", "1", "id"],
             ["10", "public", "people", "3", "ssn"],
             ["20", "public", "v", "1", "x"],
             ["20", "", "", "0", "10"],
             ["50", "public", "orders", "1", "id"],
-        ] {
-            catalog.add_row(&row.map(|text| Some(text.as_bytes()))).unwrap();
-        }
+        ]);
         Arc::new(catalog)
     }
 
@@ -331,10 +287,10 @@ mod tests {
         body.to_vec()
     }
 
-    fn rewrite(fields: &[Field], trust: bool, values: &[Option<&str>]) -> Option<Vec<Option<String>>> {
+    fn rewrite(fields: &[Field], fate: Fate, values: &[Option<&str>]) -> Option<Vec<Option<String>>> {
         let resolved = ResolvedPlan::new(plan(), catalog());
         let key = MaskKey::new([7; 32]);
-        let mask = RowMask::new(&resolved.plan, Some(&resolved), fields, trust, &key)?;
+        let mask = RowMask::new(&resolved.plan, Some(&resolved), fields, |_| fate, &key)?;
         let frame = mask.rewrite(&row(values), &resolved.plan, &mut Counts::default()).unwrap();
         let mut reader = Reader::new(&frame[5..]);
         let count = reader.count().unwrap();
@@ -349,31 +305,84 @@ mod tests {
     fn a025_a_column_is_masked_by_its_origin() {
         let fields = [field(10, 1, 23), field(10, 3, 25)];
         assert_eq!(
-            rewrite(&fields, false, &[Some("1"), Some("123-45-6789")]),
+            rewrite(&fields, Fate::Withhold, &[Some("1"), Some("123-45-6789")]),
             Some(vec![Some("1".into()), Some("*******6789".into())])
         );
     }
 
+    /// `people` has a partition, and that one has another.
     #[test]
-    fn a026_an_answer_of_unknown_origin_is_withheld() {
-        assert_eq!(rewrite(&[field(0, 0, 25)], false, &[Some("123")]), Some(vec![None]));
-        assert_eq!(rewrite(&[field(0, 0, 25)], true, &[Some("123")]), None, "proved harmless");
-        assert_eq!(rewrite(&[field(10, 0, 25)], true, &[Some("(1,123)")]), Some(vec![None]), "whole row");
-        assert_eq!(rewrite(&[field(20, 1, 25)], true, &[Some("123")]), Some(vec![None]), "a view");
-        assert_eq!(rewrite(&[field(99, 1, 25)], true, &[Some("123")]), Some(vec![None]), "unheard of");
-        assert_eq!(rewrite(&[field(50, 1, 23)], false, &[Some("1")]), None, "another table");
+    fn a025_kin_is_masked_by_name_and_by_its_own_rule_first() {
+        let mut catalog = (*catalog()).clone();
+        catalog.take_in(&[
+            ["60", "public", "old", "1", "ssn"],
+            ["60", "public", "old", "2", "id"],
+            ["70", "public", "oldest", "5", "ssn"],
+            ["10", "", "", "-4", "60"],
+            ["60", "", "", "-4", "10"],
+            ["60", "", "", "-4", "70"],
+            ["70", "", "", "-4", "60"],
+        ]);
+        let catalog = Arc::new(catalog);
+        let fates = |more: &[(&str, &str, MaskMethod)]| {
+            let mut plan = (*plan()).clone();
+            let people = plan.columns[0].clone();
+            plan.columns.extend(more.iter().map(|(relation, column, method)| ColumnMask {
+                relation: (*relation).into(),
+                column: (*column).into(),
+                method: *method,
+                ..people.clone()
+            }));
+            let plan = ResolvedPlan::new(Arc::new(plan), Arc::clone(&catalog));
+            let fate = |oid, attribute| plan.fate(oid, attribute);
+            ([fate(10, 3), fate(60, 1), fate(70, 5)], fate(60, 2), plan.stale.len())
+        };
+        let (all, none) = ([Fate::Mask(0); 3], Fate::Keep);
+        assert_eq!(fates(&[]), (all, none, 0));
+        let hash = MaskMethod::Hash;
+        let (people, old, oldest) = (Fate::Mask(0), Fate::Mask(1), Fate::Withhold);
+        assert_eq!(
+            fates(&[("old", "ssn", hash)]),
+            ([people, old, oldest], none, 0),
+            "two rules, two methods"
+        );
+        let same = MaskMethod::Partial { keep: 4 };
+        assert_eq!(fates(&[("old", "ssn", same)]), ([people, old, Fate::Mask(0)], none, 0));
+        // A column that is gone may have any name now, in all of them.
+        let (masks, hidden, stale) = fates(&[("old", "gone", hash)]);
+        assert_eq!((masks, hidden, stale), (all, Fate::Withhold, 3));
     }
 
     #[test]
-    fn a034_a_type_that_holds_no_text_becomes_null() {
-        assert_eq!(rewrite(&[field(10, 3, 1700)], false, &[Some("123")]), Some(vec![None]));
+    fn a026_an_answer_of_unknown_origin_is_withheld() {
+        assert_eq!(rewrite(&[field(0, 0, 25)], Fate::Withhold, &[Some("123")]), Some(vec![None]));
+        assert_eq!(rewrite(&[field(0, 0, 25)], Fate::Keep, &[Some("123")]), None, "proved harmless");
+        assert_eq!(
+            rewrite(&[field(10, 0, 25)], Fate::Keep, &[Some("(1,123)")]),
+            Some(vec![None]),
+            "whole row"
+        );
+        assert_eq!(rewrite(&[field(20, 1, 25)], Fate::Keep, &[Some("123")]), Some(vec![None]), "a view");
+        assert_eq!(
+            rewrite(&[field(99, 1, 25)], Fate::Keep, &[Some("123")]),
+            Some(vec![None]),
+            "unheard of"
+        );
+        assert_eq!(rewrite(&[field(50, 1, 23)], Fate::Withhold, &[Some("1")]), None, "another table");
+    }
+
+    #[test]
+    fn a034_a_type_with_no_form_for_a_mask_becomes_null() {
+        assert_eq!(rewrite(&[field(10, 3, 1700)], Fate::Withhold, &[Some("123")]), Some(vec![None]));
     }
 
     #[test]
     fn a010_a_row_of_another_width_is_refused() {
         let resolved = ResolvedPlan::new(plan(), catalog());
         let key = MaskKey::new([7; 32]);
-        let mask = RowMask::new(&resolved.plan, Some(&resolved), &[field(10, 3, 25)], false, &key).unwrap();
+        let mask =
+            RowMask::new(&resolved.plan, Some(&resolved), &[field(10, 3, 25)], |_| Fate::Withhold, &key)
+                .unwrap();
         let body = row(&[Some("a"), Some("b")]);
         assert!(mask.rewrite(&body, &resolved.plan, &mut Counts::default()).is_err());
     }
@@ -386,7 +395,7 @@ mod tests {
         assert_eq!(resolved.stale, HashMap::from([(10, "public.people.social".to_owned())]));
         let key = MaskKey::new([7; 32]);
         let fields = [field(10, 1, 23), field(10, 3, 25), field(50, 1, 25)];
-        let mask = RowMask::new(&resolved.plan, Some(&resolved), &fields, true, &key).unwrap();
+        let mask = RowMask::new(&resolved.plan, Some(&resolved), &fields, |_| Fate::Keep, &key).unwrap();
         let body = row(&[Some("1"), Some("123-45-6789"), Some("other")]);
         let frame = mask.rewrite(&body, &resolved.plan, &mut Counts::default()).unwrap();
         let mut reader = Reader::new(&frame[7..]);
@@ -406,7 +415,7 @@ mod tests {
         };
         let key = MaskKey::new([7; 32]);
         let fields = [field(50, 1, 25), field(50, 1, 3802)];
-        let mask = RowMask::new(&plan, None, &fields, true, &key).unwrap();
+        let mask = RowMask::new(&plan, None, &fields, |_| Fate::Keep, &key).unwrap();
         let mut counts = Counts::default();
         let body = row(&[Some("mail a@example.org now"), Some("a@example.org")]);
         let frame = mask.rewrite(&body, &plan, &mut counts).unwrap();
@@ -414,5 +423,32 @@ mod tests {
         assert_eq!(reader.value(), Ok(Some(&b"mail [redacted] now"[..])));
         assert_eq!(reader.value(), Ok(None), "a find in a type that can not be rewritten");
         assert_eq!(counts.into_inner(), [(Arc::from("r"), 2)]);
+    }
+
+    #[test]
+    fn a027_what_is_one_of_several_columns_is_hidden_like_each_of_them() {
+        let of = |methods: [MaskMethod; 2]| {
+            let mut plan = (*plan()).clone();
+            plan.columns.push(ColumnMask { column: "id".into(), ..plan.columns[0].clone() });
+            for (column, method) in plan.columns.iter_mut().zip(methods) {
+                column.method = method;
+            }
+            ResolvedPlan::new(Arc::new(plan), catalog())
+        };
+        use MaskMethod::{Hash, Redact};
+        let (ssn, id, other) = ((10, 3), (10, 1), (50, 1));
+        let fate = |plan: &ResolvedPlan, columns: &[(u32, i16)], mixed| {
+            plan.fate_of_either(columns.iter().map(|(oid, attribute)| plan.fate(*oid, *attribute)), mixed)
+        };
+        let redacted = of([Redact, Redact]);
+        assert_eq!(fate(&redacted, &[other], true), Fate::Keep);
+        assert_eq!(fate(&redacted, &[other, ssn], true), Fate::Mask(0));
+        assert_eq!(fate(&redacted, &[id, other, ssn], false), Fate::Mask(1));
+        assert_eq!(fate(&redacted, &[ssn, (20, 1)], false), Fate::Withhold, "a view");
+        assert_eq!(fate(&of([Redact, Hash]), &[ssn, id], false), Fate::Withhold, "two methods");
+        let hashed = of([Hash, Hash]);
+        assert_eq!(fate(&hashed, &[ssn, id], false), Fate::Mask(0));
+        assert_eq!(fate(&hashed, &[ssn], true), Fate::Withhold, "a guess hashed beside it");
+        assert_eq!(fate(&hashed, &[ssn, other], false), Fate::Withhold, "a known value hashed beside it");
     }
 }

@@ -57,29 +57,37 @@ impl Report<'_> {
 /// The refusal of a statement: 42501, insufficient privilege. The rule stands in DETAIL and the way on in
 /// HINT, where every driver shows them.
 pub fn denial(denial: &Denial) -> Bytes {
+    refusal("ERROR", denial)
+}
+
+/// The refusal of a session, in the same words.
+pub fn denial_of_session(denial: &Denial) -> Bytes {
+    refusal("FATAL", denial)
+}
+
+fn refusal(severity: &'static str, denial: &Denial) -> Bytes {
     let Block { code, rule, reason, remedy } = &denial.block;
     if &**code == WITHDRAWN {
-        return cancelled(denial.approval.as_ref());
+        return cancelled(WITHDRAWN, denial.approval.as_ref());
     }
     let rule = if rule.is_empty() { String::new() } else { format!("rule: {rule}; ") };
     let request = denial.approval.as_ref().map(|approval| format!("; request: {approval}"));
     let detail = format!("{rule}code: {code}{}", request.unwrap_or_default());
     let message = format!("blocked by policy: {reason}");
-    Report { severity: "ERROR", sqlstate: "42501", message: &message, detail: &detail, hint: remedy }
-        .encode()
+    Report { severity, sqlstate: "42501", message: &message, detail: &detail, hint: remedy }.encode()
 }
 
 /// The code of a denial whose approval request was withdrawn by the one who asked.
 const WITHDRAWN: &str = Denial::WITHDRAWN;
 
 /// What a server says when a client's cancel request ends a statement.
-fn cancelled(approval: Option<&ApprovalId>) -> Bytes {
+pub fn cancelled(code: &str, approval: Option<&ApprovalId>) -> Bytes {
     let request = approval.map(|approval| format!("; request: {approval}")).unwrap_or_default();
     Report {
         severity: "ERROR",
         sqlstate: "57014",
         message: "canceling statement due to user request",
-        detail: &format!("code: {WITHDRAWN}{request}"),
+        detail: &format!("code: {code}{request}"),
         hint: "",
     }
     .encode()
@@ -95,6 +103,8 @@ pub fn held(approval: &ApprovalId, reason: &str) -> Bytes {
 /// Turns a client away, or ends its session.
 pub fn rejection(rejection: &Rejection) -> Bytes {
     let sqlstate = match rejection.code {
+        // A token stands where a password does.
+        code if code.starts_with("auth.jwt_") => "28P01",
         code if code.starts_with("auth.") => "28000",
         code if code.starts_with("upstream.") => "08006",
         "gateway.draining" | "gateway.terminated" | "session.ended" => "57P01",
@@ -112,6 +122,12 @@ pub fn rejection(rejection: &Rejection) -> Bytes {
     .encode()
 }
 
+/// The code of a target that has too many connections.
+pub const BUSY: &str = "upstream.busy";
+
+/// The code of a target that starts, recovers or shuts down.
+pub const NOT_READY: &str = "upstream.not_ready";
+
 /// The last words before the connection closes because a peer broke the protocol.
 ///
 /// What a target did wrong is not shown in detail: before its identity is proved its words are not to
@@ -119,6 +135,10 @@ pub fn rejection(rejection: &Rejection) -> Bytes {
 pub fn protocol_error(error: &ProtocolError) -> Bytes {
     let (sqlstate, message) = match error.fault {
         Side::Downstream => ("08P01", &*error.detail),
+        Side::Upstream if error.code == BUSY => ("53300", "the target has too many connections: try again"),
+        Side::Upstream if error.code == NOT_READY => {
+            ("57P03", "the target does not take connections now: try again")
+        }
         Side::Upstream => ("08006", "the connection to the target failed"),
     };
     let detail = format!("code: {}", error.code);
@@ -230,6 +250,14 @@ pub fn describe_portal(portal: &str) -> Bytes {
     message(frontend::tag::DESCRIBE, |body| {
         body.put_u8(b'P');
         put_text(body, portal);
+    })
+}
+
+/// Describe of a statement.
+pub fn describe_statement(name: &str) -> Bytes {
+    message(frontend::tag::DESCRIBE, |body| {
+        body.put_u8(b'S');
+        put_text(body, name);
     })
 }
 

@@ -1,10 +1,11 @@
 //! The session: one client, one target, no I/O.
 //!
-//! It passes through three phases, each in its own file:
+//! It passes through four phases, each in its own file:
 //!
 //! | phase | file | until |
 //! | --- | --- | --- |
 //! | greeting | `greeting` | the client has TLS, a startup packet and a verified token |
+//! | asking | `settings` | policies have allowed what the client sets with its startup packet |
 //! | login | `login` | the target has accepted the gateway's own credential |
 //! | relay | `relay`, `requests`, `answers` | one side leaves |
 //!
@@ -15,15 +16,25 @@
 mod answers;
 mod budget;
 mod calls;
+mod catalog_errand;
 mod catalog_reading;
+mod complaint;
+mod copying;
+mod cursors;
+mod definitions;
 mod greeting;
+mod ledger;
 mod login;
 mod masking;
 mod objection;
 mod pipeline;
 mod prepared;
+mod refusal;
 mod relay;
+mod release;
+mod reports;
 mod requests;
+mod settings;
 
 use std::{
     collections::VecDeque,
@@ -38,8 +49,9 @@ use gatewright_sql::Analyser;
 
 use self::{
     greeting::Greeting,
-    login::Login,
+    login::{Login, Progress},
     relay::{Desk, Relay},
+    settings::Asking,
 };
 use crate::{
     cancel::{CancelKeys, CancelSecret, OwnKey, TargetKey},
@@ -152,6 +164,7 @@ pub struct PostgresSession {
 #[derive(Debug)]
 enum Phase {
     Greeting(Greeting),
+    Asking(Box<Asking>),
     Login(Box<Login>),
     Relay(Box<Relay>),
     /// A cancel request on its way to the target, from a client that sent one, or for one that is gone.
@@ -164,12 +177,16 @@ enum CancelStep {
     Connecting,
     AskingTls,
     Securing,
+    /// The target closes the connection when it has done what was asked: whoever waits for that with the client's side sends the
+    /// next statement then, which a cancel request that is still on its way would hit.
+    Sent,
 }
 
 /// How a phase ended.
 enum Next {
     /// It has not.
     Stay,
+    Asking(Box<Asking>),
     Login(Box<Login>),
     Relay(Box<Relay>),
     Cancel(TargetKey),
@@ -198,12 +215,12 @@ impl PostgresSession {
                 self.inbox(side).push(unit);
                 None
             }
-            Input::Timeout if matches!(self.phase, Phase::Relay(_) | Phase::Over) => return Ok(()),
+            Input::Timeout if matches!(self.phase, Phase::Over) => return Ok(()),
+            input @ Input::Timeout if matches!(self.phase, Phase::Relay(_)) => Some(input),
             Input::Timeout => return Err(slow()),
             Input::Terminate(rejection) => {
-                self.send(Side::Downstream, reply::rejection(&rejection));
-                let next = self.part(now);
-                self.enter(now, next)?;
+                self.say_last(reply::rejection(&rejection));
+                self.part(now);
                 return Ok(());
             }
             Input::Authenticated(principal) => {
@@ -217,9 +234,14 @@ impl PostgresSession {
             Phase::Greeting(greeting) => {
                 greeting.handle(&self.shared, &mut self.downstream, &mut self.outputs, input)?
             }
-            Phase::Login(login) => {
-                login.handle(&self.shared, self.seed, &mut self.upstream, &mut self.outputs, input)?
-            }
+            Phase::Asking(asking) => asking.handle(&mut self.outputs, input)?,
+            Phase::Login(login) => match login.handle(&mut self.upstream, &mut self.outputs, input)? {
+                Progress::Waiting => Next::Stay,
+                Progress::Arrived(arrival) => {
+                    Next::Relay(arrival.welcome(&self.shared, self.seed, &mut self.outputs))
+                }
+                Progress::Over => Next::Over,
+            },
             Phase::Relay(relay) => relay.handle(
                 now,
                 &self.shared,
@@ -238,12 +260,9 @@ impl PostgresSession {
     fn enter(&mut self, now: Instant, next: Next) -> Result<(), ProtocolError> {
         match next {
             Next::Stay => {}
+            Next::Asking(asking) => self.phase = Phase::Asking(asking),
             Next::Login(login) => self.phase = Phase::Login(login),
-            Next::Cancel(target) => {
-                self.phase = Phase::Cancelling(target, CancelStep::Connecting);
-                // What a connection that is closed now has sent is no answer on the next one.
-                self.upstream = Inbox::default();
-            }
+            Next::Cancel(target) => self.cancel(target),
             Next::Over => self.close(),
             Next::Relay(mut relay) => {
                 relay.subject = Arc::clone(&self.subject);
@@ -266,14 +285,39 @@ impl PostgresSession {
         self.outputs.push_back(Output::Send { side, unit });
     }
 
-    /// Leaves the target, whatever runs there.
-    fn part(&mut self, now: Instant) -> Next {
-        match &mut self.phase {
+    /// Says why the session ends. Nothing where nobody may be told, or a message has not ended yet, of which
+    /// it would become a part (threats F2).
+    fn say_last(&mut self, words: Bytes) {
+        let may_speak = match &self.phase {
+            // Nothing is said to a peer that may not be what it seems: before TLS stands, silence.
+            Phase::Greeting(greeting) => greeting.may_speak(),
+            Phase::Asking(_) | Phase::Login(_) => true,
+            Phase::Relay(relay) => relay.may_speak(),
+            Phase::Cancelling(..) | Phase::Over => false,
+        };
+        if may_speak {
+            self.send(Side::Downstream, words);
+        }
+    }
+
+    /// Leaves the target, whatever runs there, and then the client.
+    fn part(&mut self, now: Instant) {
+        let next = match &mut self.phase {
             Phase::Relay(relay) => {
                 relay.part(&mut Desk { now, shared: &self.shared, outputs: &mut self.outputs })
             }
             _ => Next::Over,
+        };
+        match next {
+            Next::Cancel(target) => self.cancel(target),
+            _ => self.close(),
         }
+    }
+
+    fn cancel(&mut self, target: TargetKey) {
+        self.phase = Phase::Cancelling(target, CancelStep::Connecting);
+        // What a connection that is closed now has sent is no answer on the next one.
+        self.upstream = Inbox::default();
     }
 
     /// Whatever is still running has an unknown outcome.
@@ -294,18 +338,16 @@ impl Session for PostgresSession {
     type Unit = Bytes;
 
     fn handle_input(&mut self, now: Instant, input: Input<Bytes>) -> Result<(), ProtocolError> {
+        let target_left = matches!(input, Input::Closed { side: Side::Upstream });
         self.step(now, input).inspect_err(|error| {
-            // Nothing is said to a peer that may not be what it seems: before TLS stands, silence.
-            let may_speak = match &self.phase {
-                Phase::Greeting(greeting) => greeting.may_speak(),
-                Phase::Login(_) | Phase::Relay(_) => true,
-                Phase::Cancelling(..) | Phase::Over => false,
-            };
-            if may_speak {
-                self.send(Side::Downstream, reply::protocol_error(error));
+            self.say_last(reply::protocol_error(error));
+            if target_left {
+                self.abandon();
+                self.close();
+            } else {
+                // Whoever broke the protocol: what runs at the target is for nobody any more.
+                self.part(now);
             }
-            self.abandon();
-            self.close();
         })
     }
 
@@ -324,6 +366,9 @@ impl Session for PostgresSession {
     fn wants_input(&self, side: Side) -> bool {
         match (&self.phase, side) {
             (Phase::Over, _) => false,
+            (Phase::Relay(relay), Side::Upstream) if relay.definitions.is_some() => {
+                self.upstream.len() < READ_AHEAD
+            }
             (_, Side::Upstream) => true,
             // What is read is cut into messages at once; each has its limit.
             (Phase::Relay(relay), Side::Downstream) if relay.reads_requests(&self.shared.limits) => true,
@@ -334,7 +379,7 @@ impl Session for PostgresSession {
     }
 }
 
-/// Bytes of a client that may wait behind a held statement.
+/// Bytes that may wait behind a held statement, or behind the beginning of an answer.
 const READ_AHEAD: usize = 64 << 10;
 
 /// The application protocol of PostgreSQL over TLS (manual, section 55.2.11).
@@ -371,7 +416,7 @@ fn cancel(
         (CancelStep::Connecting, Some(Input::Connected(_)))
         | (CancelStep::Securing, Some(Input::Secured { side: Side::Upstream, .. })) => {
             send(outputs, reply::cancel_request(target.process, &target.key));
-            return Ok(Next::Over);
+            *step = CancelStep::Sent;
         }
         (CancelStep::AskingTls, None) if !upstream.is_empty() => {
             login::accept_tls(upstream)?;

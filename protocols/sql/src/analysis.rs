@@ -9,7 +9,9 @@ use gatewright_model::sql::{Analysis, Grade};
 use pg_query::protobuf::{ParseResult, ScanToken, Token};
 
 use crate::{
-    AnalyserLimits, normalise, second_reader,
+    AnalyserLimits, copies,
+    functions::Harmless,
+    normalise, second_reader,
     shape::Shape,
     walk::{self, Reading},
 };
@@ -19,9 +21,10 @@ pub(crate) fn analyse(
     text: &str,
     shape: Option<Shape>,
     limits: &AnalyserLimits,
+    harmless: &Harmless,
 ) -> (Analysis, Option<Shape>) {
     let text = Arc::from(text);
-    read(&text, shape, limits).unwrap_or_else(|reason| (unread(text, reason), None))
+    read(&text, shape, limits, harmless).unwrap_or_else(|reason| (unread(text, reason), None))
 }
 
 /// Of a text that can not be read.
@@ -44,10 +47,24 @@ const GROWTH: usize = 64;
 /// Why a text can not be read. For people; nothing of the text is in it.
 pub(crate) type Reason = &'static str;
 
+const NOT_SCANNED: Reason = "PostgreSQL's scanner does not read it";
+const NOT_PARSED: Reason = "PostgreSQL's grammar does not read it";
+
+/// Is the text no SQL to PostgreSQL's own scanner and grammar, as far as the gateway has them? Not so of what is too large to be read, or is read
+/// and not understood.
+pub fn is_syntax_error(analysis: &Analysis) -> bool {
+    analysis.statements.is_empty()
+        && analysis
+            .grade_reason
+            .as_deref()
+            .is_some_and(|reason| [NOT_SCANNED, NOT_PARSED].contains(&reason))
+}
+
 fn read(
     text: &Arc<str>,
     shape: Option<Shape>,
     limits: &AnalyserLimits,
+    harmless: &Harmless,
 ) -> Result<(Analysis, Option<Shape>), Reason> {
     if text.len() > limits.max_text {
         return Err("the text is longer than the gateway reads");
@@ -86,7 +103,8 @@ fn read(
     let mut footprint = 0;
     for raw in &tree.stmts {
         let node = raw.stmt.as_ref().and_then(|stmt| stmt.node.as_ref()).ok_or("a statement is empty")?;
-        let reading = walk::statement(node);
+        let mut reading = walk::statement(node, harmless);
+        reading.statement.copies = copies::copies(raw, &tokens, text).map(Arc::new);
         footprint += reading.statement.footprint();
         if footprint > MAX_FOOTPRINT + GROWTH * text.len() {
             return Err("what it means takes more room than the gateway has for it");
@@ -165,7 +183,7 @@ fn is_blank(text: &str) -> bool {
 fn scan(text: &str) -> Result<Vec<ScanToken>, Reason> {
     catch_unwind(AssertUnwindSafe(|| pg_query::scan_tokens(text)))
         .map_err(|_| "the scanner failed")?
-        .map_err(|_| "PostgreSQL's scanner does not read it")
+        .map_err(|_| NOT_SCANNED)
 }
 
 /// The tree, as PostgreSQL's own grammar makes it.
@@ -175,6 +193,6 @@ fn parse(text: &str) -> Result<ParseResult, Reason> {
     match parsed.map_err(|_| "the parser failed")? {
         Ok(result) => Ok(result.protobuf),
         Err(pg_query::Error::Decode(_)) => Err("it is nested more deeply than the gateway reads"),
-        Err(_) => Err("PostgreSQL's grammar does not read it"),
+        Err(_) => Err(NOT_PARSED),
     }
 }

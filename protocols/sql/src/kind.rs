@@ -16,6 +16,8 @@ use pg_query::{
 pub(crate) const UNKNOWN: &str = "unknown";
 /// The current role changes, or may: nobody can tell which setting it is.
 pub(crate) const SET_ROLE: &str = "set_role";
+/// What names without a schema stand for changes.
+pub(crate) const SET_SEARCH_PATH: &str = "set_search_path";
 const SET_SESSION_AUTHORIZATION: &str = "set_session_authorization";
 /// How the server reads the next statement changes to something that the gateway does not follow.
 pub(crate) const SET_LEXING: &str = "set_lexing";
@@ -240,7 +242,7 @@ pub(crate) fn of_setting(setting: &str, value: Option<&str>) -> Option<&'static 
         value.is_some_and(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
     };
     if is("search_path") {
-        Some("set_search_path")
+        Some(SET_SEARCH_PATH)
     } else if is("role") {
         Some(SET_ROLE)
     } else if is("session_authorization") {

@@ -25,6 +25,7 @@
 
 mod analysis;
 mod cache;
+mod copies;
 mod functions;
 mod kind;
 mod lineage;
@@ -41,6 +42,11 @@ use gatewright_model::sql::Analysis;
 use gatewright_model::sql::Grade;
 
 use parking_lot::Mutex;
+
+pub use crate::{
+    analysis::is_syntax_error,
+    functions::{Harmless, NotQualified, QualifiedName},
+};
 
 use crate::{
     cache::{Cache, Common},
@@ -79,6 +85,7 @@ impl Default for AnalyserLimits {
 #[derive(Debug)]
 pub struct Analyser {
     limits: AnalyserLimits,
+    harmless: Harmless,
     texts: Cache<Analysis>,
     shapes: Cache<Common>,
     /// Held while a long text is read.
@@ -91,9 +98,15 @@ const LONG: usize = 64 << 10;
 impl Analyser {
     /// An analyser with nothing read yet.
     pub fn new(limits: AnalyserLimits) -> Self {
+        Self::with_harmless(limits, Harmless::default())
+    }
+
+    /// The same, which takes these functions for harmless where a text names their schema.
+    pub fn with_harmless(limits: AnalyserLimits, harmless: Harmless) -> Self {
         let (entries, bytes) = (limits.cache_entries / 2, limits.cache_bytes / 2);
         Self {
             limits,
+            harmless,
             texts: Cache::new(entries, bytes),
             shapes: Cache::new(entries, bytes),
             long: Mutex::default(),
@@ -114,7 +127,7 @@ impl Analyser {
         }
         // What is long takes much memory while it is read: one at a time.
         let _alone = (text.len() > LONG).then(|| self.long.lock());
-        let (analysis, shape) = analysis::analyse(text, shape, &self.limits);
+        let (analysis, shape) = analysis::analyse(text, shape, &self.limits, &self.harmless);
         let analysis = Arc::new(analysis);
         self.texts.insert(Arc::clone(&analysis));
         if let Some(shape) = shape {

@@ -36,7 +36,11 @@ impl Lineage {
 
     pub(crate) fn merge(&mut self, other: &Self) {
         self.doubtful |= other.doubtful;
-        for column in &other.columns {
+        self.add_all(&other.columns);
+    }
+
+    fn add_all(&mut self, columns: &[Column]) {
+        for column in columns {
             self.add(column.clone());
         }
     }
@@ -44,8 +48,8 @@ impl Lineage {
     /// Adds what a value of this origin is made of.
     pub(crate) fn add_origin(&mut self, origin: &Origin) {
         match origin {
-            Origin::Direct(columns) | Origin::Computed(columns) => {
-                for column in columns {
+            Origin::Direct(_) | Origin::Computed(_) | Origin::United { .. } => {
+                for column in origin.columns() {
                     self.add(column.clone());
                 }
             }
@@ -66,6 +70,9 @@ pub(crate) enum Origin {
     Direct(Vec<Column>),
     /// Computed from these.
     Computed(Vec<Column>),
+    /// One of several values, as a set operation gives it: one of the `plain` columns, untouched, or something
+    /// that is computed from `computed`, where there is such a thing. The server does not say which.
+    United { plain: Vec<Column>, computed: Option<Vec<Column>> },
     /// Can not be told.
     Unknown,
 }
@@ -73,6 +80,9 @@ pub(crate) enum Origin {
 impl Origin {
     /// The origin of what may be either.
     pub(crate) fn or(self, other: Self) -> Self {
+        if matches!((&self, &other), (Self::United { .. }, _) | (_, Self::United { .. })) {
+            return self.united(&other);
+        }
         let is_direct = matches!((&self, &other), (Self::Direct(_), Self::Direct(_)));
         let mut lineage = Lineage::default();
         lineage.add_origin(&self);
@@ -83,6 +93,37 @@ impl Origin {
         }
     }
 
+    /// The origin of a column of a set operation, from those of its arms.
+    pub(crate) fn united(&self, other: &Self) -> Self {
+        let (mut plain, mut computed) = (Lineage::default(), None::<Lineage>);
+        for arm in [self, other] {
+            let (columns, others) = match arm {
+                Self::Direct(columns) => (Some(columns), None),
+                Self::Computed(columns) => (None, Some(columns)),
+                Self::United { plain, computed } => (Some(plain), computed.as_ref()),
+                Self::Unknown => return Self::Unknown,
+            };
+            plain.add_all(columns.map_or(&[][..], Vec::as_slice));
+            if let Some(others) = others {
+                computed.get_or_insert_default().add_all(others);
+            }
+        }
+        if plain.doubtful || computed.as_ref().is_some_and(|computed| computed.doubtful) {
+            return Self::Unknown;
+        }
+        match computed.map(|computed| computed.columns) {
+            Some(computed) if plain.columns.is_empty() => Self::Computed(computed),
+            computed => Self::United { plain: plain.columns, computed },
+        }
+    }
+
+    /// The origin of the same value where the server says that it is computed.
+    pub(crate) fn computed(self) -> Self {
+        let mut lineage = Lineage::default();
+        lineage.add_origin(&self);
+        lineage.into_origin()
+    }
+
     /// The origin of a value that something else may have flowed into.
     pub(crate) fn with(self, other: &Lineage) -> Self {
         if !other.doubtful && other.columns.is_empty() {
@@ -91,22 +132,25 @@ impl Origin {
         self.or(other.clone().into_origin())
     }
 
-    pub(crate) fn columns(&self) -> &[Column] {
-        match self {
-            Self::Direct(columns) | Self::Computed(columns) => columns,
-            Self::Unknown => &[],
-        }
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &Column> {
+        let (columns, more): (&[Column], &[Column]) = match self {
+            Self::Direct(columns) | Self::Computed(columns) => (columns, &[]),
+            Self::United { plain, computed } => (plain, computed.as_deref().unwrap_or_default()),
+            Self::Unknown => (&[], &[]),
+        };
+        columns.iter().chain(more)
     }
 
     /// Is there no column in it?
     pub(crate) fn is_nothing(&self) -> bool {
-        !matches!(self, Self::Unknown) && self.columns().is_empty()
+        !matches!(self, Self::Unknown) && self.columns().next().is_none()
     }
 
     pub(crate) fn into_output(self) -> Output {
         match self {
             Self::Direct(_) => Output::Direct,
             Self::Computed(columns) => Output::Computed(columns),
+            Self::United { plain, computed } => Output::United { plain, computed },
             Self::Unknown => Output::Unknown,
         }
     }
@@ -129,4 +173,11 @@ pub(crate) enum OutName {
     Star,
     /// The same under names that say nothing about what they are.
     RenamedStar,
+}
+
+impl OutName {
+    /// Any number of columns, and not one?
+    pub(crate) const fn stands_for_many(&self) -> bool {
+        matches!(self, Self::Star | Self::RenamedStar)
+    }
 }

@@ -30,8 +30,9 @@ use pg_query::{
 };
 
 use crate::{
-    functions, kind,
-    lineage::Lineage,
+    functions::{self, Harmless},
+    kind,
+    lineage::{Lineage, OutColumn, OutName},
     scope::{Cte, Scope},
 };
 
@@ -49,11 +50,11 @@ pub(crate) struct Reading {
 }
 
 /// What one statement does and names.
-pub(crate) fn statement(node: &NodeEnum) -> Reading {
-    let mut reading = read(node, Walk::default());
-    reading.statement.prepared = session::prepared(node);
+pub(crate) fn statement(node: &NodeEnum, harmless: &Harmless) -> Reading {
+    let mut reading = read(node, Walk::new(harmless));
+    reading.statement.prepared = session::prepared(node, harmless);
     reading.statement.fetches = session::fetches(node);
-    reading.statement.declares = session::declares(node);
+    reading.statement.declares = session::declares(node, harmless);
     reading
 }
 
@@ -67,6 +68,8 @@ fn read(node: &NodeEnum, mut walk: Walk) -> Reading {
     if let Some(doubt) = session::doubt(node) {
         walk.doubt(doubt);
     }
+    let is_star = |column: &OutColumn| matches!(column.name, OutName::Star | OutName::RenamedStar);
+    let has_star = outputs.iter().flatten().any(is_star);
     let (own, further_kinds) = kinds(kind.unwrap_or(kind::UNKNOWN), walk.kinds_found.list);
     let statement = Statement {
         kind: own,
@@ -79,6 +82,9 @@ fn read(node: &NodeEnum, mut walk: Walk) -> Reading {
         has_where: walk.has_where,
         outputs: outputs
             .map(|columns| columns.into_iter().map(|column| column.origin.into_output()).collect()),
+        copies: None,
+        has_star,
+        renames_to: walk.renames_to,
         prepared: None,
         fetches: None,
         declares: None,
@@ -103,12 +109,15 @@ fn kinds(own: &'static str, mut found: Vec<&'static str>) -> (&'static str, Vec<
 /// The state of one walk.
 #[derive(Default)]
 pub(crate) struct Walk {
+    /// Functions of somebody's own that are known to be harmless.
+    harmless: Harmless,
     effects: Effects,
     relations: Distinct<Relation>,
     columns: Distinct<Column>,
     conditions: Distinct<Column>,
     functions: Distinct<Function>,
     has_where: Option<bool>,
+    renames_to: Option<Arc<str>>,
     /// What parts of the statement say about it that its node does not: which settings they change.
     kinds_found: Distinct<&'static str>,
     doubt: Option<&'static str>,
@@ -142,6 +151,10 @@ const MAX_STEPS: usize = 500_000;
 const MAX_COLUMNS: usize = 1_664;
 
 impl Walk {
+    fn new(harmless: &Harmless) -> Self {
+        Self { harmless: harmless.clone(), ..Self::default() }
+    }
+
     /// Notes that something here is not modelled: the first reason is kept.
     fn doubt(&mut self, reason: &'static str) {
         self.doubt.get_or_insert(reason);
@@ -216,7 +229,7 @@ impl Walk {
             self.doubt("a function without a name");
             return FunctionClass::Unknown;
         };
-        let known = functions::classify(schema, name);
+        let known = self.harmless.classify(schema, name);
         self.effects = self.effects.union(known.effects);
         if known.class != FunctionClass::Harmless && !functions::gives_a_number_only(schema, name) {
             self.lineage.doubtful = true;
@@ -379,7 +392,9 @@ impl Walk {
             N::OnConflictClause(_) => self.doubt("ON CONFLICT outside an INSERT"),
             N::MergeWhenClause(_) => self.doubt("WHEN outside a MERGE"),
             N::ReturningClause(_) => self.doubt("RETURNING outside a statement"),
-            N::CopyStmt(copy) => self.copy(copy),
+            N::CopyStmt(copy) => {
+                self.copy(copy);
+            }
             N::TruncateStmt(truncate) => self.truncate(truncate),
             N::LockStmt(lock) => self.lock(lock),
             N::VacuumStmt(vacuum) => self.vacuum(vacuum),

@@ -21,33 +21,57 @@ fn opened(settings: &str) -> String {
     rules.replace("[settings]", "allow_grades = [\"opaque\"]\n[settings]")
 }
 
+/// A call by number is what a query would be that calls the function by its name.
 #[test]
-fn a019_calls_for_large_objects_are_closed_until_a_policy_opens_what_is_opaque() {
+fn a019_calls_for_large_objects_are_judged_as_queries() {
     let masks = policies::masks().unwrap();
-    let read_only = opened("read_only = true");
-    let everything = opened("deny_effects = []");
+    let read_only = policies::rules("rules", "read_only = true").unwrap();
+    let functions = policies::rules("rules", "deny_functions = [\"lo_*\"]").unwrap();
+    let everything = policies::rules("rules", "deny_effects = []").unwrap();
     let scenes = [
-        (Attack::prepare().unwrap(), "42501"),
-        (Attack { scene: Scene::recorded(&[("rules", &read_only)]).unwrap() }, "42501"),
-        (Attack { scene: Scene::recorded(&[("rules", &everything), ("masks", &masks)]).unwrap() }, "0A000"),
+        (vec![("rules", &read_only)], "42501"),
+        (vec![("rules", &functions)], "42501"),
+        (vec![("rules", &everything), ("masks", &masks)], "0A000"),
     ];
-    for (attack, state) in scenes {
+    let objects = |attack: &Attack| {
+        let count = "select count(*) from pg_largeobject_metadata";
+        attack.scene.postgres.sql("postgres", count).unwrap()
+    };
+    for (documents, state) in scenes {
+        let documents: Vec<(&str, &str)> = documents.iter().map(|(name, text)| (*name, &***text)).collect();
+        let attack = Attack { scene: Scene::recorded(&documents).unwrap() };
         let mut client = attack.session().unwrap();
-        attack.forget();
         // lo_unlink, lo_creat.
         for function in [964, 957] {
             client.send(&call_with_a_number(function)).unwrap();
             let answer = client.until_ready().unwrap();
             assert_eq!(wire::states(&answer), [state], "{function}: {answer:?}");
         }
-        assert_eq!(attack.upstream_bytes(), 0);
+        assert_eq!(objects(&attack), "0");
     }
     let attack = Attack { scene: Scene::recorded(&[("rules", &everything)]).unwrap() };
     let mut client = attack.session().unwrap();
     client.send(&call_with_a_number(957)).unwrap();
-    assert_eq!(wire::tags(&client.until_ready().unwrap()), "VZ", "it is open where a policy opens it");
-    let count = "select count(*) from pg_largeobject_metadata";
-    assert_eq!(attack.scene.postgres.sql("postgres", count).unwrap(), "1");
+    assert_eq!(wire::tags(&client.until_ready().unwrap()), "VZ");
+    assert_eq!(objects(&attack), "1");
+}
+
+/// Where the catalog can not be read, nobody says what is under a number.
+#[test]
+fn a019_calls_that_nobody_vouches_for_are_closed_until_a_policy_opens_what_is_opaque() {
+    for (rules, tags) in [
+        (policies::rules("rules", "deny_effects = []").unwrap(), "EZ"),
+        (opened("deny_effects = []"), "VZ"),
+        (opened("read_only = true"), "EZ"),
+    ] {
+        let attack = Attack { scene: Scene::recorded(&[("rules", &rules)]).unwrap() };
+        let account = attack.scene.postgres.account();
+        attack.scene.postgres.sql("postgres", &format!("alter role {account} connection limit 1")).unwrap();
+        let mut client = attack.session().unwrap();
+        client.send(&call_with_a_number(957)).unwrap();
+        let answer = client.until_ready().unwrap();
+        assert_eq!(wire::tags(&answer), tags, "{answer:?}");
+    }
 }
 
 #[test]

@@ -51,12 +51,15 @@ pub fn compare(
     Err(Error::new(format!("{driver} can tell the gateway from the server\n{wrong}")))
 }
 
+/// How long building one may take: some of them build the driver as well.
+const BUILDING: Duration = Duration::from_secs(900);
+
 /// Builds a programme.
 ///
 /// # Errors
 /// With what its compiler says.
 pub fn build(command: &mut Command) -> Result<()> {
-    let output = within(PATIENCE, command)?;
+    let output = within(BUILDING, command)?;
     if output.status.success() {
         return Ok(());
     }

@@ -31,7 +31,7 @@ pub use eventually::eventually;
 pub use fake::FakeUpstream;
 pub use gatewright_testbed::{
     Certificates, Clients, Conversation, Error, Gateway, Mint, Postgres, Psql, Result, SAMPLE, Setup,
-    Stage, gateway_program,
+    Stage, free_port, gateway_program,
 };
 pub use http::Front;
 pub use recorder::Recorder;

@@ -5,11 +5,12 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::{Ipv4Addr, Shutdown, TcpStream},
+    os::unix::net::UnixStream,
     path::Path,
     time::Duration,
 };
 
-use gatewright_testbed::{Error, Result};
+use gatewright_testbed::{Error, Postgres, Result};
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::tls;
@@ -38,6 +39,7 @@ pub struct Client {
 #[derive(Debug)]
 enum Stream {
     Plain(TcpStream),
+    Socket(UnixStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
@@ -60,6 +62,19 @@ impl Client {
         io(stream.set_read_timeout(Some(PATIENCE)))?;
         io(stream.set_nodelay(true))?;
         Ok(Self { stream: Stream::Plain(stream), buffer: Vec::new() })
+    }
+
+    /// A session at the server itself, as its account and ready for a query: what the gateway's is compared with.
+    ///
+    /// # Errors
+    /// Where the server refuses.
+    pub fn at_server(postgres: &Postgres) -> Result<Self> {
+        let stream = io(UnixStream::connect(postgres.socket()))?;
+        io(stream.set_read_timeout(Some(PATIENCE)))?;
+        let mut client = Self { stream: Stream::Socket(stream), buffer: Vec::new() };
+        client.send(&startup(&[("user", postgres.account()), ("database", "postgres")]))?;
+        client.until_ready()?;
+        Ok(client)
     }
 
     /// Connects, asks for TLS and does the handshake.
@@ -113,6 +128,7 @@ impl Client {
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
         io(match &mut self.stream {
             Stream::Plain(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+            Stream::Socket(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
             Stream::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
         })
     }
@@ -124,6 +140,7 @@ impl Client {
     pub fn end(&mut self) -> Result<()> {
         io(match &mut self.stream {
             Stream::Plain(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Socket(stream) => stream.shutdown(Shutdown::Write),
             Stream::Tls(stream) => {
                 stream.conn.send_close_notify();
                 stream.flush().and_then(|()| stream.sock.shutdown(Shutdown::Write))
@@ -238,6 +255,7 @@ impl Client {
         let mut chunk = [0; 16 * 1024];
         let read = match &mut self.stream {
             Stream::Plain(stream) => stream.read(&mut chunk),
+            Stream::Socket(stream) => stream.read(&mut chunk),
             Stream::Tls(stream) => stream.read(&mut chunk),
         };
         match read {

@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use gatewright_e2e::{Mint, Scene, approvals, eventually, evidence, policies, wire};
+use gatewright_e2e::{Disk, Mint, Scene, Setup, Stage, approvals, eventually, evidence, policies, wire};
 
 const ALICE: Mint<'static> =
     Mint { subject: "alice", groups: &["analysts"], actors: &[], kind: "human", ttl: "1h" };
@@ -58,6 +58,30 @@ fn ctrl_c_withdraws_what_a_reviewer_was_asked() {
     let bob = Mint::person("bob", &["reviewers"]);
     let late = approvals::answer(&scene.gateway, "approve", &id, &bob).unwrap();
     assert!(!late.status.success(), "an answer that comes after is no answer");
+    assert_eq!(scene.postgres.sql("postgres", "select to_regclass('scratch')").unwrap(), "scratch");
+}
+
+#[test]
+fn ctrl_c_ends_what_waits_for_a_slow_disk_before_a_reviewer_is_asked() {
+    let stage = Stage::new("disk").unwrap();
+    let disk = Disk::new(&stage).unwrap();
+    let drop = policies::escalate_drop("5m").unwrap();
+    let slow = |setup: Setup| disk.under(setup.sync_deadline("5m"));
+    let scene = Scene::build(&[("drop", &drop)], true, slow).unwrap();
+    let (mut client, key) = session(&scene);
+    disk.hang().unwrap();
+    client.send(&wire::query("drop table scratch")).unwrap();
+    let denied = || scene.gateway.log().matches("pg.cancel_denied").count();
+    eventually("the statement is judged", || {
+        let before = denied();
+        cancel(&scene, key);
+        denied() == before
+    });
+    disk.work().unwrap();
+    let answer = client.until_ready().unwrap();
+    assert_eq!(wire::states(&answer), ["57014"], "{answer:?}");
+    assert_eq!(settled(&scene), ["withdrawn"]);
+    assert_eq!(wire::tags(&client.query("select 1").unwrap()), "TDCZ");
     assert_eq!(scene.postgres.sql("postgres", "select to_regclass('scratch')").unwrap(), "scratch");
 }
 

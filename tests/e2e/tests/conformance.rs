@@ -125,6 +125,22 @@ fn tokio_postgres() {
     conformance::compare(&scene, "tokio-postgres", tokio_programme::run, &known).unwrap();
 }
 
+#[test]
+fn sqlx() {
+    let programmes = target_directory().join("drivers");
+    let mut build = Command::new("cargo");
+    build.args(["build", "--quiet", "--locked", "--target-dir"]).arg(&programmes);
+    conformance::build(build.current_dir(conformance::directory("sqlx"))).unwrap();
+    let command = || Ok(Command::new(programmes.join("debug/gatewright-sqlx-programme")));
+    let known = [
+        ("types that it looks up", "mood: Some(Tired)"),
+        ("a stream of rows", "12502500"),
+        ("a pool, COPY and a listener", "2000"),
+        ("cancel", "57014"),
+    ];
+    compare("sqlx", command, &known);
+}
+
 fn tools() -> PathBuf {
     target_directory().join("tools")
 }

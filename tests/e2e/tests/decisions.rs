@@ -252,3 +252,27 @@ fn without_a_policy_nothing_goes_through() {
     assert!(answer.contains("42501") || answer.contains("ERROR"), "{answer}");
     assert!(!scene.recorder.as_ref().unwrap().saw("'reached'"));
 }
+
+/// What the owner of a database says of his own functions counts, for calls that say whose they are.
+#[test]
+fn a016_whoever_may_read_may_call_functions_that_are_known_to_be_harmless() {
+    let read_only = policies::rules("read-only", "read_only = true").unwrap();
+    let scene = Scene::build(&[("read-only", &read_only)], false, |setup| {
+        setup.of_target(&["harmless_functions = [\"app.shout\"]"])
+    })
+    .unwrap();
+    let define = "create schema app; grant usage on schema app to public; \
+                  create function app.shout(text) returns text language sql as 'select upper($1) || ''!'''; \
+                  create function public.shout(text) returns text language sql as \
+                  'insert into public.scratch values ($1) returning note'";
+    scene.postgres.sql("postgres", define).unwrap();
+    let psql = scene.psql(&ALICE).unwrap();
+    assert_eq!(psql.run("select app.shout(name) from people where id = 1;").unwrap(), "ADA LOVELACE!\n");
+    for call in
+        ["select shout('x');", "select public.shout('x');", "set search_path = app; select shout('x');"]
+    {
+        let answer = psql.open().unwrap().say(call).unwrap();
+        assert!(answer.contains("may read and not change anything"), "{call}: {answer}");
+    }
+    assert_eq!(scene.postgres.sql("postgres", "select count(*) from scratch").unwrap(), "0");
+}

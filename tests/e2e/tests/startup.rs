@@ -4,7 +4,7 @@
 // What goes wrong in a helper fails the test as well.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use gatewright_e2e::{Mint, Scene, driver, wire};
+use gatewright_e2e::{Mint, Scene, driver, policies, wire};
 
 fn libpq(scene: &Scene, script: &str) -> String {
     driver::psycopg(&scene.gateway.psql(&Mint::default()).unwrap(), script).unwrap()
@@ -101,4 +101,35 @@ fn a001_direct_tls_has_to_name_the_protocol() {
     assert!(asked(&[]).is_ok());
     assert!(asked(&[b"postgresql"]).is_ok());
     assert!(asked(&[b"http/1.1"]).is_err());
+}
+
+#[test]
+fn a005_settings_of_the_startup_packet_are_judged_as_set_is() {
+    let rules = "require_where = []\ndeny_effects = []\nallow_role_switch = true\ndeny_kinds = [\"set_search_path\"]";
+    let rules = policies::rules("rules", rules).unwrap();
+    let scene = Scene::build(&[("rules", &rules)], true, |setup| setup).unwrap();
+    let script = r#"
+import psycopg
+with psycopg.connect(options="-c statement_timeout=7s -c app.tenant=o'x", autocommit=True) as conn:
+    ask = lambda: conn.execute("select current_setting('statement_timeout'), current_setting('app.tenant')").fetchone()
+    print(ask())
+    conn.execute("set statement_timeout = '9s'")
+    conn.execute("set app.tenant = 'another'")
+    conn.execute("reset statement_timeout; reset app.tenant")
+    print(ask())
+try:
+    psycopg.connect(options="-c search_path=evil")
+except psycopg.OperationalError as error:
+    print("blocked by policy" in str(error))
+try:
+    psycopg.connect(options="-c statement_timeout=never")
+except psycopg.OperationalError as error:
+    print("invalid value for parameter" in str(error))
+"#;
+    let recorder = scene.recorder.as_ref().unwrap();
+    recorder.forget();
+    assert_eq!(libpq(&scene, script), "('7s', \"o'x\")\n('7s', \"o'x\")\nTrue\nTrue\n");
+    assert!(!recorder.saw("evil"));
+    let records = scene.evidence().unwrap().text();
+    assert!(records.contains("set search_path to $1"), "{records}");
 }

@@ -8,7 +8,10 @@
 
 pub mod transcript;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use expect_test::Expect;
@@ -21,7 +24,7 @@ use gatewright_model::{
     permit::{Denial, Permit},
     principal::{Principal, PrincipalKind},
     secret::Secret,
-    session::{Account, Input, Output, Rejection, Session, Side, TlsInfo},
+    session::{Account, Errand, Input, Output, Rejection, Session, Side, TlsInfo},
 };
 use gatewright_postgres::{
     cancel::CancelKeys,
@@ -42,6 +45,9 @@ pub struct Play {
     judged: Vec<String>,
     permitted: Vec<String>,
     sent: Vec<u8>,
+    heard: Vec<u8>,
+    /// What the session asked for beside itself. None: errands come to nothing, at once.
+    errands: Option<Vec<Errand<Bytes>>>,
     now: Instant,
     transcript: transcript::Transcript,
 }
@@ -55,11 +61,18 @@ pub struct Stage {
     pub limits: Limits,
     /// Cancel keys, shared between plays that share a listener.
     pub cancel_keys: CancelKeys,
+    /// Catalogs, shared like them.
+    pub catalogs: Catalogs,
 }
 
 impl Default for Stage {
     fn default() -> Self {
-        Self { tls: DownstreamTls::Off, limits: Limits::default(), cancel_keys: CancelKeys::default() }
+        Self {
+            tls: DownstreamTls::Off,
+            limits: Limits::default(),
+            cancel_keys: CancelKeys::default(),
+            catalogs: Catalogs::default(),
+        }
     }
 }
 
@@ -88,7 +101,9 @@ pub fn check(script: impl Fn(&mut Play), expected: Expect) {
 /// The transcripts differ.
 pub fn check_on(stage: &Stage, script: impl Fn(&mut Play), expected: Expect) {
     let perform = |piece| {
-        let mut play = Play::new(&Stage { cancel_keys: CancelKeys::default(), ..stage.clone() }, piece);
+        let own =
+            Stage { cancel_keys: CancelKeys::default(), catalogs: Catalogs::default(), ..stage.clone() };
+        let mut play = Play::new(&own, piece);
         script(&mut play);
         play.transcript.to_string()
     };
@@ -107,7 +122,7 @@ impl Play {
         let shared = Arc::new(Shared {
             analyser: Arc::new(Analyser::new(AnalyserLimits::default())),
             cancel_keys: stage.cancel_keys.clone(),
-            catalogs: Catalogs::default(),
+            catalogs: stage.catalogs.clone(),
             guesses: Guesses::default(),
             mask_key: MaskKey::new([7; 32]),
             tls: stage.tls,
@@ -122,6 +137,8 @@ impl Play {
             judged: Vec::new(),
             permitted: Vec::new(),
             sent: Vec::new(),
+            heard: Vec::new(),
+            errands: None,
             now,
             transcript: transcript::Transcript::default(),
         };
@@ -135,6 +152,7 @@ impl Play {
         play.log_in();
         play.transcript.clear();
         play.sent.clear();
+        play.heard.clear();
         play
     }
 
@@ -180,9 +198,19 @@ impl Play {
     /// The held event is refused.
     pub fn deny(&mut self) {
         self.transcript.note("deny");
+        self.denied("sql.denied");
+    }
+
+    /// The held event is refused because it was not understood, and no policy takes that upon itself.
+    pub fn deny_unread(&mut self) {
+        self.transcript.note("deny what was not read");
+        self.denied(Block::UNPARSED);
+    }
+
+    fn denied(&mut self, code: &str) {
         let event = self.held.take().expect("something is held");
         let block = Block {
-            code: "sql.denied".into(),
+            code: code.into(),
             rule: "policy/rule".into(),
             reason: "not here".into(),
             remedy: "ask".into(),
@@ -287,6 +315,16 @@ impl Play {
         self.input(Input::Timeout);
     }
 
+    /// What time it is.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// So much time passes.
+    pub fn later(&mut self, by: Duration) {
+        self.now += by;
+    }
+
     /// Each statement of the last event that was decided: its kind and its effects.
     pub fn judged(&self) -> Vec<&str> {
         self.judged.iter().map(String::as_str).collect()
@@ -302,6 +340,11 @@ impl Play {
         &self.sent
     }
 
+    /// Every byte that was sent to the client: all of them, or since [`Play::relay`].
+    pub fn heard(&self) -> &[u8] {
+        &self.heard
+    }
+
     /// Whether an event waits for its decision.
     pub const fn holds(&self) -> bool {
         self.held.is_some()
@@ -310,6 +353,22 @@ impl Play {
     /// What was written down.
     pub const fn transcript(&self) -> &transcript::Transcript {
         &self.transcript
+    }
+
+    /// From now on errands are kept, until somebody says that they are over.
+    pub fn keep_errands(&mut self) {
+        self.errands = Some(Vec::new());
+    }
+
+    /// The errands that are kept, for somebody who carries them out.
+    pub fn take_errands(&mut self) -> Vec<Errand<Bytes>> {
+        self.errands.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The errand is over.
+    pub fn returned(&mut self) {
+        self.transcript.note("returned");
+        self.input(Input::Returned);
     }
 
     fn data(&mut self, side: Side, bytes: &[u8]) {
@@ -341,8 +400,18 @@ impl Play {
                 self.transcript.decide(event.kind(), &sql.analysis, sql.parameters.len());
                 continue;
             }
+            if let Output::Errand(errand) = output {
+                match &mut self.errands {
+                    Some(kept) => kept.push(errand),
+                    None => self.input(Input::Returned),
+                }
+                continue;
+            }
             if let Output::Send { side: Side::Upstream, unit } = &output {
                 self.sent.extend_from_slice(unit);
+            }
+            if let Output::Send { side: Side::Downstream, unit } = &output {
+                self.heard.extend_from_slice(unit);
             }
             self.transcript.output(output);
         }

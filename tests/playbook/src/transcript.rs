@@ -73,8 +73,13 @@ impl Transcript {
                 for (rule, count) in outcome.masked {
                     let _ = write!(line, ", {count} masked by {rule}");
                 }
+                // Where it has ended well, the rows tell as much.
+                if let Some(read) = outcome.read.filter(|_| outcome.result.as_str() != "ok") {
+                    let _ = write!(line, ", {} bytes", read.bytes);
+                }
                 self.later.push(line);
             }
+            Output::Errand(_) => self.later.push("  errand".to_owned()),
             Output::LookUp { host } => self.later.push(format!("  look up {host}")),
             Output::Withdraw(approval) => self.later.push(format!("  withdraw {approval}")),
             Output::Record(frame) => self.later.push(format!("  record {frame:?}")),

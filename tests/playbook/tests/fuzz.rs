@@ -24,6 +24,9 @@ enum Event {
 enum Message {
     Query,
     Parse(u8),
+    /// Of a text that is no SQL here.
+    BrokenQuery,
+    BrokenParse(u8),
     Bind(u8, u8),
     Describe(u8),
     Execute(u8),
@@ -58,6 +61,8 @@ fn event() -> impl Strategy<Value = Event> {
     let message = prop_oneof![
         4 => Just(Message::Query),
         4 => name.clone().prop_map(Message::Parse),
+        2 => Just(Message::BrokenQuery),
+        2 => name.clone().prop_map(Message::BrokenParse),
         4 => (name.clone(), name.clone()).prop_map(|(portal, statement)| Message::Bind(portal, statement)),
         1 => name.clone().prop_map(Message::Describe),
         4 => name.clone().prop_map(Message::Execute),
@@ -98,6 +103,8 @@ fn client_bytes(message: &Message, marker: usize) -> Vec<u8> {
     match message {
         Message::Query => query(&format!("select {marker}")),
         Message::Parse(statement) => parse(&name(statement), &format!("select {marker}")),
+        Message::BrokenQuery => query(&format!("delet {marker}")),
+        Message::BrokenParse(statement) => parse(&name(statement), &format!("delet {marker}")),
         Message::Bind(portal, statement) => bind(&name(portal), &name(statement), &[]),
         Message::Describe(portal) => describe('P', &name(portal)),
         Message::Execute(portal) => execute(&name(portal)),
@@ -150,7 +157,7 @@ proptest! {
                 Event::Client(message) => play.client(client_bytes(message, marker)),
                 Event::Target(answer) => play.target(target_bytes(answer)),
                 Event::Decide(true) if play.holds() => play.permit(),
-                Event::Decide(false) if play.holds() => play.deny(),
+                Event::Decide(false) if play.holds() => play.deny_unread(),
                 Event::Decide(_) => {}
                 Event::Noise(true, bytes) => play.client(bytes),
                 Event::Noise(false, bytes) => play.target(bytes),
@@ -158,6 +165,17 @@ proptest! {
             for statement in statements(play.sent()) {
                 let permitted = play.permitted().contains(&statement);
                 prop_assert!(permitted, "`{statement}` left without a permit:\n{}", play.transcript());
+            }
+            // What was refused goes to the target only behind what keeps it from being run.
+            let sent = String::from_utf8_lossy(play.sent());
+            for (at, _) in sent.match_indices("delet ") {
+                let text: String = sent[at..].split('\0').next().unwrap_or_default().to_owned();
+                let asked = sent[..at].ends_with(";select;");
+                prop_assert!(
+                    asked || play.permitted().contains(&text),
+                    "`{text}` left without a permit:\n{}",
+                    play.transcript()
+                );
             }
         }
     }

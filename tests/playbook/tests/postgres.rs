@@ -5,9 +5,14 @@ mod postgres {
     mod calls;
     mod cancel;
     mod copy;
+    mod defines;
+    mod definitions;
+    mod ends;
+    mod errand;
     mod guesses;
     mod limits;
     mod login;
+    mod masked_copy;
     mod masks;
     mod names;
     mod prepared;
@@ -16,4 +21,6 @@ mod postgres {
     mod reports;
     mod stale;
     mod strings;
+    mod syntax;
+    mod united;
 }

@@ -118,6 +118,13 @@ impl Setup {
         self
     }
 
+    /// Adds lines to the target.
+    #[must_use]
+    pub fn of_target(mut self, lines: &[&str]) -> Self {
+        self.target.extend(lines.iter().map(|line| (*line).to_owned()));
+        self
+    }
+
     /// Takes TLS away on both sides, which the gateway allows on loopback: for measuring what TLS costs.
     #[must_use]
     pub fn without_tls(mut self) -> Self {

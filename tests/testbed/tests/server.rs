@@ -1,5 +1,10 @@
 //! The stage itself: a real server and a real psql, with nothing between them.
 
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
 use gatewright_testbed::{Clients, Postgres, Psql, SAMPLE, Stage};
 
 #[test]
@@ -41,4 +46,26 @@ fn a_server_that_wants_certificates_takes_no_password() {
     let options = format!("sslcert={} sslkey={}", pair.certificate.display(), pair.key.display());
     let accepted = psql.options(&["-A", "-t", "-d", &options]).run("select current_user;").unwrap();
     assert_eq!(accepted, "app\n");
+}
+
+#[test]
+fn a_server_that_is_killed_leaves_no_shared_memory_behind() {
+    let stage = Stage::new("server").unwrap();
+    let mut postgres = Postgres::start(&stage).unwrap();
+    let file = stage.directory().join("postgres/data/postmaster.pid");
+    let file = fs::read_to_string(file).unwrap();
+    let segment = file.lines().nth(6).unwrap().split_whitespace().nth(1).unwrap();
+    let is_there = || {
+        let segments = fs::read_to_string("/proc/sysvipc/shm").unwrap();
+        segments.lines().any(|line| line.split_whitespace().nth(1) == Some(segment))
+    };
+    assert!(is_there());
+
+    postgres.kill();
+    // Its last process to end takes the segment with it.
+    let start = Instant::now();
+    while is_there() {
+        assert!(start.elapsed() < Duration::from_secs(30), "segment {segment} is still there");
+        thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -7,8 +7,8 @@ fn every_crate_inherits_the_lints_and_the_edition() {
     for file in files().iter().filter(|file| file.name() == "Cargo.toml") {
         let manifest: toml::Table = file.text.parse().unwrap();
         let Some(package) = manifest.get("package").and_then(toml::Value::as_table) else { continue };
-        // A module that a test builds to attack the host with is a workspace of its own, and no crate of ours.
-        if file.path.contains("/tests/") {
+        // What a test builds (a module to attack the host with, the programme of a driver) is a workspace of its own, and no crate of ours.
+        if file.path.contains("/tests/") || manifest.contains_key("workspace") {
             continue;
         }
         let inherited = |value: Option<&toml::Value>| {
@@ -75,4 +75,26 @@ fn every_link_between_pages_leads_somewhere() {
             assert!(path.exists(), "{} links to {link}, which is not there", page.path);
         }
     }
+}
+
+#[test]
+fn every_code_of_a_refusal_by_postgresql_is_explained() {
+    let files = files();
+    let page = files.iter().find(|file| file.path == "docs/postgresql.md").unwrap();
+    let sources =
+        files.iter().filter(|file| file.is_rust() && file.path.starts_with("protocols/postgres/src/"));
+    let mut unexplained = Vec::new();
+    for source in sources {
+        let literals = source.text.split('"').skip(1).step_by(2);
+        unexplained.extend(literals.filter_map(|literal| {
+            let name = literal.strip_prefix("mask.").or_else(|| literal.strip_prefix("pg."))?;
+            let is_code = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            let is_missing = is_code && !page.text.contains(&format!("`{literal}`"));
+            is_missing.then(|| format!("{}: {literal}", source.path))
+        }));
+    }
+    assert!(
+        unexplained.is_empty(),
+        "{unexplained:#?}\nwhoever is refused looks the code up: explain it in docs/postgresql.md"
+    );
 }

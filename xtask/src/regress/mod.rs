@@ -12,7 +12,7 @@ use gatewright_testbed::{
 };
 
 use self::{
-    report::Report,
+    report::{CLOSED, OPENED, Report},
     suite::{Server, Suite},
 };
 use crate::{modules, run, setup};
@@ -34,8 +34,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     eprintln!("  the suite, without the gateway");
     let direct = suite.run("direct", direct)?;
     eprintln!("  the suite, through the gateway");
-    let through = suite.run("gateway", through)?;
-    let report = Report::new(suite.version(), &direct.outcomes, &through)?;
+    let opened = suite.run("gateway", |stage| through(stage, EVERYTHING))?;
+    eprintln!("  the suite, through the gateway, which takes nothing that it can not read");
+    let closed = suite.run("closed", |stage| through(stage, UNDERSTOOD))?;
+    let report = Report::new(suite.version(), &direct.outcomes, [(OPENED, opened), (CLOSED, closed)])?;
     if json {
         println!("{}", report.json());
     } else {
@@ -76,10 +78,10 @@ fn direct(stage: &Stage) -> Result<Server> {
 }
 
 /// The account is the superuser: the scripts are written for one.
-fn through(stage: &Stage) -> Result<Server> {
+fn through(stage: &Stage, rules: &str) -> Result<Server> {
     let postgres = server(stage)?;
     let module = modules_directory(&["statement_rules.wasm"])?.join("statement_rules.wasm");
-    let policy = format!("name = \"everything\"\nmodule = \"{}\"\n{EVERYTHING}", module.display());
+    let policy = format!("name = \"everything\"\nmodule = \"{}\"\n{rules}", module.display());
     let setup = Setup::new(stage, "gateway", &gateway_program()?)?
         .in_front_of(&postgres)?
         .account("postgres")
@@ -98,6 +100,14 @@ fn through(stage: &Stage) -> Result<Server> {
 const EVERYTHING: &str = r#"allow_grades = ["disputed", "opaque"]
 [settings]
 allow_grades = ["disputed", "opaque"]
+require_where = []
+deny_effects = []
+allow_role_switch = true
+"#;
+
+const UNDERSTOOD: &str = r#"allow_grades = ["disputed"]
+[settings]
+allow_grades = ["disputed"]
 require_where = []
 deny_effects = []
 allow_role_switch = true

@@ -67,7 +67,7 @@ impl Suite {
     ///
     /// # Errors
     /// Where the server does not start, or the suite does not run to its end.
-    pub(super) fn run(&self, name: &str, start: fn(&Stage) -> Result<Server>) -> Result<Ran> {
+    pub(super) fn run(&self, name: &str, start: impl Fn(&Stage) -> Result<Server>) -> Result<Ran> {
         let stage = Stage::new("regress")?;
         let mut server = start(&stage)?;
         // The server reads the suite's data and writes beside its results, as its own user.

@@ -44,7 +44,7 @@ pub(super) enum Command {
 pub(super) struct Decide {
     /// The request's id
     id: String,
-    /// Why; it goes into the evidence
+    /// Why; it goes into the evidence, and a rejection needs it
     #[arg(long, short = 'm', value_name = "TEXT", default_value = "")]
     comment: String,
     #[command(flatten)]
@@ -123,6 +123,9 @@ fn show(request: &Value, terminal: &mut Terminal) -> Result<(), Failure> {
 
 fn decide(arguments: &Decide, verb: &str, terminal: &mut Terminal) -> Result<Answer, Failure> {
     let path = format!("/approvals/{}/{verb}", checked(&arguments.id)?);
+    if verb == "reject" && arguments.comment.trim().is_empty() {
+        return Err(Failure::new("a rejection needs a comment", "say why, with `-m \"...\"`"));
+    }
     let body = serde_json::json!({ "comment": arguments.comment });
     let answer = arguments.access.call("POST", &path, Some(&body))?;
     if arguments.json {

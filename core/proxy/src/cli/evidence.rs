@@ -262,9 +262,13 @@ fn print_report(report: &Report, directory: &Path, terminal: &mut Terminal) -> R
             tail.end()
         ))?;
     }
-    if let Some(covered) = report.covered_externally {
-        terminal
-            .line(format_args!("  the checkpoint that was kept elsewhere covers records 1 to {covered}"))?;
+    match report.covered_externally {
+        Some(covered) => terminal
+            .line(format_args!("  the checkpoint that was kept elsewhere covers records 1 to {covered}"))?,
+        None if report.is_intact() => terminal.line(
+            "  whether records are missing from its end, only a checkpoint that was kept elsewhere can tell: --checkpoint FILE",
+        )?,
+        None => {}
     }
     if report.torn_bytes > 0 {
         terminal.line(format_args!(

@@ -35,7 +35,7 @@ pub struct Listener {
     pub token_header: TokenHeader,
     /// HTTP: headers that no client may set, beside those that are known.
     pub identity_headers: Vec<HeaderName>,
-    /// HTTP: how long one side may keep the other waiting.
+    /// HTTP: how long one side may keep the other waiting. PostgreSQL: how long a client may take nothing of an answer.
     pub stall_timeout: Duration,
     /// HTTP: how long a connection that switched protocols may be silent.
     pub idle_timeout: Duration,
@@ -121,7 +121,12 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
     let token_header = read_token_header(reader, context);
     let identity_headers = read_identity_headers(reader, context);
     check_http_only(reader, protocol.as_ref(), context);
-    let stall_timeout = reader.duration("stall_timeout", context);
+    let is_postgres = protocol.as_ref().is_some_and(|protocol| protocol.value == "postgres");
+    let stall_timeout = if is_postgres && !reader.has("stall_timeout") {
+        Some(STALL_OF_POSTGRES)
+    } else {
+        reader.duration("stall_timeout", context).map(|timeout| timeout.value)
+    };
     let idle_timeout = reader.duration("idle_timeout", context);
     let inspect_body = reader.number("inspect_body", context);
     let hold = reader.duration("hold", context);
@@ -167,7 +172,7 @@ pub(super) fn read(reader: &Reader<'_>, context: &mut Context<'_>) -> ReadListen
         host_header,
         token_header,
         identity_headers,
-        stall_timeout: stall_timeout.map(|timeout| timeout.value),
+        stall_timeout,
         idle_timeout: idle_timeout.map(|timeout| timeout.value),
         inspect_body: inspect_body.and_then(|number| usize::try_from(number.value).ok()),
         hold: hold.map(|hold| hold.value),
@@ -219,17 +224,12 @@ fn read_identity_headers(reader: &Reader<'_>, context: &mut Context<'_>) -> Opti
     parsed.into_iter().collect()
 }
 
+/// Whoever works on rows while it reads them takes none for a while, and a server waits for it.
+const STALL_OF_POSTGRES: Duration = Duration::from_secs(600);
+
 /// Settings that mean nothing to other protocols.
-const HTTP_ONLY: [&str; 8] = [
-    "route",
-    "host_header",
-    "token_header",
-    "identity_headers",
-    "stall_timeout",
-    "idle_timeout",
-    "inspect_body",
-    "hold",
-];
+const HTTP_ONLY: [&str; 7] =
+    ["route", "host_header", "token_header", "identity_headers", "idle_timeout", "inspect_body", "hold"];
 
 /// What has no effect is an error: somebody believes that it has one.
 fn check_http_only(
@@ -246,6 +246,9 @@ fn check_http_only(
     };
     if !is_on_http(protocol.value) {
         refuse(&HTTP_ONLY, "HTTP");
+    }
+    if protocol.value == "ssh" {
+        refuse(&["stall_timeout"], "HTTP and PostgreSQL");
     }
     if protocol.value != "kubernetes" {
         refuse(&["act_as"], "Kubernetes");

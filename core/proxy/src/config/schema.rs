@@ -293,6 +293,12 @@ const TARGET: &[Setting] = &[
         about: "SSH: where the account's private key is found (OpenSSH's format, without a passphrase); clients never see it",
     },
     Setting {
+        key: "harmless_functions",
+        kind: Kind::Texts,
+        need: Need::Default("[]"),
+        about: "PostgreSQL: functions of your own, as `schema.name`, that change nothing and give nothing but what they compute from their arguments: calls that name the schema count as reads. It holds for every function of that name in that schema, so nobody else may create functions there",
+    },
+    Setting {
         key: "host_keys",
         kind: Kind::Texts,
         need: Need::Optional("the target does not speak SSH"),
@@ -423,7 +429,7 @@ const LISTENER: &[Setting] = &[
         key: "stall_timeout",
         kind: Kind::Duration,
         need: Need::Default("\"60s\""),
-        about: "HTTP: how long one side may keep the other waiting: for more of a request, for an answer to begin, for a client to take more of it",
+        about: "HTTP: how long one side may keep the other waiting: for more of a request, for an answer to begin, for a client to take more of it. PostgreSQL, where the default is `\"10m\"`: how long a client may take nothing of an answer before it is left and its statement cancelled",
     },
     Setting {
         key: "idle_timeout",
@@ -453,7 +459,7 @@ const LISTENER: &[Setting] = &[
         key: "max_connections",
         kind: Kind::Number(1, 100_000),
         need: Need::Default("1000"),
-        about: "Connections at one time; further ones are turned away, the open ones go on",
+        about: "Connections at one time; further ones are turned away, the open ones go on. So are those for which there are no file descriptors: of PostgreSQL and SSH each takes two, and 128 are for the gateway itself",
     },
     Setting {
         key: "login_timeout",

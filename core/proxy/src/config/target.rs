@@ -4,6 +4,7 @@ use std::{fmt, net::IpAddr, ops::Range, path::PathBuf, sync::Arc, time::Duration
 
 use gatewright_http::{headers::is_ordinary, inject::TargetCredential};
 use gatewright_model::secret::Secret;
+use gatewright_sql::{Harmless, NotQualified, QualifiedName};
 use hyper::header::HeaderName;
 use rustls::pki_types::ServerName;
 
@@ -32,6 +33,8 @@ pub struct Target {
     pub password: Option<Secret>,
     /// HTTP: how the password proves the account.
     pub credential: TargetCredential,
+    /// PostgreSQL: functions that it has and that are harmless.
+    pub harmless_functions: Harmless,
     /// SSH: how target and account are proved.
     pub ssh: Option<SshTarget>,
     /// How long connecting may take, TLS included.
@@ -95,6 +98,7 @@ fn read_value(name: Option<Arc<str>>, reader: &Reader<'_>, context: &mut Context
     let credential = credential.map_or(Some(None), |credential| credential.map(Some));
     let credential = credential
         .and_then(|credential| read_credential(reader, credential.as_ref(), protocol.as_ref(), context));
+    let harmless_functions = read_functions(reader, protocol.as_ref(), context);
     let is_ssh = protocol.as_ref().is_some_and(|protocol| protocol.value == "ssh");
     let ssh = ssh::read_target(reader, is_ssh, address.as_ref(), context);
     let connect_timeout = reader.duration("connect_timeout", context);
@@ -113,10 +117,42 @@ fn read_value(name: Option<Arc<str>>, reader: &Reader<'_>, context: &mut Context
             None => None,
         },
         credential: credential?,
+        harmless_functions: harmless_functions?,
         ssh: ssh?,
         connect_timeout: connect_timeout?.value,
         tls: tls?,
     })
+}
+
+fn read_functions(
+    reader: &Reader<'_>,
+    protocol: Option<&Located<&'static str>>,
+    context: &mut Context<'_>,
+) -> Option<Harmless> {
+    const KEY: &str = "harmless_functions";
+    let names = reader.texts(KEY, context)?;
+    if reader.has(KEY) && protocol.is_some_and(|protocol| protocol.value != "postgres") {
+        let remedy = "remove it";
+        context.problems.error(
+            reader.span_of(KEY),
+            "`harmless_functions` is for PostgreSQL targets only",
+            remedy,
+        );
+        return None;
+    }
+    let functions = names.value.iter().map(|text| {
+        let name = text.parse::<QualifiedName>();
+        if let Err(NotQualified) = name {
+            context.problems.error(
+                names.span.clone(),
+                format!("`{text}` is not the name of a function with its schema"),
+                "write the schema, a dot and the name as PostgreSQL stores them, like `app.full_name`",
+            );
+        }
+        name.ok()
+    });
+    // All of them are looked at, so that every problem is told.
+    functions.collect::<Vec<_>>().into_iter().collect()
 }
 
 fn read_own_tls(

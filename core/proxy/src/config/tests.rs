@@ -92,6 +92,7 @@ fn a_good_file_is_taken_whole() {
     let [listener] = &config.listeners[..] else { panic!("one listener") };
     assert_eq!(&*listener.only_target().unwrap().name, "demo");
     assert_eq!(listener.max_connections, 1_000);
+    assert_eq!(listener.stall_timeout, Duration::from_secs(600), "of HTTP a minute");
     assert!(listener.tls.as_ref().unwrap().required);
     let target = &config.targets[0];
     assert_eq!(target.password.as_ref().unwrap().expose(), "canary-4711");
@@ -592,6 +593,25 @@ fn a_credential_that_could_not_be_used_is_an_error() {
 }
 
 #[test]
+fn harmless_functions_have_a_schema_and_a_postgresql_target() {
+    let folder = folder();
+    let http = GOOD.replace("protocol = \"postgres\"", "protocol = \"http\"");
+    let password = GOOD.lines().find(|line| line.starts_with("password = ")).unwrap();
+    let with = |text: &str, functions: &str| {
+        let line = format!("{password}\nharmless_functions = {functions}");
+        load(&folder, &text.replacen(password, &line, 1))
+    };
+    let said = |text: &str, functions: &str| {
+        serde_json::to_string(&with(text, functions).unwrap_err().problems().to_json()).unwrap()
+    };
+    let wrong = said(GOOD, r#"["full_name", "app.full_name", "a.b.c"]"#);
+    assert!(wrong.contains("`full_name` is not the name") && wrong.contains("`a.b.c` is not"), "{wrong}");
+    assert!(said(&http, r#"["app.full_name"]"#).contains("for PostgreSQL targets only"));
+    let config = with(GOOD, r#"["app.full_name"]"#).unwrap();
+    assert!(config.targets.iter().any(|target| !target.harmless_functions.is_empty()));
+}
+
+#[test]
 fn errors_are_for_programs_too() {
     let folder = folder();
     let errors = load(&folder, &GOOD.replace("drain = \"5s\"", "drain = 5")).unwrap_err();
@@ -686,10 +706,12 @@ listen = "127.0.0.1:6432"
 target = "demo"
 max_connections = 1000
 login_timeout = "30s"
+stall_timeout = "5m"
 tls = { certificate = "server.pem", key = "server.key", required = true }
 "#,
     )
     .unwrap();
+    assert_eq!(config.listeners[0].stall_timeout, Duration::from_secs(300));
     config.identity.verifier(&issuer).unwrap();
     assert_eq!(config.identity.clients().len(), 1);
 }

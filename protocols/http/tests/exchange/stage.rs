@@ -324,6 +324,7 @@ impl Play {
             Output::Record(frame) => format!("  record {frame:?}"),
             Output::StartTls { .. }
             | Output::LookUp { .. }
+            | Output::Errand(_)
             | Output::Authenticate(Credential::Connection) => {
                 panic!("nothing asks for this")
             }

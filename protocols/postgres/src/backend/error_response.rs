@@ -13,9 +13,21 @@ pub struct Report<'a> {
     pub sqlstate: &'a str,
     /// `M`: the message.
     pub message: &'a str,
+    /// `F`: the file of the server's source that it comes from.
+    pub file: &'a str,
+    /// `P`: it says where in the text that was sent it is.
+    pub has_place: bool,
+    /// `W`, `p`, `q`: it comes from a text that something else has made.
+    pub is_within: bool,
 }
 
 impl Report<'_> {
+    /// Is it about a name in the text that was sent, which stands for no relation or column? It quotes that text then, and no value: it
+    /// comes from reading the text, before any of it is planned.
+    pub fn is_about_a_name(&self) -> bool {
+        self.file == "parse_relation.c" && self.has_place && !self.is_within
+    }
+
     /// Does the server close the connection after this?
     pub fn is_fatal(&self) -> bool {
         matches!(self.severity, "FATAL" | "PANIC")
@@ -41,7 +53,10 @@ fn read(body: &[u8]) -> Result<Report<'_>, Malformed> {
             b'V' => report.severity = reader.text()?,
             b'C' => report.sqlstate = reader.text()?,
             b'M' => report.message = reader.text()?,
-            _ => {
+            b'F' => report.file = reader.text()?,
+            field => {
+                report.has_place |= field == b'P';
+                report.is_within |= matches!(field, b'W' | b'p' | b'q');
                 reader.string()?;
             }
         }
@@ -53,6 +68,21 @@ fn read(body: &[u8]) -> Result<Report<'_>, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a031_an_error_about_a_name_quotes_the_text_alone() {
+        let told = |fields: &str| {
+            let body = format!("VERROR\0C42P01\0Mrelation \"x\" does not exist\0{fields}\0");
+            decode(body.as_bytes()).unwrap().is_about_a_name()
+        };
+        assert!(told("P15\0Fparse_relation.c\0"));
+        // A value that is converted to the name of a relation; what a function has made; no place in the text.
+        assert!(!told("P15\0Fnamespace.c\0"));
+        assert!(!told("P15\0Fparse_relation.c\0WSQL function \"f\"\0"));
+        assert!(!told("P15\0Fparse_relation.c\0p3\0qselect ssn\0"));
+        assert!(!told("Fparse_relation.c\0"));
+        assert!(!told(""));
+    }
 
     #[test]
     fn a010_an_error_without_a_code_is_malformed() {

@@ -2,6 +2,7 @@
 
 pub mod authentication;
 pub mod command_complete;
+pub mod copy_out_response;
 pub mod error_response;
 pub mod notification_response;
 pub mod parameter_status;

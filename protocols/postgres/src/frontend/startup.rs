@@ -47,7 +47,7 @@ impl Startup {
 }
 
 /// Most parameters that a startup packet may carry. Drivers send fewer than ten.
-const MAX_PARAMETERS: usize = 64;
+pub const MAX_PARAMETERS: usize = 64;
 
 const CODE_CANCEL: u32 = 0x04d2_162e;
 const CODE_TLS: u32 = 0x04d2_162f;

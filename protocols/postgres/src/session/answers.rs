@@ -1,11 +1,12 @@
 //! What the target answers, matched to what was asked.
 //!
 //! Whatever passes unchanged is collected into one run and sent as the slice it arrived in. A row that no
-//! mask touches is not even waited for: it is forwarded in pieces, whatever its size.
+//! mask touches is not joined either: its parts are kept until its end is there, so that a target that dies
+//! leaves no half row before the gateway's last words; and a large one is forwarded in pieces, whatever its size.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use gatewright_model::session::{Outcome, OutcomeResult, ProtocolError, Side};
 
 use super::{
@@ -16,16 +17,48 @@ use super::{
 };
 use crate::{
     backend::{
-        command_complete, error_response, notification_response, parameter_status,
+        command_complete, copy_out_response, parameter_status,
         ready_for_query::{self, Transaction},
         row_description, tag,
     },
     frame::{HEADER, Inbox},
-    reply::Report,
+    reply::{self, Report},
 };
 
+/// A row that passes and has not ended yet. Nothing of it was sent.
+#[derive(Debug, Default)]
+pub(super) struct UnfinishedRow {
+    /// As it arrived. Mostly the rest comes at once, and nothing is copied.
+    head: Bytes,
+    more: BytesMut,
+    /// All of it, in bytes.
+    size: usize,
+    /// Bytes until its end.
+    missing: usize,
+}
+
+impl UnfinishedRow {
+    fn begin(&mut self, head: Bytes, size: usize) {
+        self.missing = size.saturating_sub(head.len());
+        self.size = size;
+        self.head = head;
+    }
+
+    fn go_on(&mut self, part: &[u8]) {
+        self.missing = self.missing.saturating_sub(part.len());
+        self.more.extend_from_slice(part);
+    }
+
+    fn take(&mut self) -> [Bytes; 2] {
+        [std::mem::take(&mut self.head), std::mem::take(&mut self.more).freeze()]
+    }
+}
+
+/// Rows up to this size are sent when they are whole, larger ones in pieces, in bytes.
+const WAITED_FOR: usize = 64 << 10;
+
 /// What becomes of one message of the target.
-enum Verdict {
+pub(super) enum Verdict {
     /// It goes to the client as it is.
     Pass,
     /// It was for the gateway.
@@ -43,15 +76,27 @@ impl Relay {
     ) -> Result<(), ProtocolError> {
         // Bytes at the front of the inbox that pass and were not sent yet.
         let mut run = 0;
-        loop {
+        while self.definitions.is_none() {
             if self.passing_down > 0 {
                 let part = inbox.take(self.passing_down);
                 if part.is_empty() {
                     return Ok(());
                 }
                 self.passing_down -= part.len();
+                self.delivered += part.len() as u64;
                 desk.downstream(part);
                 continue;
+            }
+            if self.row.missing > 0 {
+                if inbox.len() < self.row.missing {
+                    self.row.go_on(&inbox.take(self.row.missing));
+                    return Ok(());
+                }
+                for part in self.row.take().into_iter().filter(|part| !part.is_empty()) {
+                    desk.downstream(part);
+                }
+                run = std::mem::take(&mut self.row.missing);
+                self.delivered += self.row.size as u64;
             }
             let Some(header) = inbox.peek_header_at(run) else { break };
             let (tag, size) = header.map_err(|bad| bad.on(Side::Upstream))?;
@@ -59,11 +104,18 @@ impl Relay {
             if self.passes_unread(tag) {
                 if waiting >= size {
                     run += size;
+                    self.delivered += size as u64;
                     continue;
                 }
-                self.passing_down = size - waiting;
-                desk.downstream(inbox.take(run + waiting));
-                return Ok(());
+                if size > WAITED_FOR {
+                    self.passing_down = size - waiting;
+                    self.delivered += waiting as u64;
+                    desk.downstream(inbox.take(run + waiting));
+                    return Ok(());
+                }
+                send_run(inbox, &mut run, desk);
+                self.row.begin(inbox.take(waiting), size);
+                break;
             }
             if size > desk.shared.limits.answer {
                 return Err(too_large(tag, size));
@@ -78,13 +130,24 @@ impl Relay {
                 // Its end may send something to the client: what came before goes first.
                 send_run(inbox, &mut run, desk);
             }
+            if self.awaits_definitions(tag, desk) {
+                break;
+            }
             let body = inbox.peek().get(run + HEADER..run + size).unwrap_or_default();
             match self.answer(tag, body, desk)? {
-                Verdict::Pass => run += size,
+                Verdict::Pass => {
+                    run += size;
+                    if is_data(tag) {
+                        self.delivered += size as u64;
+                    }
+                }
                 verdict => {
                     send_run(inbox, &mut run, desk);
                     inbox.take(size);
                     if let Verdict::Replace(bytes) = verdict {
+                        if is_data(tag) {
+                            self.delivered += bytes.len() as u64;
+                        }
                         desk.downstream(bytes);
                     }
                     self.after_catalog(desk);
@@ -119,7 +182,7 @@ impl Relay {
     fn answer(&mut self, tag: u8, body: &[u8], desk: &mut Desk<'_>) -> Result<Verdict, ProtocolError> {
         match tag {
             // These may come at any time (manual, section 55.2.7).
-            tag::NOTICE_RESPONSE => return self.notice(body),
+            tag::NOTICE_RESPONSE => return self.notice(body, desk),
             tag::PARAMETER_STATUS => {
                 let status = parameter_status::decode(body)?;
                 let expected = self.strings_unsure && status.is_about_strings();
@@ -127,13 +190,17 @@ impl Relay {
                     return Err(mode_change());
                 }
                 // Code that can not be seen can write a masked value into those that hold any text.
-                let hides = status.holds_any_text() && self.hides_reports();
+                let hides = status.holds_any_text() && self.hides_reports(desk);
                 return Ok(if hides { Verdict::Swallow } else { Verdict::Pass });
             }
             tag::NOTIFICATION_RESPONSE => return self.notification(body),
             tag::ERROR_RESPONSE => return self.error(body, desk),
             tag::READY_FOR_QUERY => return self.ready(ready_for_query::decode(body)?, desk),
             _ => {}
+        }
+        if tag == tag::COMMAND_COMPLETE {
+            // What it leaves to be checked later may speak of it too.
+            self.look_at_reports(desk);
         }
         let Some(front) = self.pipeline.front() else { return Err(unasked(tag)) };
         match (front, tag) {
@@ -149,18 +216,20 @@ impl Relay {
                 if let Some(rows) = command_complete::decode(body)? {
                     query.rows = Some(query.rows.unwrap_or(0).saturating_add(rows));
                 }
+                let withheld = query.masks.has_withheld();
                 query.masks.next_statement();
-                Ok(Verdict::Pass)
+                Ok(self.completed(withheld, tag, body))
             }
             (Expect::Query(query), tag::EMPTY_QUERY_RESPONSE) => {
                 query.answered = true;
                 query.masks.next_statement();
                 Ok(Verdict::Pass)
             }
-            (Expect::Execute { .. }, tag::COMMAND_COMPLETE) => {
+            (Expect::Execute { masks, .. }, tag::COMMAND_COMPLETE) => {
                 let rows = command_complete::decode(body)?;
+                let withheld = masks.has_withheld();
                 self.executed(rows, desk);
-                Ok(Verdict::Pass)
+                Ok(self.completed(withheld, tag, body))
             }
             (Expect::Execute { .. }, tag::EMPTY_QUERY_RESPONSE | tag::PORTAL_SUSPENDED) => {
                 self.executed(None, desk);
@@ -175,14 +244,56 @@ impl Relay {
                 Expect::Query(RunningQuery { masks, .. }) | Expect::Execute { masks, .. },
                 tag::COPY_OUT_RESPONSE,
             ) => {
-                // Detectors read text; a binary COPY of a statement that they watch can not be searched.
-                let text = body.first() == Some(&0);
-                if text || masks.copy_passes() { Ok(Verdict::Pass) } else { Err(binary_copy()) }
+                masks.begin_copy(copy_out_response::decode(body)?)?;
+                Ok(Verdict::Pass)
             }
             (Expect::Query(RunningQuery { masks, .. }) | Expect::Execute { masks, .. }, tag::COPY_DATA) => {
-                Ok(masks.copy_data(body, desk).map_or(Verdict::Pass, Verdict::Replace))
+                let written = masks.copy_data(body, desk)?;
+                Ok(match written {
+                    None => Verdict::Pass,
+                    Some(data) if data.is_empty() => Verdict::Swallow,
+                    Some(data) => {
+                        Verdict::Replace(reply::message(tag::COPY_DATA, |out| out.put_slice(&data)))
+                    }
+                })
             }
-            (Expect::Query(_) | Expect::Execute { .. }, tag::COPY_DONE) => Ok(Verdict::Pass),
+            (Expect::Query(RunningQuery { masks, .. }) | Expect::Execute { masks, .. }, tag::COPY_DONE) => {
+                masks.end_copy()?;
+                Ok(Verdict::Pass)
+            }
+            (Expect::OwnCopy, tag::CLOSE_COMPLETE | tag::PARSE_COMPLETE) => Ok(Verdict::Swallow),
+            (Expect::OwnCopy, tag::BIND_COMPLETE) => {
+                self.pipeline.pop();
+                Ok(Verdict::Swallow)
+            }
+            (
+                Expect::CopyQuestion { .. },
+                tag::PARSE_COMPLETE | tag::PARAMETER_DESCRIPTION | tag::NO_DATA,
+            ) => Ok(Verdict::Swallow),
+            (Expect::CopyQuestion { fields, .. }, tag::ROW_DESCRIPTION) => {
+                *fields = Some(row_description::decode(body)?);
+                Ok(Verdict::Swallow)
+            }
+            (Expect::CopyQuestion { closed, fields }, tag::CLOSE_COMPLETE) => {
+                *closed += 1;
+                if *closed < 2 {
+                    return Ok(Verdict::Swallow);
+                }
+                let fields = fields.take();
+                self.pipeline.pop();
+                if let (Some(Expect::Execute { masks, .. }), Some(fields)) = (self.pipeline.front(), fields)
+                {
+                    masks.describe_copy(&fields, desk);
+                }
+                Ok(Verdict::Swallow)
+            }
+            (Expect::OwnClose { closed }, tag::CLOSE_COMPLETE) => {
+                *closed += 1;
+                if *closed == 2 {
+                    self.pipeline.pop();
+                }
+                Ok(Verdict::Swallow)
+            }
             (Expect::Parse { event, .. }, tag::PARSE_COMPLETE) => {
                 desk.finished(*event, Outcome { result: OutcomeResult::Ok, ..Outcome::default() });
                 self.pipeline.pop();
@@ -241,12 +352,30 @@ impl Relay {
         }
     }
 
+    /// Says once in a session that there are nulls where values were: it looks as if they were missing.
+    fn completed(&mut self, withheld: bool, tag: u8, body: &[u8]) -> Verdict {
+        if !withheld || std::mem::replace(&mut self.withheld_told, true) {
+            return Verdict::Pass;
+        }
+        let notice = Report {
+            severity: "NOTICE",
+            sqlstate: "00000",
+            message: "values that could be masked ones are null in this answer",
+            detail: "of a view over masked columns, and of much that is computed, nobody can say which of its columns they are; said once in a session",
+            hint: "select the columns from their tables",
+        };
+        let complete = reply::message(tag, |message| message.put_slice(body));
+        Verdict::Replace([notice.encode(), complete].concat().into())
+    }
+
     fn executed(&mut self, rows: Option<u64>, desk: &mut Desk<'_>) {
         self.copy_in = false;
         if let Some(Expect::Execute { event, mut masks }) = self.pipeline.pop() {
             self.names.settle(event, true, desk.shared.limits.prepared);
-            let masked = masks.take_counts();
-            desk.finished(event, Outcome { result: OutcomeResult::Ok, rows, masked, ..Outcome::default() });
+            self.cursors.settle(event, true, desk.shared.limits.prepared);
+            let (masked, read) = (masks.take_counts(), self.take_delivered());
+            let result = OutcomeResult::Ok;
+            desk.finished(event, Outcome { result, rows, masked, read, ..Outcome::default() });
         }
     }
 
@@ -267,12 +396,14 @@ impl Relay {
                     self.forget_statements();
                 }
                 self.names.settle(event, failed.is_none(), desk.shared.limits.prepared);
+                self.cursors.settle(event, failed.is_none(), desk.shared.limits.prepared);
                 let result = if failed.is_some() { OutcomeResult::Error } else { OutcomeResult::Ok };
-                let masked = masks.take_counts();
-                desk.finished(event, Outcome { result, code: failed, rows, masked, ..Outcome::default() });
+                let (masked, read) = (masks.take_counts(), self.take_delivered());
+                let outcome = Outcome { result, code: failed, rows, masked, read, ..Outcome::default() };
+                desk.finished(event, outcome);
             }
             Expect::Sync { is_own: true } => {
-                self.settled(desk);
+                self.settled();
                 return Ok(Verdict::Swallow);
             }
             Expect::Sync { is_own: false } | Expect::RefusedQuery { .. } => {}
@@ -282,163 +413,64 @@ impl Relay {
                 } else {
                     self.catalog.abort();
                 }
-                self.settled(desk);
+                self.settled();
                 return Ok(Verdict::Swallow);
             }
             _ => return Err(unasked(tag::READY_FOR_QUERY)),
         }
-        self.settled(desk);
+        self.settled();
         Ok(Verdict::Pass)
     }
 
     /// The target waits for more.
-    fn settled(&mut self, desk: &Desk<'_>) {
+    fn settled(&mut self) {
         if !self.pipeline.is_empty() {
             return;
         }
         self.names.settle_rest();
+        self.cursors.settle_rest();
         // It has said by now whether it reads text in another way.
         self.lexer_unsure &= self.batch_open;
         if self.transaction == Transaction::Idle && !self.batch_open {
             // Portals end with their transaction, and so does what it left to be checked at its end.
             self.portals.clear();
+            self.cursors.forget_all();
             self.bound.clear();
             self.touched_masked = false;
             self.defines = false;
-            if self.catalog.leave_transaction() {
-                desk.shared.catalogs.forget(&self.database);
-            }
+            self.catalog.leave_transaction();
         }
-    }
-
-    /// Could what the target says beside its rows quote a masked value?
-    fn hides_reports(&mut self) -> bool {
-        let now = match self.pipeline.front() {
-            Some(Expect::Query(RunningQuery { masks, .. }) | Expect::Execute { masks, .. }) => {
-                masks.hides_reports()
-            }
-            _ => false,
-        };
-        now || self.touched_masked
-    }
-
-    /// Somebody's notification: what it says is not known to hold nothing that is masked.
-    fn notification(&self, body: &[u8]) -> Result<Verdict, ProtocolError> {
-        if !self.masks_columns {
-            return Ok(Verdict::Pass);
-        }
-        let without = notification_response::without_payload(body)?;
-        Ok(Verdict::Replace(without))
-    }
-
-    fn error(&mut self, body: &[u8], desk: &mut Desk<'_>) -> Result<Verdict, ProtocolError> {
-        let report = error_response::decode(body)?;
-        if report.is_fatal() {
-            let hides = self.touched_masked;
-            self.abandon(desk.outputs);
-            self.leave();
-            return Ok(if hides {
-                Verdict::Replace(scrubbed("FATAL", report.sqlstate))
-            } else {
-                Verdict::Pass
-            });
-        }
-        self.copy_in = false;
-        let sqlstate: Arc<str> = Arc::from(report.sqlstate);
-        let Some(front) = self.pipeline.front() else { return Err(unasked(tag::ERROR_RESPONSE)) };
-        match front {
-            Expect::Query(query) => {
-                query.failed = Some(sqlstate);
-                let hides = query.masks.hides_reports() || self.touched_masked;
-                Ok(if hides { Verdict::Replace(scrubbed("ERROR", report.sqlstate)) } else { Verdict::Pass })
-            }
-            Expect::RefusedQuery { error } => Ok(Verdict::Replace(std::mem::take(error))),
-            Expect::CatalogQuery { .. } => {
-                self.catalog.fail();
-                Ok(Verdict::Swallow)
-            }
-            Expect::Sync { is_own: true } => Ok(Verdict::Swallow),
-            // The commit that a Sync does can fail.
-            Expect::Sync { .. } if self.touched_masked => {
-                Ok(Verdict::Replace(scrubbed("ERROR", report.sqlstate)))
-            }
-            Expect::Sync { .. } => Ok(Verdict::Pass),
-            _ => Ok(self.batch_failed(&sqlstate, desk)),
-        }
-    }
-
-    /// The target skips everything up to the next Sync; so does our account of it.
-    fn batch_failed(&mut self, sqlstate: &Arc<str>, desk: &mut Desk<'_>) -> Verdict {
-        let is_own = self.pipeline.is_in_own_batch();
-        let (skipped, synced) = self.pipeline.take_batch();
-        if !synced {
-            self.skipping = Skipping::Target;
-        }
-        // What only reads a text can quote nothing but that text.
-        let quotes = self.touched_masked && !matches!(skipped.first(), Some(Expect::Parse { .. }));
-        let mut verdict = quotes.then(|| Verdict::Replace(scrubbed("ERROR", sqlstate)));
-        let mut undos = Vec::new();
-        for (index, expect) in skipped.into_iter().enumerate().rev() {
-            let failed = index == 0;
-            let mut over = |event, masked| {
-                if failed {
-                    let code = Some(Arc::clone(sqlstate));
-                    let result = OutcomeResult::Error;
-                    desk.finished(event, Outcome { result, code, masked, ..Outcome::default() });
-                } else {
-                    desk.not_sent(event, "skipped");
-                }
-            };
-            match expect {
-                Expect::Parse { event, undo } => {
-                    over(event, Vec::new());
-                    undos.push(undo);
-                }
-                Expect::Execute { event, mut masks } => over(event, masks.take_counts()),
-                Expect::Query(query) => over(query.event, Vec::new()),
-                Expect::Bind { undo } | Expect::Close { undo } => undos.push(undo),
-                Expect::RefusedBatch { error } if failed => verdict = Some(Verdict::Replace(error)),
-                Expect::CatalogBatch { .. } => {
-                    self.catalog.abort();
-                    if is_own {
-                        // The client has asked for nothing yet: what it asks for is answered when this is over.
-                        verdict = Some(Verdict::Swallow);
-                    } else if failed {
-                        verdict = Some(Verdict::Replace(Objection::no_catalog().encode()));
-                    }
-                }
-                _ => {}
-            }
-        }
-        self.undo(undos.into_iter());
-        verdict.unwrap_or(Verdict::Pass)
-    }
-
-    fn notice(&mut self, body: &[u8]) -> Result<Verdict, ProtocolError> {
-        let report = error_response::decode(body)?;
-        let hides = self.hides_reports();
-        Ok(if hides { Verdict::Replace(scrubbed("NOTICE", report.sqlstate)) } else { Verdict::Pass })
     }
 
     /// A request that waited for the catalog goes on, or is refused, once the reading is over.
-    fn after_catalog(&mut self, desk: &mut Desk<'_>) {
-        if self.pipeline.reads_catalog() {
+    pub(super) fn after_catalog(&mut self, desk: &mut Desk<'_>) {
+        if self.pipeline.reads_catalog() || self.catalog.is_read_beside() {
             return;
         }
         let Some(mut held) = self.held.take_if(|held| held.waiting_for_catalog.is_some()) else { return };
         let plan = held.waiting_for_catalog.take();
+        let cancelled = self.catalog.take_cancelled();
         if self.skipping != Skipping::No {
             // Its batch has failed, and that was answered already.
-            desk.not_sent(held.event, "mask.catalog");
+            desk.not_sent(held.event, if cancelled.is_some() { "pg.cancelled" } else { "mask.catalog" });
             return;
         }
-        if self.catalog.is_ready(&self.database, desk) {
+        if self.is_catalog_ready(&held.analysis, desk) {
             self.release(held, plan, desk);
+        } else if let Some(error) = cancelled {
+            desk.not_sent(held.event, "pg.cancelled");
+            self.refuse(&held.request, error, desk);
         } else {
-            let simple = held.request.is_simple();
-            self.object(held.event, &Objection::no_catalog(), simple, desk);
+            let objection = Objection::no_catalog();
+            desk.not_sent(held.event, objection.code);
+            self.refuse_unread(&held.request, &held.analysis, objection.encode(), desk);
         }
     }
+}
+
+/// Is it a part of the data of an answer?
+const fn is_data(tag: u8) -> bool {
+    matches!(tag, tag::DATA_ROW | tag::COPY_DATA | tag::FUNCTION_CALL_RESPONSE)
 }
 
 fn send_run(inbox: &mut Inbox, run: &mut usize, desk: &mut Desk<'_>) {
@@ -447,56 +479,7 @@ fn send_run(inbox: &mut Inbox, run: &mut usize, desk: &mut Desk<'_>) {
     }
 }
 
-/// An error or notice of a statement with masks: its code stays, its words could quote a masked value.
-fn scrubbed(severity: &'static str, sqlstate: &str) -> Bytes {
-    let kind = condition(sqlstate).unwrap_or("an error");
-    Report {
-        severity,
-        sqlstate,
-        message: &format!("{kind} (SQLSTATE {sqlstate})"),
-        detail: "the server's own words are hidden: they could quote values that a policy masks",
-        hint: "",
-    }
-    .encode()
-}
-
-/// What a code says, without a word of the server's (manual, appendix A).
-fn condition(sqlstate: &str) -> Option<&'static str> {
-    Some(match sqlstate {
-        "00000" => "a notice",
-        "01000" => "a warning",
-        "22001" => "a value is too long",
-        "22003" => "a number is out of range",
-        "22007" | "22008" => "a date or time is not valid",
-        "22012" => "division by zero",
-        "22P02" => "a value has not the form of its type",
-        "23502" => "a value must not be null",
-        "23503" => "a foreign key is violated",
-        "23505" => "a value is there already and must be unique",
-        "23514" => "a check constraint is violated",
-        "25P02" => "current transaction is aborted, commands ignored until end of transaction block",
-        "26000" => "there is no such prepared statement",
-        "34000" => "there is no such cursor or portal",
-        "40001" => "the transaction could not be serialised: try again",
-        "40P01" => "a deadlock was found",
-        "42501" => "permission denied",
-        "42601" => "a syntax error",
-        "42702" => "a column is ambiguous",
-        "42703" => "a column does not exist",
-        "42704" => "an object does not exist",
-        "42710" | "42P07" => "it exists already",
-        "42803" => "a grouping error",
-        "42804" => "types do not match",
-        "42883" => "a function or operator does not exist",
-        "42P01" => "a relation does not exist",
-        "53300" => "too many connections",
-        "57014" => "the statement was cancelled",
-        "57P01" => "the server is shutting down",
-        _ => return None,
-    })
-}
-
-fn unasked(tag: u8) -> ProtocolError {
+pub(super) fn unasked(tag: u8) -> ProtocolError {
     ProtocolError {
         fault: Side::Upstream,
         code: "upstream.protocol",
@@ -504,14 +487,6 @@ fn unasked(tag: u8) -> ProtocolError {
             "a message of type `{}` that answers nothing",
             char::from(tag).escape_default()
         )),
-    }
-}
-
-fn binary_copy() -> ProtocolError {
-    ProtocolError {
-        fault: Side::Downstream,
-        code: "mask.copy",
-        detail: Arc::from("a COPY in binary format can not be searched for what must be masked"),
     }
 }
 

@@ -1,11 +1,10 @@
 //! FunctionCall, which libpq's and other drivers' interfaces for large objects still use.
 //!
-//! It names a function by number. Which function that is, only the target could say, and it is not asked: the numbers of
-//! PostgreSQL's own functions for large objects have never changed, and all others are refused. Because nothing proves that
-//! the target has that function under the number, a call is opaque: it is judged as a query that calls the function, and
-//! refused unless a policy takes that upon itself. Its answer can not be masked.
+//! It names a function by number. The numbers of PostgreSQL's own functions for large objects have never changed; where the target's catalog says
+//! that it has them too, a call is judged as the query that does the same. Where the catalog could not be read, or says otherwise, a call is opaque:
+//! refused, unless a policy takes that upon itself. All other functions are refused. Its answer can not be masked.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use gatewright_model::{
     session::ProtocolError,
@@ -18,6 +17,7 @@ use super::{
     relay::{Desk, Relay, Request, digest_of},
 };
 use crate::{
+    catalog::Numbered,
     frame::Frame,
     frontend::function_call::{self, FunctionCall},
 };
@@ -29,6 +29,18 @@ enum Argument {
     Int4,
     Int8,
     Bytea,
+}
+
+impl Argument {
+    /// The number of its type (`pg_type.dat` of PostgreSQL's sources).
+    const fn type_oid(self) -> u32 {
+        match self {
+            Self::Bytea => 17,
+            Self::Int8 => 20,
+            Self::Int4 => 23,
+            Self::Oid => 26,
+        }
+    }
 }
 
 /// Number, name and arguments (`pg_proc.dat` of PostgreSQL's sources). Those that reach files of the server are left
@@ -49,44 +61,99 @@ const FUNCTIONS: [(u32, &str, &[Argument]); 13] = [
     (3172, "lo_truncate64", &[Argument::Int4, Argument::Int8]),
 ];
 
-impl Relay {
-    /// Asks for a decision on a call, or refuses it.
-    pub(super) fn call(&mut self, frame: Frame, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
-        let Some(query) = query_like(&function_call::decode(frame.body())?) else {
-            self.refuse_query(refusal().encode(), desk);
-            return Ok(());
-        };
-        let read = desk.shared.analyser.analyse(&query);
-        let analysis = Analysis {
-            fingerprint: Arc::from(""),
-            grade: Grade::Opaque,
-            grade_reason: Some(Arc::from("it calls a function by its number")),
-            ..Analysis::clone(&read)
-        };
-        let judged = Judged { analysis: Arc::new(analysis), charge: None };
-        let payload = digest_of(&[&frame.bytes]);
-        self.decide(Request::Call { frame }, SqlPhase::Query, judged, Vec::new(), payload, desk);
-        Ok(())
+/// Calls by number, as far as a session has made some.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    /// A call that waits for the catalog.
+    waiting: Option<Frame>,
+    /// The catalog was asked for. What comes of it is true as long as the session lasts.
+    is_asked: bool,
+    /// The functions that the target has under their numbers.
+    numbered: Arc<HashSet<Numbered>>,
+}
+
+impl Calls {
+    /// Does a call wait for the catalog? What the client sends behind it waits too.
+    pub(super) const fn waits(&self) -> bool {
+        self.waiting.is_some()
     }
 }
 
-/// The query that does the same, without the bytes that a call writes. None: it is no function of large objects, or not
-/// called like one.
-fn query_like(call: &FunctionCall) -> Option<String> {
-    let (_, name, types) = FUNCTIONS
+impl Relay {
+    /// Asks for a decision on a call, or refuses it.
+    pub(super) fn call(&mut self, frame: Frame, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
+        let Some(Call { numbered, query, parameters }) = read(&function_call::decode(frame.body())?) else {
+            self.refuse_query(refusal().encode(), desk);
+            return Ok(());
+        };
+        if !self.calls.is_asked {
+            self.calls.is_asked = true;
+            self.calls.waiting = Some(frame);
+            if !self.catalog.is_read_beside() {
+                self.read_beside(desk);
+            }
+            return Ok(());
+        }
+        let read = desk.shared.analyser.analyse(&query);
+        let analysis = if self.calls.numbered.contains(&numbered) {
+            read
+        } else {
+            Arc::new(Analysis {
+                fingerprint: Arc::from(""),
+                grade: Grade::Opaque,
+                grade_reason: Some(Arc::from("it calls a function by its number")),
+                ..Analysis::clone(&read)
+            })
+        };
+        let judged = Judged { analysis, charge: None };
+        let payload = digest_of(&[&frame.bytes]);
+        self.decide(Request::Call { frame }, SqlPhase::Query, judged, parameters, payload, desk);
+        Ok(())
+    }
+
+    /// A reading of the catalog beside the session is over: a call that waited for it goes on, whatever came of it.
+    pub(super) fn call_returned(&mut self, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
+        let Some(frame) = self.calls.waiting.take() else { return Ok(()) };
+        if let Some((catalog, ..)) = desk.shared.catalogs.get(&self.database, desk.now) {
+            self.calls.numbered = Arc::clone(catalog.numbered());
+        }
+        self.call(frame, desk)
+    }
+}
+
+/// A call for a large object.
+struct Call {
+    numbered: Numbered,
+    /// The query that does the same, without the bytes that a call writes.
+    query: String,
+    /// Those bytes.
+    parameters: Vec<Parameter>,
+}
+
+/// What a call does. None: it is no function of large objects, or not called like one.
+fn read(call: &FunctionCall) -> Option<Call> {
+    let (number, name, types) = FUNCTIONS
         .iter()
         .find(|(number, _, types)| *number == call.function && types.len() == call.arguments.len())?;
-    let values = (1..).zip(types.iter().zip(&call.arguments));
+    let mut parameters = Vec::new();
+    let values = types.iter().zip(&call.arguments);
     let values: Option<Vec<String>> =
-        values.map(|(number, (argument, value))| literal(*argument, value, number)).collect();
-    Some(format!("select pg_catalog.{name}({})", values?.join(", ")))
+        values.map(|(argument, value)| literal(*argument, value, &mut parameters)).collect();
+    Some(Call {
+        numbered: (*number, Arc::from(*name), types.iter().map(|argument| argument.type_oid()).collect()),
+        query: format!("select pg_catalog.{name}({})", values?.join(", ")),
+        parameters,
+    })
 }
 
 /// How SQL writes the value of an argument.
-fn literal(argument: Argument, value: &Parameter, number: usize) -> Option<String> {
+fn literal(argument: Argument, value: &Parameter, parameters: &mut Vec<Parameter>) -> Option<String> {
     let integer = match (argument, value) {
         (_, Parameter::Null) => return Some("null".to_owned()),
-        (Argument::Bytea, _) => return Some(format!("${number}")),
+        (Argument::Bytea, _) => {
+            parameters.push(value.clone());
+            return Some(format!("${}", parameters.len()));
+        }
         (Argument::Oid, Parameter::Binary(bytes)) => u32::from_be_bytes((**bytes).try_into().ok()?).into(),
         (Argument::Int4, Parameter::Binary(bytes)) => i32::from_be_bytes((**bytes).try_into().ok()?).into(),
         (Argument::Int8, Parameter::Binary(bytes)) => i64::from_be_bytes((**bytes).try_into().ok()?),
@@ -111,11 +178,12 @@ fn refusal() -> Objection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog;
 
     #[track_caller]
     fn check(function: u32, arguments: &[Parameter], query: Option<&str>) {
         let call = FunctionCall { function, arguments: arguments.to_vec() };
-        assert_eq!(query_like(&call).as_deref(), query);
+        assert_eq!(read(&call).map(|call| call.query).as_deref(), query);
     }
 
     fn binary(bytes: &[u8]) -> Parameter {
@@ -133,7 +201,15 @@ mod tests {
             &[binary(&[0, 0, 0, 1]), binary(&[0, 0, 0, 1, 0, 0, 0, 0])],
             Some("select pg_catalog.lo_truncate64(1, 4294967296)"),
         );
-        check(955, &[binary(&[0, 0, 0, 1]), binary(b"'; drop")], Some("select pg_catalog.lowrite(1, $2)"));
+        check(955, &[binary(&[0, 0, 0, 1]), binary(b"'; drop")], Some("select pg_catalog.lowrite(1, $1)"));
+    }
+
+    #[test]
+    fn a019_the_catalog_is_asked_about_each_function() {
+        for (number, ..) in FUNCTIONS {
+            let asked = |end| catalog::QUERY.contains(&format!("{number}{end}"));
+            assert!(asked(",") || asked("}"), "{number}");
+        }
     }
 
     #[test]

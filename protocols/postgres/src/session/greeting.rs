@@ -7,12 +7,15 @@ use gatewright_model::session::{
     ConnectRequest, Credential, Input, Output, ProtocolError, Rejection, Side,
 };
 
-use super::{DownstreamTls, Next, Shared, is_foreign, login::Login};
+use super::{
+    DownstreamTls, Next, Shared, is_foreign,
+    settings::{Asking, options_denied, parameter_denied, with_options},
+};
 use crate::{
     cancel::{Cancelled, OwnKey},
     frame::Inbox,
     frontend::{
-        self, options, password,
+        self, password,
         startup::{self, Opening, Startup},
     },
     reply,
@@ -76,7 +79,7 @@ impl Greeting {
             }
             (_, Some(Input::Rejected(rejection))) => Ok(self.turn_away(outputs, &rejection)),
             (Step::Connecting(startup), Some(Input::Connected(account))) => {
-                Ok(Next::Login(Login::start(startup, account, outputs)))
+                Ok(Asking::begin(startup, account, shared, outputs))
             }
             (Step::Connecting(_), Some(Input::Unreachable)) => Ok(self.turn_away(outputs, &unreachable())),
             (Step::Verifying(startup), Some(Input::Authenticated(_))) => {
@@ -187,15 +190,15 @@ impl Greeting {
                 send(Bytes::from_static(b"N"));
             }
             Opening::Cancel { process, key } => {
-                let Cancelled { held, target } = shared.cancel_keys.find(OwnKey { process, key });
-                let withdraws = held.is_some();
+                let Cancelled { judged, held, target } = shared.cancel_keys.cancel(OwnKey { process, key });
+                let is_done = judged || held.is_some();
                 outputs.extend(held.map(Output::Withdraw));
                 return match target {
                     Some(target) => {
                         outputs.push_back(Output::Connect(ConnectRequest::OutOfBand));
                         Ok(Next::Cancel(target))
                     }
-                    None if withdraws => Ok(Next::Over),
+                    None if is_done => Ok(Next::Over),
                     None => {
                         self.step = Step::Securing;
                         Err(ProtocolError {
@@ -251,93 +254,6 @@ impl Greeting {
 
 /// The newest protocol that is spoken with clients is 3.2, of PostgreSQL 18. To the target it is 3.0.
 const NEWEST_MINOR: u16 = 2;
-
-/// Startup parameters that a client may set, beside `user` and `database`. Everything else could change
-/// what a statement means (`search_path`, `options`, `role`; threats A5).
-pub(super) const CLIENT_SETTINGS: [&str; 6] =
-    ["application_name", "DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits", "client_encoding"];
-
-/// Longest value of a startup parameter, in bytes.
-const MAX_VALUE: usize = 1_024;
-
-/// Puts the settings of `options` in the place of that parameter. None: it holds something else.
-///
-/// A parameter that is named by itself counts more, and of two in `options` the later one: as at the server.
-fn with_options(mut startup: Startup) -> Option<Startup> {
-    let Some(at) = startup.parameters.iter().position(|(name, _)| &**name == "options") else {
-        return Some(startup);
-    };
-    let (_, text) = startup.parameters.remove(at);
-    for (name, value) in options::decode(&text)?.into_iter().rev() {
-        // Not everything that may be a parameter is a setting.
-        if !CLIENT_SETTINGS.iter().any(|allowed| allowed.eq_ignore_ascii_case(&name)) {
-            return None;
-        }
-        if !startup.parameters.iter().any(|(own, _)| own.eq_ignore_ascii_case(&name)) {
-            startup.parameters.push((Arc::from(name), Arc::from(value)));
-        }
-    }
-    Some(startup)
-}
-
-fn options_denied() -> Rejection {
-    let settings = CLIENT_SETTINGS.join("`, `");
-    Rejection {
-        code: "pg.param_denied",
-        message: Arc::from("the startup parameter `options` holds something that is not allowed"),
-        remedy: Arc::from(format!("set nothing but `{settings}` in PGOPTIONS or the driver's settings")),
-    }
-}
-
-fn parameter_denied(startup: &Startup) -> Option<Rejection> {
-    let denied = |code: &'static str, message: String, remedy: &str| {
-        Some(Rejection { code, message: Arc::from(message), remedy: Arc::from(remedy) })
-    };
-    for (name, value) in &startup.parameters {
-        let known = matches!(&**name, "user" | "database")
-            || CLIENT_SETTINGS.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
-            || name.starts_with("_pq_.");
-        if name.eq_ignore_ascii_case("replication") && !matches!(&**value, "false" | "off" | "0" | "no") {
-            return denied(
-                "pg.mode_denied",
-                "replication connections are not allowed".to_owned(),
-                "connect without the parameter `replication`",
-            );
-        }
-        if !known && !name.eq_ignore_ascii_case("replication") {
-            return denied(
-                "pg.param_denied",
-                format!("the startup parameter `{name}` is not allowed"),
-                "remove it from the connection string, PGOPTIONS or the driver's settings",
-            );
-        }
-        if value.len() > MAX_VALUE {
-            return denied(
-                "pg.param_denied",
-                format!("the startup parameter `{name}` is too long"),
-                "shorten it",
-            );
-        }
-        if name.eq_ignore_ascii_case("client_encoding") && !is_utf8(value) {
-            return denied(
-                "sql.mode_change",
-                "only the client encoding UTF8 is supported".to_owned(),
-                "set client_encoding to UTF8",
-            );
-        }
-    }
-    if startup.get("user").is_none_or(|user| user.is_empty()) {
-        return denied("pg.param_denied", "no user name was given".to_owned(), "give a user name");
-    }
-    None
-}
-
-/// Spellings of UTF-8 that PostgreSQL knows.
-fn is_utf8(encoding: &str) -> bool {
-    let letters = encoding.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
-    let folded: Vec<u8> = letters.collect();
-    matches!(&*folded, b"utf8" | b"unicode")
-}
 
 fn connect_request(startup: &Startup) -> ConnectRequest {
     let user = startup.get("user").cloned();

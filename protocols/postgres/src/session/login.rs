@@ -4,18 +4,23 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gatewright_model::session::{Account, Input, Output, ProtocolError, Side, TlsInfo};
+use gatewright_model::{
+    id::EventId,
+    session::{Account, Input, Outcome, OutcomeResult, Output, ProtocolError, Side, TlsInfo},
+};
 use postgres_protocol::authentication::sasl::{
     ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
 };
 
-use super::{Next, Seed, Shared, greeting::CLIENT_SETTINGS, is_foreign, relay::Relay};
+use super::{Seed, Shared, is_foreign, relay::Relay, settings::is_setting};
 use crate::{
     backend::{
         authentication::{self, Authentication},
-        error_response, parameter_status, ready_for_query, tag,
+        error_response, parameter_status,
+        ready_for_query::{self, Transaction},
+        tag,
     },
-    cancel::{OwnKey, TargetKey},
+    cancel::TargetKey,
     frame::{Frame, Inbox},
     frontend::startup::Startup,
     reader::Reader,
@@ -26,10 +31,12 @@ use crate::{
 pub(super) struct Login {
     startup: Startup,
     account: Account,
+    /// What policies have allowed of the startup packet.
+    allowed: Vec<EventId>,
     step: Step,
     tls: Option<TlsInfo>,
-    /// What the client will be told once the target is ready.
-    settings: Vec<Bytes>,
+    /// What the client will be told once the target is ready: settings and notices.
+    words: Vec<Bytes>,
     /// The database is not in UTF-8.
     folds_otherwise: bool,
     key: Option<TargetKey>,
@@ -53,18 +60,42 @@ enum Step {
     Accepted,
 }
 
+/// How far a login is.
+pub(super) enum Progress {
+    /// The target has to say more.
+    Waiting,
+    /// The target is ready.
+    Arrived(Box<Arrival>),
+    /// The session is over, and the client was told why.
+    Over,
+}
+
+/// What the target has said of itself.
+pub(super) struct Arrival {
+    startup: Startup,
+    database: Arc<str>,
+    /// What the client is to be told.
+    words: Vec<Bytes>,
+    folds_otherwise: bool,
+    key: Option<TargetKey>,
+    transaction: Transaction,
+    next_event: EventId,
+}
+
 impl Login {
     pub(super) fn start(
         startup: Startup,
         account: Account,
+        allowed: Vec<EventId>,
         outputs: &mut VecDeque<Output<Bytes>>,
     ) -> Box<Self> {
         let mut login = Box::new(Self {
             startup,
             account,
+            allowed,
             step: Step::AskingTls,
             tls: None,
-            settings: Vec::new(),
+            words: Vec::new(),
             folds_otherwise: false,
             key: None,
         });
@@ -78,12 +109,10 @@ impl Login {
 
     pub(super) fn handle(
         &mut self,
-        shared: &Arc<Shared>,
-        seed: Seed,
         inbox: &mut Inbox,
         outputs: &mut VecDeque<Output<Bytes>>,
         input: Option<Input<Bytes>>,
-    ) -> Result<Next, ProtocolError> {
+    ) -> Result<Progress, ProtocolError> {
         match input {
             Some(Input::Secured { side: Side::Upstream, tls }) => {
                 if is_foreign(&tls) {
@@ -92,14 +121,14 @@ impl Login {
                 self.tls = Some(tls);
                 self.greet(outputs);
             }
-            Some(Input::Closed { side: Side::Downstream }) => return Ok(Next::Over),
+            Some(Input::Closed { side: Side::Downstream }) => return Ok(Progress::Over),
             Some(Input::Closed { side: Side::Upstream } | Input::Unreachable) => {
                 return Err(upstream("upstream.closed", "the target closed the connection during login"));
             }
             Some(Input::Drain) => {
                 let unit = reply::rejection(&super::greeting::draining());
                 outputs.push_back(Output::Send { side: Side::Downstream, unit });
-                return Ok(Next::Over);
+                return Ok(Progress::Over);
             }
             _ => {}
         }
@@ -110,10 +139,10 @@ impl Login {
                     outputs.push_back(Output::StartTls { side: Side::Upstream });
                     self.step = Step::Securing;
                 }
-                return Ok(Next::Stay);
+                return Ok(Progress::Waiting);
             }
             // The driver feeds nothing while a handshake runs: what is here came before it.
-            Step::Securing if inbox.is_empty() => return Ok(Next::Stay),
+            Step::Securing if inbox.is_empty() => return Ok(Progress::Waiting),
             Step::Securing => return Err(pretls_bytes()),
             _ => {}
         }
@@ -122,7 +151,11 @@ impl Login {
                 tag::AUTHENTICATION => self.authenticate(authentication::decode(frame.body())?, outputs)?,
                 tag::ERROR_RESPONSE => return self.refused(&frame, outputs),
                 // Words of a target that has not proved itself are not for the client.
-                tag::NOTICE_RESPONSE => {}
+                tag::NOTICE_RESPONSE if !matches!(self.step, Step::Accepted) => {}
+                tag::NOTICE_RESPONSE => {
+                    error_response::decode(frame.body())?;
+                    self.told(frame.bytes)?;
+                }
                 _ if !matches!(self.step, Step::Accepted) => {
                     return Err(upstream(
                         "upstream.protocol",
@@ -135,37 +168,45 @@ impl Login {
                         return Err(mode_change());
                     }
                     self.folds_otherwise |= status.name == "server_encoding" && status.value != "UTF8";
-                    if self.settings.len() == MAX_SETTINGS {
-                        return Err(upstream("upstream.protocol", "too many settings during login"));
-                    }
-                    self.settings.push(frame.bytes);
+                    self.told(frame.bytes)?;
                 }
                 tag::BACKEND_KEY_DATA => self.key = Some(key_data(&frame)?),
                 tag::READY_FOR_QUERY => {
-                    let transaction = ready_for_query::decode(frame.body())?;
-                    let target = self.key.take();
-                    let own = seed.own_key(self.startup.minor, target.as_ref());
-                    self.welcome(&own, outputs);
-                    let unit = reply::ready_for_query(transaction);
-                    outputs.push_back(Output::Send { side: Side::Downstream, unit });
-                    let registration = target.map(|target| shared.cancel_keys.register(own, target));
-                    let mut relay = Relay::new(self.database(), registration, transaction);
-                    relay.folds_otherwise = self.folds_otherwise;
-                    return Ok(Next::Relay(Box::new(relay)));
+                    let next_event = self.allowed.last().map_or(EventId::FIRST, |last| last.next());
+                    self.allowed_is(&Outcome { result: OutcomeResult::Ok, ..Outcome::default() }, outputs);
+                    return Ok(Progress::Arrived(Box::new(Arrival {
+                        startup: self.startup.clone(),
+                        database: self.database(),
+                        words: std::mem::take(&mut self.words),
+                        folds_otherwise: self.folds_otherwise,
+                        key: self.key.take(),
+                        next_event,
+                        transaction: ready_for_query::decode(frame.body())?,
+                    })));
                 }
                 _ => return Err(upstream("upstream.protocol", "an unexpected message during login")),
             }
         }
-        Ok(Next::Stay)
+        Ok(Progress::Waiting)
+    }
+
+    /// Keeps what the client will be told.
+    fn told(&mut self, message: Bytes) -> Result<(), ProtocolError> {
+        if self.words.len() == MAX_WORDS {
+            return Err(upstream("upstream.protocol", "too many settings and notices during login"));
+        }
+        self.words.push(message);
+        Ok(())
     }
 
     /// Sends the startup packet: the client's choice among allowed settings, and the pins that keep our
     /// reading of SQL the server's (threats A13).
     fn greet(&mut self, outputs: &mut VecDeque<Output<Bytes>>) {
-        let chosen = self.startup.parameters.iter().filter(|(name, _)| {
-            !name.eq_ignore_ascii_case("client_encoding")
-                && CLIENT_SETTINGS.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
-        });
+        let chosen = self
+            .startup
+            .parameters
+            .iter()
+            .filter(|(name, _)| !name.eq_ignore_ascii_case("client_encoding") && is_setting(name));
         let database = self.database();
         let parameters = [("user", &*self.account.name), ("database", &*database)]
             .into_iter()
@@ -228,6 +269,9 @@ impl Login {
                 self.step = Step::Accepted;
                 Ok(())
             }
+            (Step::Greeted, Authentication::Ok) => Err(downgrade(
+                "the target lets the account in without the password that is set for it: it may be another one",
+            )),
             (_, Authentication::Weak(_)) => {
                 Err(downgrade("the target asks for a password in a form that would give it away"))
             }
@@ -236,22 +280,55 @@ impl Login {
     }
 
     /// The target said no. Its words are shown once it has proved itself, and never before.
-    fn refused(&self, frame: &Frame, outputs: &mut VecDeque<Output<Bytes>>) -> Result<Next, ProtocolError> {
-        error_response::decode(frame.body())?;
+    fn refused(
+        &mut self,
+        frame: &Frame,
+        outputs: &mut VecDeque<Output<Bytes>>,
+    ) -> Result<Progress, ProtocolError> {
+        let report = error_response::decode(frame.body())?;
+        let code = Some(Arc::from(report.sqlstate));
+        self.allowed_is(&Outcome { result: OutcomeResult::Error, code, ..Outcome::default() }, outputs);
         if !matches!(self.step, Step::Accepted) {
-            return Err(upstream("upstream.auth_failed", "the target refused the gateway's credential"));
+            // These say nothing of a credential, and a client knows what to do.
+            return Err(match report.sqlstate {
+                "53300" => upstream(reply::BUSY, "the target has no connection to spare"),
+                "57P03" => upstream(reply::NOT_READY, "the target does not take connections now"),
+                _ => upstream("upstream.auth_failed", "the target refused the gateway's credential"),
+            });
         }
         outputs.push_back(Output::Send { side: Side::Downstream, unit: frame.bytes.clone() });
-        Ok(Next::Over)
+        Ok(Progress::Over)
     }
 
-    fn welcome(&mut self, own: &OwnKey, outputs: &mut VecDeque<Output<Bytes>>) {
+    /// Says what has become of the settings that policies were asked about.
+    fn allowed_is(&mut self, outcome: &Outcome, outputs: &mut VecDeque<Output<Bytes>>) {
+        let finished = |event| Output::Finished { event, outcome: outcome.clone() };
+        outputs.extend(self.allowed.drain(..).map(finished));
+    }
+}
+
+impl Arrival {
+    /// Tells the client that the target is ready for it.
+    pub(super) fn welcome(
+        self,
+        shared: &Shared,
+        seed: Seed,
+        outputs: &mut VecDeque<Output<Bytes>>,
+    ) -> Box<Relay> {
+        let Self { startup, database, words, folds_otherwise, key: target, transaction, next_event } = self;
+        let own = seed.own_key(startup.minor, target.as_ref());
         let mut unit = bytes::BytesMut::from(&*reply::authentication_ok());
-        for setting in self.settings.drain(..) {
-            unit.extend_from_slice(&setting);
+        for words in words {
+            unit.extend_from_slice(&words);
         }
-        unit.extend_from_slice(&reply::key_data(own));
-        outputs.push_back(Output::Send { side: Side::Downstream, unit: unit.freeze() });
+        unit.extend_from_slice(&reply::key_data(&own));
+        let side = Side::Downstream;
+        outputs.push_back(Output::Send { side, unit: unit.freeze() });
+        outputs.push_back(Output::Send { side, unit: reply::ready_for_query(transaction) });
+        let registration = target.map(|target| shared.cancel_keys.register(own, target));
+        let mut relay = Relay::new(database, registration, transaction, next_event);
+        relay.folds_otherwise = folds_otherwise;
+        Box::new(relay)
     }
 }
 
@@ -272,8 +349,8 @@ pub(super) fn accept_tls(inbox: &mut Inbox) -> Result<(), ProtocolError> {
 /// Largest message during login, in bytes: far above any honest one.
 const MAX_LOGIN_MESSAGE: usize = 64 << 10;
 
-/// Most settings that a target may report during login.
-const MAX_SETTINGS: usize = 128;
+/// Most settings and notices that a target may tell during login.
+const MAX_WORDS: usize = 128;
 
 fn key_data(frame: &Frame) -> Result<TargetKey, ProtocolError> {
     let mut reader = Reader::new(frame.body());

@@ -5,11 +5,16 @@ use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use gatewright_model::sql::{
-    Access, Analysis, Column, Function, FunctionClass, Grade, Output, Prepared, Relation, Statement,
+    Access, Analysis, Column, CopySource, Function, FunctionClass, Grade, Output, Prepared, Relation,
+    Statement,
 };
 
 use super::masking::Masks;
-use crate::{catalog::Catalog, mask::ResolvedPlan, reply::Report};
+use crate::{
+    catalog::Catalog,
+    mask::{Fate, Reach, ResolvedPlan, name_of},
+    reply::Report,
+};
 
 /// Does the statement run code that can not be seen in its text?
 pub(super) fn hidden_code(statement: &Statement) -> bool {
@@ -17,46 +22,94 @@ pub(super) fn hidden_code(statement: &Statement) -> bool {
         || statement.functions.iter().any(|function| function.class == FunctionClass::Unknown)
 }
 
-/// How a statement reaches masked columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reach {
-    /// Not at all.
-    Nothing,
-    /// By relations that have masked columns, under the columns' own names.
-    Direct,
-    /// By views over them, children of them, or relations that the catalog does not have (yet): a masked
-    /// column may go by any name.
-    Indirect,
+/// The same, with what the catalog knows: a function that has the name of one of PostgreSQL's may be somebody else's.
+pub(super) fn runs_unseen(statement: &Statement, catalog: &Catalog) -> bool {
+    let mut functions = statement.functions.iter();
+    hidden_code(statement)
+        || functions.any(|function| function.schema.is_none() && catalog.is_double(&function.name))
 }
 
+/// How a statement reaches masked columns.
 pub(super) fn reach(statement: &Statement, plan: &ResolvedPlan) -> Reach {
     let reaches = statement.relations.iter().map(|relation| reach_of(relation, plan));
     reaches.max().unwrap_or(Reach::Nothing)
 }
 
 fn reach_of(relation: &Relation, plan: &ResolvedPlan) -> Reach {
-    reach_among(relation, &plan.relations, plan.catalog())
-}
-
-fn reach_among(relation: &Relation, masked: &HashSet<u32>, catalog: &Catalog) -> Reach {
-    if masked.is_empty() {
+    if plan.relations.is_empty() {
         return Reach::Nothing;
     }
-    let of_oid = |oid| match catalog.reaches(oid, masked) {
-        true if masked.contains(&oid) && !catalog.shows_others(oid, masked) => Reach::Direct,
-        true => Reach::Indirect,
-        false => Reach::Nothing,
+    let catalog = plan.catalog();
+    let of_oid = |oid| match plan.reach(oid) {
+        // What changes a row by way of a view is told of the whole row, where it breaks a constraint. A rule may do and return anything.
+        Reach::Nothing if relation.access == Access::Read || !plan.is_view(oid) => Reach::Nothing,
+        Reach::Nothing if catalog.reaches(oid, &plan.relations) => Reach::Indirect,
+        Reach::Direct if relation.access != Access::Read && catalog.has_rules(oid) => Reach::Indirect,
+        reach => reach,
     };
     // A relation that the catalog does not have may be a view over anything.
     meant(relation, catalog).map(of_oid).max().unwrap_or(Reach::Indirect)
 }
 
-/// The relations that a name may mean. Which of them it does, only the server knows.
+/// The same for some of the masked relations only, and whatever reads them.
+fn reach_among(relation: &Relation, masked: &HashSet<u32>, catalog: &Catalog) -> Reach {
+    let of_oid = |oid| match catalog.reaches(oid, masked) {
+        _ if catalog.shows_unseen(oid) => Reach::Indirect,
+        true if masked.contains(&oid) && !catalog.shows_others(oid, masked) => Reach::Direct,
+        true => Reach::Indirect,
+        false => Reach::Nothing,
+    };
+    meant(relation, catalog).map(of_oid).max().unwrap_or(Reach::Indirect)
+}
+
+/// The relations that it may be.
 fn meant<'a>(relation: &'a Relation, catalog: &'a Catalog) -> impl Iterator<Item = u32> + 'a {
-    catalog.named(&relation.name).filter(|oid| {
-        let known = catalog.relation(*oid);
-        relation.schema.as_deref().is_none_or(|schema| known.is_some_and(|known| &*known.schema == schema))
-    })
+    catalog.meant(relation.schema.as_deref(), &relation.name)
+}
+
+/// What becomes of a column of an answer of which the server does not say where it comes from, where
+/// [`objection`] let the statement pass.
+pub(super) fn fate_of_output(output: &Output, statement: &Statement, plan: &ResolvedPlan) -> Fate {
+    match output {
+        Output::Computed(_) => Fate::Keep,
+        Output::United { plain, computed } => {
+            let fates = plain.iter().flat_map(|column| fates(column, statement, plan));
+            plan.fate_of_either(fates, computed.is_some())
+        }
+        Output::Direct | Output::Unknown => Fate::Withhold,
+    }
+}
+
+/// What becomes of each column that a name may mean. Nobody but us reads it: what the catalog does not have
+/// under that name is withheld.
+fn fates(column: &Column, statement: &Statement, plan: &ResolvedPlan) -> Vec<Fate> {
+    // Columns that an alias has renamed, and never one of that name.
+    if *column.name == *"*" {
+        return vec![Fate::Withhold];
+    }
+    let catalog = plan.catalog();
+    let mut fates = Vec::new();
+    let named = statement
+        .relations
+        .iter()
+        .filter(|relation| column.relation.as_ref().is_none_or(|name| relation.name == *name));
+    for relation in named {
+        let oids: Vec<u32> = meant(relation, catalog).collect();
+        if oids.is_empty() {
+            return vec![Fate::Withhold];
+        }
+        for oid in oids {
+            let attribute = catalog.relation(oid).and_then(|known| known.attribute(&column.name));
+            match (attribute, &column.relation) {
+                (Some(attribute), _) => fates.push(plan.fate(oid, attribute)),
+                // It is of another relation then.
+                (None, None) => {}
+                // `p.f` may be a function over the row.
+                (None, Some(_)) => return vec![Fate::Withhold],
+            }
+        }
+    }
+    if fates.is_empty() { vec![Fate::Withhold] } else { fates }
 }
 
 /// The masked columns by which rows are chosen, of which a policy limits how often, as `schema.relation.column`, with that number. Once for each
@@ -70,22 +123,25 @@ pub(super) fn guesses(analysis: &Analysis, plan: &ResolvedPlan) -> Vec<(Arc<str>
     for statement in analysis.statements.iter().filter(|statement| !statement.conditions.is_empty()) {
         for (mask, most) in limited() {
             let Some(oid) = plan.catalog().find(&mask.schema, &mask.relation) else { continue };
-            let only = HashSet::from([oid]);
-            let reached = |relation: &Relation| reach_among(relation, &only, plan.catalog());
-            let reach = statement.relations.iter().map(reached).max().unwrap_or(Reach::Nothing);
-            let is_of = |column: &Column| match &column.relation {
-                Some(name) => {
-                    let mut named = statement.relations.iter().filter(|relation| relation.name == *name);
-                    named.any(|relation| reached(relation) != Reach::Nothing)
-                }
-                None => true,
+            let only = std::iter::once(oid).chain(plan.catalog().kin(oid)).collect();
+            let reached = |relation: &Relation| match reach_of(relation, plan) {
+                Reach::Nothing => Reach::Nothing,
+                _ => reach_among(relation, &only, plan.catalog()),
             };
+            let reach = statement.relations.iter().map(reached).max().unwrap_or(Reach::Nothing);
             let is_meant = |column: &Column| {
-                let named = reach == Reach::Indirect || column.name == mask.column || *column.name == *"*";
-                named && is_of(column)
+                let named = |relation: &&Relation| {
+                    column.relation.as_ref().is_none_or(|name| relation.name == *name)
+                };
+                let mut named =
+                    statement.relations.iter().filter(named).filter(|it| reached(it) != Reach::Nothing);
+                let is_its_name = column.name == mask.column || *column.name == *"*";
+                named.any(|relation| is_its_name || may_be_hidden(column, relation, plan))
             };
             if reach != Reach::Nothing && statement.conditions.iter().any(is_meant) {
-                all.push((format!("{}.{}.{}", mask.schema, mask.relation, mask.column).into(), most));
+                // A cursor chooses again with each FETCH and MOVE, by settings that may have changed.
+                let most = if statement.declares.is_some() { 0 } else { most };
+                all.push((name_of(mask).into(), most));
             }
         }
     }
@@ -107,6 +163,7 @@ impl Objection {
             "mask.catalog" => "58000",
             "pg.fastpath" => "0A000",
             "pg.failed_transaction" => "25P02",
+            "pg.own_name" => "42939",
             // Drivers that keep statements prepare them again.
             "pg.name_unsure" => "26000",
             _ => "42501",
@@ -180,6 +237,40 @@ pub(super) fn failed_objection() -> Objection {
     }
 }
 
+/// What the names begin with under which the gateway asks.
+const OWN_NAMES: &str = "gatewright.";
+
+/// Is it a name that the gateway may have given to something of its own?
+pub(super) fn is_own_name(name: &str) -> bool {
+    name.starts_with(OWN_NAMES)
+}
+
+/// Objects to SQL that gives or uses a name of the gateway's own: what is under it is not what was judged.
+pub(super) fn own_name_objection(analysis: &Analysis) -> Option<Objection> {
+    let prepared = |statement: &Statement| match &statement.prepared {
+        Some(Prepared::Prepare { name, .. } | Prepared::Execute { name, .. }) => is_own_name(name),
+        Some(Prepared::Deallocate { name }) => name.as_deref().is_some_and(is_own_name),
+        None => false,
+    };
+    let declared = |statement: &Statement| {
+        statement.declares.as_ref().is_some_and(|declared| is_own_name(&declared.name))
+    };
+    let mut statements = analysis.statements.iter();
+    let is_own = |statement: &Statement| {
+        prepared(statement) || declared(statement) || statement.fetches.as_deref().is_some_and(is_own_name)
+    };
+    statements.any(is_own).then(own_name)
+}
+
+/// Objects to a name of the gateway's own.
+pub(super) fn own_name() -> Objection {
+    Objection {
+        code: "pg.own_name",
+        message: format!("names that begin with `{OWN_NAMES}` are the gateway's own"),
+        hint: "choose another name",
+    }
+}
+
 /// Objects to FETCH and MOVE from a portal that a Bind has made: they run it, and it was never judged as that.
 pub(super) fn fetch_objection() -> Objection {
     Objection {
@@ -193,10 +284,12 @@ pub(super) fn fetch_objection() -> Objection {
 /// have prepared something else under the name, and nothing in the answer would tell.
 pub(super) fn unsure_objection(analysis: &Analysis, masks: &Masks) -> Option<Objection> {
     let computes = |statement: &Statement| {
-        statement
-            .outputs
-            .as_ref()
-            .is_none_or(|outputs| outputs.iter().any(|output| *output != Output::Direct))
+        // The rows of a COPY are described by its text alone.
+        statement.kind == "copy_to"
+            || statement
+                .outputs
+                .as_ref()
+                .is_none_or(|outputs| outputs.iter().any(|output| *output != Output::Direct))
     };
     (masks.by_column() && analysis.statements.iter().any(computes)).then(|| Objection {
         code: "pg.name_unsure",
@@ -230,6 +323,17 @@ pub(super) fn objection(analysis: &Analysis, plan: Option<&ResolvedPlan>) -> Opt
             hint: "write it in a plainer form",
         });
     }
+    // The target is asked about a COPY before it runs: nothing may run in between.
+    let copies =
+        |statement: &Statement| statement.kind == "copy_to" && reach(statement, plan) != Reach::Nothing;
+    if analysis.statements.len() > 1 && analysis.statements.iter().any(copies) {
+        return Some(Objection {
+            code: "mask.copy",
+            message: "a COPY of a relation with masked columns is not possible beside other statements"
+                .to_owned(),
+            hint: "send it by itself",
+        });
+    }
     let stale = || analysis.statements.iter().find_map(|statement| stale_objection(statement, plan));
     stale()
         .or_else(|| analysis.statements.iter().find_map(|statement| statement_objection(statement, plan)))
@@ -244,7 +348,7 @@ fn stale_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Objecti
     let (_, column) = plan.stale.iter().find(|(oid, _)| {
         let only = HashSet::from([**oid]);
         let mut named = statement.relations.iter().filter(|relation| !makes(statement, relation, catalog));
-        hidden_code(statement)
+        runs_unseen(statement, catalog)
             || named.any(|relation| reach_among(relation, &only, catalog) != Reach::Nothing)
     })?;
     Some(Objection {
@@ -254,11 +358,11 @@ fn stale_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Objecti
     })
 }
 
-fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Objection> {
+pub(super) fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Objection> {
     let reach = reach(statement, plan);
     if !plan.relations.is_empty() && statement.relations.iter().any(holds_statistics) {
         return Some(Objection {
-            code: "mask.catalog",
+            code: "mask.statistics",
             message: "the target's statistics hold values of masked columns".to_owned(),
             hint: "ask someone for whom nothing is masked",
         });
@@ -270,18 +374,22 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
             || statement.functions.iter().any(shown)
         {
             return object(
-                "mask.catalog",
+                "mask.statistics",
                 "what others have sent holds values of masked columns",
                 "leave the column `query` out",
             );
         }
         match statement.kind {
-            "explain" if hidden_code(statement) => {
+            "explain" if runs_unseen(statement, plan.catalog()) => {
                 return object(
-                    "mask.catalog",
+                    "mask.statistics",
                     "EXPLAIN of code that can not be seen could tell about masked columns",
                     "its counters tell about values",
                 );
+            }
+            // It sorts whatever was clustered before, by whatever column.
+            "cluster" if statement.relations.is_empty() => {
+                return object("mask.sink_denied", "CLUSTER has to name its table here", SINK_HINT);
             }
             // Its tables would not be found under the schema that the policy names.
             "alter_schema" => {
@@ -289,7 +397,7 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
             }
             _ => {}
         }
-        if let Some(message) = unseen_way_out(statement) {
+        if let Some(message) = unseen_way_out(statement, plan.catalog()) {
             return object("mask.hidden_code", message, "ask someone for whom nothing is masked");
         }
     }
@@ -300,20 +408,20 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
     let is_masked = |column: &Column| {
         reach == Reach::Indirect
             || *column.name == *"*"
-            || plan.plan.columns.iter().any(|mask| mask.column == column.name)
+            || hides(column, statement, plan)
             || is_no_column(column, statement, plan)
     };
     match statement.kind {
-        "copy_to" => {
+        "copy_to" if !can_be_cut(statement, reach) => {
             return object(
                 "mask.copy",
-                "COPY of a relation with masked columns is not possible",
-                "use SELECT, which is masked",
+                "this COPY of a relation with masked columns is not possible",
+                "COPY a table or a query to STDOUT, without further options, or use SELECT",
             );
         }
         "explain" => {
             return object(
-                "mask.catalog",
+                "mask.statistics",
                 "EXPLAIN of a relation with masked columns is not possible",
                 "its counters tell about values",
             );
@@ -324,7 +432,8 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
         match output {
             Output::Direct => {}
             Output::Computed(columns) if !columns.iter().any(is_masked) => {}
-            Output::Computed(_) => {
+            Output::United { computed, .. } if !computed.iter().flatten().any(is_masked) => {}
+            Output::Computed(_) | Output::United { .. } => {
                 return object(
                     "mask.lineage_unknown",
                     "an expression over a masked column can not be masked",
@@ -351,9 +460,18 @@ fn statement_objection(statement: &Statement, plan: &ResolvedPlan) -> Option<Obj
         .flatten()
 }
 
+/// Can the rows of a COPY be masked? Behind another name than its own, a table has no columns that are known.
+fn can_be_cut(statement: &Statement, reach: Reach) -> bool {
+    match statement.copies.as_ref().map(|copies| &copies.source) {
+        Some(CopySource::Table { .. }) => reach == Reach::Direct,
+        Some(CopySource::Query(_)) => true,
+        None => false,
+    }
+}
+
 /// Could code that can not be seen carry masked values out, or be made for that by somebody for whom they are masked? What it answers is withheld,
 /// and what it writes is not.
-fn unseen_way_out(statement: &Statement) -> Option<&'static str> {
+fn unseen_way_out(statement: &Statement, catalog: &Catalog) -> Option<&'static str> {
     let text = "SQL that is built at run time could carry masked columns anywhere";
     // A procedure is code that somebody else has made, as a function is.
     if statement.effects.dynamic && !matches!(statement.kind, "execute" | "fetch" | "move" | "call") {
@@ -368,7 +486,7 @@ fn unseen_way_out(statement: &Statement) -> Option<&'static str> {
     }
     let writes = statement.effects.ddl || statement.relations.iter().any(|it| it.access != Access::Read);
     let carries = writes || statement.kind == "copy_to";
-    (hidden_code(statement) && carries)
+    (runs_unseen(statement, catalog) && carries)
         .then_some("what code that can not be seen gives could be masked columns, and is written nowhere")
 }
 
@@ -394,6 +512,37 @@ const CODE: [&str; 18] = [
     "transform",
     "trigger",
 ];
+
+/// Is it the name of a masked column of a relation of the statement?
+fn hides(column: &Column, statement: &Statement, plan: &ResolvedPlan) -> bool {
+    let hidden =
+        |relation: &Relation| meant(relation, plan.catalog()).any(|oid| plan.hides(oid, &column.name));
+    statement.relations.iter().any(hidden)
+}
+
+/// May it be a masked column of this relation, by whatever name?
+fn may_be_hidden(column: &Column, relation: &Relation, plan: &ResolvedPlan) -> bool {
+    let catalog = plan.catalog();
+    let mut oids = meant(relation, catalog).peekable();
+    let unheard_of = oids.peek().is_none();
+    let of_oid = |oid| {
+        let is_one = catalog.relation(oid).is_some_and(|known| known.attribute(&column.name).is_some());
+        match plan.reach(oid) {
+            Reach::Indirect => true,
+            // `p.f` may be a function over the row.
+            Reach::Direct => plan.hides(oid, &column.name) || (!is_one && column.relation.is_some()),
+            Reach::Nothing => false,
+        }
+    };
+    unheard_of || oids.any(of_oid)
+}
+
+/// Does the statement change a relation for which there are rules? These may return something else under the names of its columns.
+pub(super) fn is_ruled(statement: &Statement, catalog: &Catalog) -> bool {
+    let changes = |relation: &&Relation| relation.access == Access::Write;
+    let mut changed = statement.relations.iter().filter(changes);
+    changed.any(|relation| meant(relation, catalog).any(|oid| catalog.has_rules(oid)))
+}
 
 /// Is it a name that no relation of the statement has as a column?
 fn is_no_column(column: &Column, statement: &Statement, plan: &ResolvedPlan) -> bool {
@@ -424,15 +573,27 @@ const SINK_HINT: &str = "leave the masked relation out, or change it without nam
 /// PostgreSQL keeps samples of every column here (threats A35).
 fn holds_statistics(relation: &Relation) -> bool {
     let name = &*relation.name;
-    // What extended statistics are about is in `pg_statistic_ext`, which psql's `\d` reads; their values are not.
-    let definitions = name == "pg_statistic_ext";
+    // What extended statistics are about, which psql's `\d` reads, and whose large objects are; their values are elsewhere.
+    let definitions = ["pg_statistic_ext", "pg_largeobject_metadata"].contains(&name);
     !definitions
         && ["pg_stats", "pg_statistic", "pg_largeobject"].iter().any(|start| name.starts_with(start))
 }
 
 /// Changes of a definition that move no value to another place or name.
-const HARMLESS_CHANGES: [&str; 8] =
-    ["drop_table", "truncate", "vacuum", "analyze", "comment", "reindex", "cluster", "lock"];
+const HARMLESS_CHANGES: [&str; 12] = [
+    "drop_table",
+    "drop_view",
+    "drop_materialized_view",
+    "drop_foreign_table",
+    "drop_sequence",
+    "drop_index",
+    "truncate",
+    "vacuum",
+    "analyze",
+    "comment",
+    "reindex",
+    "lock",
+];
 
 /// Could the statement put masked values where no mask will find them again (threats A27)?
 fn carries_away(statement: &Statement, plan: &ResolvedPlan, is_masked: impl Fn(&Column) -> bool) -> bool {
@@ -460,8 +621,9 @@ fn carries_away(statement: &Statement, plan: &ResolvedPlan, is_masked: impl Fn(&
     }
     let writes = statement.effects.ddl || statement.relations.iter().any(target);
     match statement.kind {
-        // Rows of the target alone are changed in place or go away.
-        "update" | "merge" | "delete" => {
+        "insert" if reads.is_empty() => false,
+        // Rows of the target alone are changed in place or go away, and RETURNING reads what was written.
+        "update" | "merge" | "delete" | "insert" => {
             let own = |read: &&&Relation| {
                 let same = |other: &Relation| other.name == read.name && other.schema == read.schema;
                 statement.relations.iter().any(|other| target(other) && same(other))
@@ -476,7 +638,18 @@ fn carries_away(statement: &Statement, plan: &ResolvedPlan, is_masked: impl Fn(&
 
 /// Does the statement make this relation? It is not there yet then, and none of the masked ones.
 fn makes(statement: &Statement, relation: &Relation, catalog: &Catalog) -> bool {
+    let is_named_here = statement.renames_to.as_ref() == Some(&relation.name);
     relation.access == Access::Define
-        && matches!(statement.kind, "create_table" | "create_sequence")
+        && (MAKING.contains(&statement.kind) || is_named_here)
         && catalog.named(&relation.name).next().is_none()
 }
+
+/// What makes a relation. What flows into it is looked at like what flows into one that is there.
+const MAKING: [&str; 6] = [
+    "create_materialized_view",
+    "create_sequence",
+    "create_table",
+    "create_table_as",
+    "create_view",
+    "select_into",
+];

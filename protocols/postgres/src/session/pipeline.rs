@@ -19,6 +19,7 @@ use super::{
     masking::Masks,
     relay::{Named, Undo},
 };
+use crate::backend::row_description::Field;
 
 /// Sent in place of a refused statement. It says what it is, for whoever reads the server's log.
 pub(super) const REFUSED_TEXT: &str = "gatewright refused a statement here";
@@ -35,6 +36,8 @@ pub(super) enum Expect {
     RefusedQuery { error: Bytes },
     /// [`REFUSED_TEXT`] as a Parse; its error becomes `error`.
     RefusedBatch { error: Bytes },
+    /// A question about a refused text, see [`question`](crate::question): its error becomes `error`, unless it says what is wrong with the text.
+    Question { error: Bytes },
     /// The catalog, read by a Query of our own. Nothing of it reaches the client. `complete`: all of it has come.
     CatalogQuery { complete: bool },
     /// The catalog, read inside a batch: ends with the second CloseComplete.
@@ -51,6 +54,12 @@ pub(super) enum Expect {
     DescribePortal,
     /// A Describe of a portal that the gateway added, to learn what the Execute behind it will send.
     OwnDescribe,
+    /// A COPY of the client's is prepared and bound under the gateway's own names: ends with BindComplete.
+    OwnCopy,
+    /// What a COPY will send is asked for, to mask it: its query is prepared, described and closed, which ends with the second CloseComplete.
+    CopyQuestion { closed: u8, fields: Option<Vec<Field>> },
+    /// The gateway closes what it has made for a COPY: ends with the second CloseComplete.
+    OwnClose { closed: u8 },
     /// An Execute.
     Execute { event: EventId, masks: Masks },
     /// A Sync. One of the gateway's own ends a reading of the catalog, and nothing of it reaches the client.
@@ -85,11 +94,23 @@ pub(super) struct Pipeline {
 impl Expect {
     /// Does the target run a statement for it, or end a transaction? What only prepares one is soon done.
     const fn executes(&self) -> bool {
-        matches!(self, Self::Query(_) | Self::Execute { .. } | Self::Sync { .. })
+        matches!(
+            self,
+            Self::Query(_)
+                | Self::Execute { .. }
+                | Self::Sync { .. }
+                | Self::CatalogQuery { .. }
+                | Self::CatalogBatch { .. }
+        )
     }
 }
 
 impl Expect {
+    /// Did the gateway ask for it, before something that the client asks for?
+    pub(super) const fn comes_before(&self) -> bool {
+        matches!(self, Self::OwnCopy | Self::CopyQuestion { .. })
+    }
+
     const fn undo(&self) -> Option<&Undo> {
         match self {
             Self::Parse { undo, .. } | Self::Bind { undo } | Self::Close { undo } => Some(undo),
@@ -113,6 +134,11 @@ impl Pipeline {
 
     pub(super) fn front(&mut self) -> Option<&mut Expect> {
         self.expected.front_mut()
+    }
+
+    /// What is not answered yet, in order.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Expect> {
+        self.expected.iter_mut()
     }
 
     /// Is the catalog being read?

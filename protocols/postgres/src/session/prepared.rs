@@ -21,6 +21,7 @@ use gatewright_model::{
 use super::{
     Limits,
     budget::{self, Budget, Charge},
+    ledger::Ledger,
     objection::{hidden_code, is_unread},
     relay::{Relay, digest_of},
 };
@@ -28,12 +29,8 @@ use super::{
 /// The names that EXECUTE may be judged by.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// Prepared by SQL, and accepted.
-    known: HashMap<Arc<str>, Kept>,
-    /// Prepared by SQL that is running.
-    promised: Vec<Promise>,
-    /// How often a name may have come to mean something else.
-    changes: u64,
+    /// Prepared by SQL.
+    ledger: Ledger<Kept>,
     /// How often code that can not be seen has run: what was prepared before may be something else since.
     hidden_runs: u64,
 }
@@ -67,15 +64,6 @@ struct Kept {
     body: Body,
     /// What its text takes, shared by all bodies of one text.
     _charge: Arc<Charge>,
-}
-
-#[derive(Debug)]
-struct Promise {
-    event: EventId,
-    /// [`Names::changes`] after it.
-    changes: u64,
-    bodies: Vec<(Arc<str>, Body)>,
-    charge: Arc<Charge>,
 }
 
 impl Names {
@@ -119,19 +107,14 @@ impl Names {
         let bytes = budget::of_statement(analysis);
         if !bodies.is_empty() && budget.kept().saturating_add(bytes) <= limits.kept {
             let charge = Arc::new(budget.charge(bytes));
-            self.promised.push(Promise { event, changes: self.changes, bodies, charge });
+            let kept = |(name, body)| (name, Kept { body, _charge: Arc::clone(&charge) });
+            self.ledger.promise(event, bodies.into_iter().map(kept).collect());
         }
     }
 
-    /// A message was answered. `ok` says that all of it succeeded.
+    /// See [`Ledger::settle`].
     pub(super) fn settle(&mut self, event: EventId, ok: bool, limit: usize) {
-        let Some(at) = self.promised.iter().position(|promise| promise.event == event) else { return };
-        let promise = self.promised.remove(at);
-        if ok && promise.changes == self.changes {
-            let room = limit.saturating_sub(self.known.len());
-            let kept = |(name, body)| (name, Kept { body, _charge: Arc::clone(&promise.charge) });
-            self.known.extend(promise.bodies.into_iter().take(room).map(kept));
-        }
+        self.ledger.settle(event, ok, limit);
     }
 
     /// How often code that can not be seen has run.
@@ -139,22 +122,20 @@ impl Names {
         self.hidden_runs
     }
 
-    /// Nothing is running: what was not answered by now never will be.
+    /// See [`Ledger::settle_rest`].
     pub(super) fn settle_rest(&mut self) {
-        self.promised.clear();
+        self.ledger.settle_rest();
     }
 
     /// The name may stand for something else from now on.
     pub(super) fn forget(&mut self, name: &str) {
         if !name.is_empty() {
-            self.changes += 1;
-            self.known.remove(name);
+            self.ledger.forget(name);
         }
     }
 
     fn forget_all(&mut self) {
-        self.changes += 1;
-        self.known.clear();
+        self.ledger.forget_all();
     }
 }
 
@@ -230,7 +211,7 @@ impl Relay {
     }
 
     fn prepared_under(&self, name: &str) -> Option<Body> {
-        if let Some(kept) = self.names.known.get(name) {
+        if let Some(kept) = self.names.ledger.get(name) {
             return Some(kept.body.clone());
         }
         if name.is_empty() || self.pipeline.names_something() {
@@ -262,6 +243,8 @@ fn run(execute: &Statement, body: &Statement) -> Option<Statement> {
         return None;
     }
     let mut run = body.clone();
+    // Its text is not the one that is sent.
+    run.copies = None;
     run.effects = run.effects.union(*arguments);
     for function in &execute.functions {
         if !run.functions.contains(function) {

@@ -12,15 +12,19 @@ use gatewright_model::{
     event::{Event, Facet},
     id::{ApprovalId, EventId},
     mask::MaskPlan,
-    session::{ConnectRequest, Input, Outcome, OutcomeResult, Output, ProtocolError, Side},
+    session::{ConnectRequest, Content, Input, Outcome, OutcomeResult, Output, ProtocolError, Side},
     sql::{Analysis, Parameter, SqlEvent, SqlPhase},
 };
 use sha2::{Digest as _, Sha256};
 
 use super::{
     Next, Shared,
+    answers::UnfinishedRow,
     budget::{self, Budget, Charge},
+    calls::Calls,
     catalog_reading::CatalogReading,
+    cursors::Cursors,
+    definitions::Waiting,
     greeting::draining,
     pipeline::{Expect, Pipeline},
     prepared::{Judged, Names},
@@ -39,7 +43,8 @@ pub(super) struct Relay {
     /// Who asks.
     pub(super) subject: Arc<str>,
     pub(super) registration: Option<Registration>,
-    pub(super) running: bool,
+    /// What the owner of a cancel key is told of: does anything run at the target, is anything being judged?
+    doing: (bool, bool),
     /// As the target last reported it.
     pub(super) transaction: Transaction,
     pub(super) pipeline: Pipeline,
@@ -59,12 +64,15 @@ pub(super) struct Relay {
     pub(super) executed: u64,
     /// What SQL's EXECUTE runs.
     pub(super) names: Names,
+    /// What SQL's FETCH reads.
+    pub(super) cursors: Cursors,
     /// SQL has freed names of prepared statements that we still know.
     pub(super) names_freed: bool,
     /// The target may read strings in another way than we do, so no text can be read any more. It stays so until the session
     /// ends: a transaction that is rolled back may bring back either way, and the target tells when it is over.
     pub(super) strings_unsure: bool,
     pub(super) held: Option<Held>,
+    pub(super) calls: Calls,
     /// The held request waits for a reviewer.
     awaits_reviewer: bool,
     /// Nothing more is read from the client until everything is answered: a statement that changes the
@@ -77,9 +85,15 @@ pub(super) struct Relay {
     /// Bytes of a frame that is forwarded in pieces and has not ended, by side of its sender.
     pub(super) passing_down: usize,
     pub(super) passing_up: usize,
+    /// Bytes of data that the client was sent of what is being answered.
+    pub(super) delivered: u64,
+    /// What has come of a row that is to be sent whole.
+    pub(super) row: UnfinishedRow,
     /// Notices of our own that wait for the end of such a frame.
     pub(super) notices: Vec<Bytes>,
     pub(super) catalog: CatalogReading,
+    /// The answer that begins now waits for the catalog. Nothing of it has reached the client.
+    pub(super) definitions: Option<Waiting>,
     /// Code that can not be seen has run, and the target has not said since whether it reads text in the same way as before.
     pub(super) lexer_unsure: bool,
     /// The database is not in UTF-8, and names may be folded in another way than here.
@@ -90,6 +104,8 @@ pub(super) struct Relay {
     pub(super) masks_columns: bool,
     /// A statement has reached masked values: what it left undone (a deferred constraint) may speak of them.
     pub(super) touched_masked: bool,
+    /// The client was told that values were withheld.
+    pub(super) withheld_told: bool,
     next_event: EventId,
     draining: bool,
     /// The client and, in its name, the gateway have said that nothing more will come.
@@ -236,12 +252,13 @@ impl Relay {
         database: Arc<str>,
         registration: Option<Registration>,
         transaction: Transaction,
+        next_event: EventId,
     ) -> Self {
         Self {
             database,
             subject: Arc::from(""),
             registration,
-            running: false,
+            doing: (false, false),
             transaction,
             pipeline: Pipeline::default(),
             batch_open: false,
@@ -253,23 +270,29 @@ impl Relay {
             bound: HashSet::new(),
             executed: 0,
             names: Names::default(),
+            cursors: Cursors::default(),
             names_freed: false,
             strings_unsure: false,
             held: None,
+            calls: Calls::default(),
             awaits_reviewer: false,
             barrier: false,
             early_copy: false,
             copy_in: false,
             passing_down: 0,
             passing_up: 0,
+            delivered: 0,
+            row: UnfinishedRow::default(),
             notices: Vec::new(),
             catalog: CatalogReading::default(),
+            definitions: None,
             lexer_unsure: false,
             folds_otherwise: false,
             defines: false,
             masks_columns: false,
             touched_masked: false,
-            next_event: EventId::FIRST,
+            withheld_told: false,
+            next_event,
             draining: false,
             said_goodbye: false,
             over: false,
@@ -299,8 +322,15 @@ impl Relay {
             Some(Input::Held { approval, escalation, .. }) => {
                 self.notices.push(reply::held(&approval, &escalation.reason));
                 self.flush_notices(&mut desk);
-                self.await_reviewer(Some(approval));
+                self.await_reviewer(Some(approval.clone()));
+                if self.is_cancelled() {
+                    // Nobody waits any more since before the reviewer was asked.
+                    desk.outputs.push_back(Output::Withdraw(approval));
+                }
+                self.report_doing();
             }
+            Some(Input::Returned) => self.returned(&mut desk)?,
+            Some(Input::Timeout) => self.look_for_cancel(&mut desk),
             Some(Input::Drain) => self.draining = true,
             Some(Input::Closed { side: Side::Downstream }) if self.said_goodbye => {
                 desk.outputs.push_back(Output::Close { side: Side::Downstream });
@@ -318,12 +348,13 @@ impl Relay {
         }
         self.read_upstream(upstream, &mut desk)?;
         self.read_downstream(downstream, &mut desk)?;
-        self.report_running();
+        self.report_doing();
         if self.over || (self.said_goodbye && self.pipeline.is_empty()) {
             self.abandon(desk.outputs);
             return Ok(Next::Over);
         }
-        let quiet = self.pipeline.is_empty() && !self.batch_open && self.held.is_none();
+        let waits = self.held.is_some() || self.calls.waits();
+        let quiet = self.pipeline.is_empty() && !self.batch_open && !waits;
         if self.draining && quiet && self.transaction == Transaction::Idle {
             desk.downstream(reply::rejection(&draining()));
             desk.upstream(reply::terminate());
@@ -332,15 +363,24 @@ impl Relay {
         Ok(Next::Stay)
     }
 
+    /// What the client has got of the answer that ends now.
+    pub(super) fn take_delivered(&mut self) -> Option<Content> {
+        let bytes = std::mem::take(&mut self.delivered);
+        (bytes > 0).then_some(Content { bytes, digest: None })
+    }
+
     /// Everything that is still running has an unknown outcome: it may have run.
     pub(super) fn abandon(&mut self, outputs: &mut VecDeque<Output<Bytes>>) {
+        // Answers come in the order of what was asked.
+        let mut read = self.take_delivered();
         for expect in self.pipeline.drain() {
             let event = match expect {
                 Expect::Query(query) => query.event,
                 Expect::Execute { event, .. } | Expect::Parse { event, .. } => event,
                 _ => continue,
             };
-            outputs.push_back(Output::Finished { event, outcome: Outcome::default() });
+            let outcome = Outcome { read: read.take(), ..Outcome::default() };
+            outputs.push_back(Output::Finished { event, outcome });
         }
     }
 
@@ -350,7 +390,10 @@ impl Relay {
     pub(super) fn part(&mut self, desk: &mut Desk<'_>) -> Next {
         let executes = self.pipeline.executes();
         self.abandon(desk.outputs);
-        desk.upstream(reply::terminate());
+        // Inside of a message it would be a part of it.
+        if self.passing_up == 0 {
+            desk.upstream(reply::terminate());
+        }
         let Some(registration) = self.registration.as_ref().filter(|_| executes) else {
             return Next::Over;
         };
@@ -375,6 +418,9 @@ impl Relay {
         let id = self.next_event;
         self.next_event = id.next();
         let Judged { analysis, charge } = judged;
+        if let Some(registration) = &self.registration {
+            registration.begin_judging();
+        }
         let sql = SqlEvent { phase, analysis: Arc::clone(&analysis), parameters };
         desk.outputs.push_back(Output::Decide(Event { id, payload, facet: Facet::Sql(sql) }));
         self.held = Some(Held { event: id, analysis, charge, request, waiting_for_catalog: None });
@@ -426,8 +472,13 @@ impl Relay {
         self.pipeline.forget(|other| other == named);
     }
 
+    /// May something be said to the client? Inside of a message it would be a part of it.
+    pub(super) const fn may_speak(&self) -> bool {
+        self.passing_down == 0
+    }
+
     pub(super) fn flush_notices(&mut self, desk: &mut Desk<'_>) {
-        if self.passing_down == 0 {
+        if self.may_speak() {
             for notice in self.notices.drain(..) {
                 desk.downstream(notice);
             }
@@ -453,15 +504,21 @@ impl Relay {
         }
     }
 
-    fn report_running(&mut self) {
+    /// Has the client cancelled the held request while it was being judged?
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.registration.as_ref().is_some_and(Registration::is_cancelled)
+    }
+
+    fn report_doing(&mut self) {
         // What the target was sent of a held batch it has done long ago: there is nothing to cancel, and a
         // cancel request that comes late would hit what the client sends next.
         let running =
-            if self.awaits_reviewer { self.pipeline.executes() } else { !self.pipeline.is_empty() };
-        if running != self.running {
-            self.running = running;
+            if self.held.is_some() { self.pipeline.executes() } else { !self.pipeline.is_empty() };
+        let judged = self.held.is_some() && !self.awaits_reviewer;
+        if self.doing != (running, judged) {
+            self.doing = (running, judged);
             if let Some(registration) = &self.registration {
-                registration.set_running(running);
+                registration.set_doing(running, judged);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What the client asks for, and what becomes of it once it is decided.
+//! What the client asks for.
 //!
 //! | message | |
 //! | --- | --- |
@@ -12,36 +12,26 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gatewright_model::{
-    id::EventId,
-    mask::MaskPlan,
-    permit::{Denial, Permit},
     session::{ProtocolError, Side},
-    sql::{self, Analysis, Effects, Grade, SqlPhase},
+    sql::{Analysis, SqlPhase},
 };
 
 use super::{
     Limits,
     budget::{self, GROWTH},
-    calls::call_objection,
-    masking::Masks,
-    objection::{
-        Objection, again_objection, changes_lexing, encoding_objection, failed_objection, fetch_objection,
-        guesses, hidden_code, is_unread, mode_objection, objection, unsure_objection,
-    },
-    pipeline::{Expect, REFUSED_NAME, REFUSED_TEXT, RunningQuery},
+    complaint::{bad_encoding, bad_name, lexer_unsure, missing, too_large, too_many},
+    pipeline::Expect,
     prepared::beyond,
-    relay::{Desk, Held, NameKind, Portal, Prepared, Relay, Request, Skipping, Undo, digest_of},
+    relay::{Desk, Portal, Relay, Request, Skipping, Undo, digest_of},
 };
 use crate::{
-    backend::ready_for_query::Transaction,
     frame::{Frame, HEADER, Inbox},
     frontend::{
         bind, execute,
         name::{self, Name},
         parse, query, tag,
     },
-    mask::ResolvedPlan,
-    reply::{self, Report},
+    reply,
 };
 
 impl Relay {
@@ -104,7 +94,8 @@ impl Relay {
         let early = self.early_copy && !self.copy_in && !self.pipeline.is_empty();
         // The target waits for the data of a COPY: nothing else can be read as a request then.
         let barred = self.barrier && !self.copy_in;
-        self.held.is_none() && !barred && !full && !early && !self.said_goodbye && !self.is_over()
+        let waits = self.held.is_some() || self.calls.waits();
+        !waits && !barred && !full && !early && !self.said_goodbye && !self.is_over()
     }
 
     /// Must a message of `size` bytes wait until the target has answered what is before it?
@@ -142,16 +133,26 @@ impl Relay {
                 self.refuse_batch(lexer_unsure(), desk);
             }
             tag::QUERY => {
-                let text = self.read(query::decode(frame.body())?, desk);
+                let text = match query::decode(frame.body()) {
+                    Ok(text) => self.read(text, desk),
+                    Err(broken) => {
+                        let error = bad_encoding(frame.body(), 1).ok_or(broken)?;
+                        self.refuse_query(error, desk);
+                        return Ok(());
+                    }
+                };
                 let judged = self.judged(&text, &desk.shared.limits);
                 let payload = digest_of(&[&frame.bytes, beyond(&text, &judged.analysis)]);
                 let request = Request::Query { frame };
                 self.decide(request, SqlPhase::Query, judged, Vec::new(), payload, desk);
             }
             tag::PARSE => {
-                let parse = parse::decode(frame.body())?;
-                if parse.name.len() > LONGEST_NAME {
-                    self.refuse_batch(name_too_long(), desk);
+                let parse = match parse::decode(frame.body()) {
+                    Ok(parse) => parse,
+                    Err(broken) => return self.unread(broken, frame.body(), 2, desk),
+                };
+                if let Some(error) = bad_name(parse.name) {
+                    self.refuse_batch(error, desk);
                     return Ok(());
                 }
                 let text = self.read(parse.text, desk);
@@ -175,9 +176,12 @@ impl Relay {
             }
             tag::BIND => self.bind(frame, desk)?,
             tag::EXECUTE => {
-                let name = execute::decode(frame.body())?;
-                if name.len() > LONGEST_NAME {
-                    self.refuse_batch(name_too_long(), desk);
+                let name = match execute::decode(frame.body()) {
+                    Ok(name) => name,
+                    Err(broken) => return self.unread(broken, frame.body(), 1, desk),
+                };
+                if let Some(error) = bad_name(name) {
+                    self.refuse_batch(error, desk);
                     return Ok(());
                 }
                 let Some(portal) = self.portals.get(name) else {
@@ -194,27 +198,40 @@ impl Relay {
                 self.decide(request, SqlPhase::Execute, judged, parameters, payload, desk);
             }
             tag::DESCRIBE => {
-                let expect = match name::decode(frame.body(), "Describe")? {
-                    Name::Statement(name) | Name::Portal(name) if name.len() > LONGEST_NAME => {
-                        self.refuse_batch(name_too_long(), desk);
-                        return Ok(());
-                    }
+                let name = match name::decode(frame.body(), "Describe") {
+                    Ok(name) => name,
+                    Err(broken) => return self.unread_name(broken, &frame, desk),
+                };
+                let (Name::Statement(text) | Name::Portal(text)) = name;
+                if let Some(error) = bad_name(text) {
+                    self.refuse_batch(error, desk);
+                    return Ok(());
+                }
+                let expect = match name {
                     Name::Statement(_) => Expect::DescribeStatement,
                     Name::Portal(_) => Expect::DescribePortal,
                 };
                 self.forward_in_batch(frame.bytes, expect, desk);
             }
             tag::CLOSE => {
-                let undo = match name::decode(frame.body(), "Close")? {
-                    Name::Statement(name) | Name::Portal(name) if name.len() > LONGEST_NAME => {
-                        self.refuse_batch(name_too_long(), desk);
-                        return Ok(());
-                    }
+                let name = match name::decode(frame.body(), "Close") {
+                    Ok(name) => name,
+                    Err(broken) => return self.unread_name(broken, &frame, desk),
+                };
+                let (Name::Statement(text) | Name::Portal(text)) = name;
+                if let Some(error) = bad_name(text) {
+                    self.refuse_batch(error, desk);
+                    return Ok(());
+                }
+                let undo = match name {
                     Name::Statement(name) => {
                         self.names.forget(name);
                         Undo::Statement(Box::from(name), self.statements.remove(name))
                     }
-                    Name::Portal(name) => Undo::Portal(Box::from(name), self.portals.remove(name)),
+                    Name::Portal(name) => {
+                        self.cursors.forget_all();
+                        Undo::Portal(Box::from(name), self.portals.remove(name))
+                    }
                 };
                 self.forward_in_batch(frame.bytes, Expect::Close { undo }, desk);
             }
@@ -239,6 +256,29 @@ impl Relay {
         Ok(())
     }
 
+    /// A message of a batch can not be read: by the encoding of its first `count` texts, or else it breaks the protocol.
+    fn unread(
+        &mut self,
+        broken: ProtocolError,
+        texts: &[u8],
+        count: usize,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), ProtocolError> {
+        let error = bad_encoding(texts, count).ok_or(broken)?;
+        self.refuse_batch(error, desk);
+        Ok(())
+    }
+
+    /// The same of a Describe or Close, whose name stands behind its kind.
+    fn unread_name(
+        &mut self,
+        broken: ProtocolError,
+        frame: &Frame,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), ProtocolError> {
+        self.unread(broken, frame.body().get(1..).unwrap_or_default(), 1, desk)
+    }
+
     /// What a text means, if that can still be told.
     fn read(&self, text: &str, desk: &Desk<'_>) -> Arc<Analysis> {
         if self.strings_unsure {
@@ -248,7 +288,7 @@ impl Relay {
     }
 
     /// May what the target reads now mean something else than what we read? In a session that has switched, nothing is read at all.
-    const fn is_lexer_unsure(&self) -> bool {
+    pub(super) const fn is_lexer_unsure(&self) -> bool {
         // For whom columns are masked, whatever has run may have: a view over the settings, somebody's trigger.
         (self.lexer_unsure || (self.masks_columns && self.batch_ran)) && !self.strings_unsure
     }
@@ -284,9 +324,12 @@ impl Relay {
     }
 
     fn bind(&mut self, frame: Frame, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
-        let bind = bind::decode(frame.body())?;
-        if bind.portal.len() > LONGEST_NAME || bind.statement.len() > LONGEST_NAME {
-            self.refuse_batch(name_too_long(), desk);
+        let bind = match bind::decode(frame.body()) {
+            Ok(bind) => bind,
+            Err(broken) => return self.unread(broken, frame.body(), 2, desk),
+        };
+        if let Some(error) = bad_name(bind.portal).or_else(|| bad_name(bind.statement)) {
+            self.refuse_batch(error, desk);
             return Ok(());
         }
         let Some(prepared) = self.statements.get(bind.statement) else {
@@ -347,299 +390,20 @@ impl Relay {
         }
     }
 
-    fn forward_in_batch(&mut self, bytes: Bytes, expect: Expect, desk: &mut Desk<'_>) {
+    pub(super) fn forward_in_batch(&mut self, bytes: Bytes, expect: Expect, desk: &mut Desk<'_>) {
         self.batch_open = true;
         self.pipeline.push(expect);
         desk.upstream(bytes);
     }
-
-    /// A permit has come: the held request goes on, if masking can keep its word.
-    pub(super) fn permitted(&mut self, permit: Permit, desk: &mut Desk<'_>) -> Result<(), ProtocolError> {
-        let Some(held) = self.held.take().filter(|held| held.event == permit.event()) else {
-            return Err(ProtocolError {
-                fault: Side::Downstream,
-                code: "gateway.permit",
-                detail: Arc::from("a permit for an event that is not held"),
-            });
-        };
-        let plan = permit.consume().filter(|plan| !plan.is_empty());
-        if self.skipping != Skipping::No {
-            // Its batch has failed meanwhile: the target ignores it, and answers nothing.
-            desk.not_sent(held.event, "skipped");
-            return Ok(());
-        }
-        let masked = plan.is_some();
-        let objection =
-            mode_objection(&held.analysis, masked).or_else(|| call_objection(&held.request, masked));
-        if let Some(objection) = objection {
-            self.object(held.event, &objection, held.request.is_simple(), desk);
-            return Ok(());
-        }
-        self.masks_columns |= plan.as_ref().is_some_and(|plan| !plan.columns.is_empty());
-        match plan {
-            Some(plan) if self.needs_catalog(&held.analysis, &plan, desk) => {
-                if self.is_ignored(&held) {
-                    self.object(held.event, &failed_objection(), true, desk);
-                    return Ok(());
-                }
-                self.read_catalog(desk);
-                self.held = Some(Held { waiting_for_catalog: Some(plan), ..held });
-            }
-            plan => self.release(held, plan, desk),
-        }
-        Ok(())
-    }
-
-    /// Will the target ignore this, because its transaction has failed? Then the catalog can not be read either.
-    fn is_ignored(&self, held: &Held) -> bool {
-        self.transaction == Transaction::Failed
-            && self.pipeline.is_empty()
-            && matches!(held.request, Request::Query { .. })
-            && held.analysis.grade != Grade::Opaque
-            && !held.analysis.effects().transaction
-    }
-
-    /// Must the catalog be read before this statement can go? One that touches no data needs none, so that
-    /// a failed transaction, in which nothing can be read, can be ended.
-    fn needs_catalog(&mut self, analysis: &Analysis, plan: &MaskPlan, desk: &Desk<'_>) -> bool {
-        !plan.columns.is_empty() && touches_data(analysis) && !self.catalog.is_ready(&self.database, desk)
-    }
-
-    /// Sends a permitted request, or refuses it where its answer could not be masked.
-    pub(super) fn release(&mut self, held: Held, plan: Option<Arc<MaskPlan>>, desk: &mut Desk<'_>) {
-        let Held { event, analysis, charge, request, .. } = held;
-        let simple = request.is_simple();
-        if self.skipping != Skipping::No {
-            desk.not_sent(event, "skipped");
-            return;
-        }
-        let plan = plan.filter(|_| touches_data(&analysis));
-        let resolved = match plan.as_ref().map_or(Ok(None), |plan| self.catalog.resolve(plan)) {
-            Ok(resolved) => resolved,
-            Err(objection) => return self.object(event, &objection, simple, desk),
-        };
-        if let Some(objection) = objection(&analysis, resolved.as_deref()) {
-            return self.object(event, &objection, simple, desk);
-        }
-        if self.folds_otherwise && resolved.is_some() && !analysis.text.is_ascii() {
-            return self.object(event, &encoding_objection(), simple, desk);
-        }
-        if let Some(objection) = self.guess_objection(&request, &analysis, resolved.as_deref(), desk) {
-            return self.object(event, &objection, simple, desk);
-        }
-        let masks = Masks::new(plan, resolved, &analysis, charge);
-        if let Some(objection) = self.name_objection(&request, &analysis, &masks) {
-            return self.object(event, &objection, simple, desk);
-        }
-        self.note_effects(event, &analysis, desk);
-        self.touched_masked |= masks.hides_reports();
-        self.strings_unsure |= changes_lexing(&analysis);
-        match request {
-            Request::Query { frame } | Request::Call { frame } => {
-                self.executed += 1;
-                let unseen = analysis.statements.iter().any(hidden_code) || is_unread(&analysis);
-                // For whom columns are masked, whatever runs may switch the lexer.
-                self.barrier = analysis.effects().session || unseen || self.masks_columns;
-                let frees_names = frees_all_names(&analysis);
-                self.pipeline.push(Expect::Query(RunningQuery {
-                    event,
-                    rows: None,
-                    answered: false,
-                    failed: None,
-                    masks,
-                    frees_names,
-                    calls: frame.tag == tag::FUNCTION_CALL,
-                }));
-                desk.upstream(frame.bytes);
-            }
-            Request::Parse { frame, name, digest, text } => {
-                self.names.forget(&name);
-                let prepared = Prepared::new(text, digest, self.names.hidden_runs(), &self.budget);
-                let old = self.statements.insert(name.clone(), prepared);
-                let undo = Undo::Statement(name, old);
-                self.forward_in_batch(frame.bytes, Expect::Parse { event, undo }, desk);
-            }
-            Request::Execute { frame, portal } => {
-                self.executed += 1;
-                self.batch_ran = true;
-                if masks.wants_description() {
-                    let describe = reply::describe_portal(&portal);
-                    self.forward_in_batch(describe, Expect::OwnDescribe, desk);
-                }
-                self.forward_in_batch(frame.bytes, Expect::Execute { event, masks }, desk);
-            }
-        }
-    }
-
-    /// Objects to rows that are chosen by a masked column more often than a policy lets one principal do that. A Parse runs nothing, and is no guess.
-    fn guess_objection(
-        &self,
-        request: &Request,
-        analysis: &Analysis,
-        plan: Option<&ResolvedPlan>,
-        desk: &Desk<'_>,
-    ) -> Option<Objection> {
-        let runs = !matches!(request, Request::Parse { .. });
-        guesses(analysis, plan?).into_iter().find_map(|(column, most)| {
-            let may = if runs {
-                desk.shared.guesses.take(&self.subject, &column, most, desk.now)
-            } else {
-                most > 0
-            };
-            (!may).then(|| Objection::guess(&column, most))
-        })
-    }
-
-    /// Objects to a request that runs what a name stands for, where that may be something else by now than
-    /// what was judged, or was described.
-    fn name_objection(
-        &mut self,
-        request: &Request,
-        analysis: &Analysis,
-        masks: &Masks,
-    ) -> Option<Objection> {
-        if !matches!(request, Request::Parse { .. }) {
-            let mut fetched =
-                analysis.statements.iter().filter_map(|statement| statement.fetches.as_deref());
-            if fetched.any(|name| self.bound.contains(name)) {
-                return Some(fetch_objection());
-            }
-        }
-        let Request::Execute { portal, .. } = request else { return None };
-        let (executed, hidden_runs) = (self.executed, self.names.hidden_runs());
-        let portal = self.portals.get_mut(portal)?;
-        let again = std::mem::replace(&mut portal.started, true) || portal.bound_at != executed;
-        let by_name = || again.then(|| again_objection(&portal.analysis, masks)).flatten();
-        let surely_known = portal.known_at.is_none_or(|known_at| known_at == hidden_runs);
-        let unsure = || (!surely_known).then(|| unsure_objection(analysis, masks)).flatten();
-        by_name().or_else(unsure)
-    }
-
-    /// A denial has come: the held request is dropped, and the client and the target see an error there.
-    pub(super) fn denied(&mut self, denial: &Denial, desk: &mut Desk<'_>) {
-        let Some(held) = self.held.take_if(|held| held.event == denial.event) else { return };
-        let error = reply::denial(denial);
-        match held.request {
-            Request::Query { .. } | Request::Call { .. } => self.refuse_query(error, desk),
-            Request::Parse { .. } | Request::Execute { .. } => {
-                if self.skipping == Skipping::No {
-                    self.refuse_batch(error, desk);
-                }
-            }
-        }
-    }
-
-    pub(super) fn object(
-        &mut self,
-        event: EventId,
-        objection: &Objection,
-        simple: bool,
-        desk: &mut Desk<'_>,
-    ) {
-        desk.not_sent(event, objection.code);
-        let error = objection.encode();
-        if simple { self.refuse_query(error, desk) } else { self.refuse_batch(error, desk) }
-    }
-
-    /// Answers a Query (or FunctionCall) with an error, in its place.
-    pub(super) fn refuse_query(&mut self, error: Bytes, desk: &mut Desk<'_>) {
-        if self.skipping != Skipping::No {
-            // Its batch has failed meanwhile: nobody is answered.
-        } else if self.target_is_quiet() {
-            desk.downstream(error);
-            desk.downstream(reply::ready_for_query(self.transaction));
-        } else {
-            self.pipeline.push(Expect::RefusedQuery { error });
-            desk.upstream(reply::query(REFUSED_TEXT));
-        }
-    }
-
-    /// Answers a message of a batch with an error, in its place, and skips the rest of the batch.
-    pub(super) fn refuse_batch(&mut self, error: Bytes, desk: &mut Desk<'_>) {
-        if self.target_is_quiet() {
-            desk.downstream(error);
-            self.skipping = Skipping::Own;
-        } else {
-            self.batch_open = true;
-            self.pipeline.push(Expect::RefusedBatch { error });
-            desk.upstream(reply::parse(REFUSED_NAME, REFUSED_TEXT));
-            self.skipping = Skipping::Target;
-        }
-    }
-
-    /// Keeps our tables of names the target's, where SQL can change what a name stands for.
-    fn note_effects(&mut self, event: EventId, analysis: &Arc<Analysis>, desk: &Desk<'_>) {
-        self.names.note(event, analysis, &self.budget, &desk.shared.limits);
-        if is_unread(analysis) {
-            self.lexer_unsure = true;
-            self.defines = true;
-        }
-        for statement in analysis.statements.iter() {
-            match &statement.prepared {
-                // PREPARE shares its names with Parse. A name that is taken can not be prepared again, so
-                // what we know stays true until SQL frees names.
-                Some(sql::Prepared::Deallocate { .. }) => self.names_freed = true,
-                Some(sql::Prepared::Prepare { name, .. }) if self.names_freed => {
-                    self.forget_name(&(NameKind::Statement, Box::from(&**name)));
-                }
-                _ => {}
-            }
-            // Shares its names with Bind.
-            if let Some(name) = &statement.declares {
-                self.forget_name(&(NameKind::Portal, Box::from(&**name)));
-            }
-            let hidden = hidden_code(statement);
-            self.lexer_unsure |= hidden;
-            if statement.effects.ddl || hidden {
-                self.defines = true;
-            }
-            if statement.effects.ddl {
-                self.catalog.outdate();
-                desk.shared.catalogs.forget(&self.database);
-            }
-            // What is rolled back takes its definitions along.
-            if statement.effects.transaction {
-                self.catalog.outdate_private();
-            }
-        }
-    }
 }
-
-/// Is no name of a prepared statement left once the text has run?
-fn frees_all_names(analysis: &Analysis) -> bool {
-    let frees_all = |statement: &sql::Statement| {
-        matches!(statement.prepared, Some(sql::Prepared::Deallocate { name: None }))
-    };
-    analysis.statements.iter().any(frees_all)
-}
-
-/// Can any statement of the text show or change data? What only begins, ends or sets something can not.
-fn touches_data(analysis: &Analysis) -> bool {
-    analysis.grade != Grade::Verified
-        || analysis.statements.iter().any(|statement| {
-            let Effects { read, write, ddl, host_access, dynamic, .. } = statement.effects;
-            let idle = IDLE.contains(&statement.kind);
-            !idle || read || write || ddl || host_access || dynamic
-        })
-}
-
-/// Kinds of statements that only begin, end or set something.
-const IDLE: [&str; 10] = [
-    "begin",
-    "start_transaction",
-    "commit",
-    "rollback",
-    "savepoint",
-    "release",
-    "rollback_to_savepoint",
-    "set",
-    "set_transaction",
-    "show",
-];
 
 /// Is its text read alike whatever `standard_conforming_strings` and `client_encoding` are? Backslashes and what is no ASCII are what they are about.
 fn reads_alike(frame: &Frame) -> bool {
-    frame.body().is_ascii() && !frame.body().contains(&b'\\')
+    is_read_alike(frame.body())
+}
+
+pub(super) fn is_read_alike(text: &[u8]) -> bool {
+    text.is_ascii() && !text.contains(&b'\\')
 }
 
 /// The largest frame of each type, in bytes, when `limit` is the largest that carries text or values.
@@ -682,66 +446,4 @@ fn empty(frame: &Frame, message: &'static str) -> Result<(), ProtocolError> {
     } else {
         Err(crate::reader::Malformed::Trailing.in_message(Side::Downstream, message))
     }
-}
-
-/// The longest name that a target tells from all others, in bytes: it cuts longer ones (`NAMEDATALEN` of
-/// PostgreSQL's `pg_config_manual.h`, less one).
-const LONGEST_NAME: usize = 63;
-
-fn name_too_long() -> Bytes {
-    Report {
-        severity: "ERROR",
-        sqlstate: "42622",
-        message: "the name of a statement or portal is longer than 63 bytes",
-        detail: "code: pg.name_too_long",
-        hint: "use a shorter name",
-    }
-    .encode()
-}
-
-fn lexer_unsure() -> Bytes {
-    Report {
-        severity: "ERROR",
-        sqlstate: "0A000",
-        message: "code that can not be seen has run in this batch, and may have changed how text is read",
-        detail: "code: pg.lexer_unsure",
-        hint: "send Sync before a statement that has a backslash or is not in ASCII",
-    }
-    .encode()
-}
-
-fn missing(sqlstate: &'static str, what: &str, name: &str) -> Bytes {
-    let message = if name.is_empty() {
-        format!("unnamed {what} does not exist")
-    } else {
-        format!("{what} \"{name}\" does not exist")
-    };
-    Report { severity: "ERROR", sqlstate, message: &message, detail: "", hint: "" }.encode()
-}
-
-fn too_many(what: &str) -> Bytes {
-    let message = format!("too many {what} in one session");
-    Report {
-        severity: "ERROR",
-        sqlstate: "54000",
-        message: &message,
-        detail: "code: pg.limit",
-        hint: "close some",
-    }
-    .encode()
-}
-
-fn too_large(limits: &Limits) -> Bytes {
-    let message = format!(
-        "the prepared statements and bound values of this session take more than {} bytes",
-        limits.kept
-    );
-    Report {
-        severity: "ERROR",
-        sqlstate: "53200",
-        message: &message,
-        detail: "code: pg.limit",
-        hint: "close some, or end the transaction whose portals they are, and send it again",
-    }
-    .encode()
 }

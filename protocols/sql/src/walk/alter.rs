@@ -1,5 +1,7 @@
 //! What changes, renames, describes or drops something.
 
+use std::sync::Arc;
+
 use gatewright_model::sql::Access;
 use pg_query::{
     NodeEnum,
@@ -7,7 +9,7 @@ use pg_query::{
         self, AlterDomainStmt, AlterFunctionStmt, AlterObjectDependsStmt, AlterObjectSchemaStmt,
         AlterOpFamilyStmt, AlterOperatorStmt, AlterOwnerStmt, AlterPolicyStmt, AlterSeqStmt,
         AlterStatsStmt, AlterTableCmd, AlterTableStmt, AlterTableType, AlterTypeStmt, CommentStmt,
-        DropStmt, RangeVar, RenameStmt, SecLabelStmt,
+        DropStmt, ObjectType, RangeVar, RenameStmt, SecLabelStmt,
     },
 };
 
@@ -120,11 +122,19 @@ impl Walk {
             relation,
             object,
             subname: _,
-            newname: _,
+            newname,
             behavior: _,
             missing_ok: _,
         } = rename;
         self.changes(*rename_type, relation, object);
+        if is_relation(*rename_type)
+            && let Some(relation) = relation
+        {
+            let schema = (!relation.schemaname.is_empty()).then(|| Arc::from(relation.schemaname.as_str()));
+            let name: Arc<str> = Arc::from(newname.as_str());
+            self.renames_to = Some(Arc::clone(&name));
+            self.relation_named(schema, name, Access::Define);
+        }
     }
 
     /// An object whose relation, where it has one, stands beside its name or in it.
@@ -164,4 +174,18 @@ impl Walk {
         self.effects.ddl = true;
         self.object_opt(*objtype, object, Access::Define);
     }
+}
+
+/// Is it something that FROM could name, or that has its name in the same place?
+fn is_relation(object_type: i32) -> bool {
+    use ObjectType as T;
+    matches!(
+        T::try_from(object_type),
+        Ok(T::ObjectTable
+            | T::ObjectView
+            | T::ObjectMatview
+            | T::ObjectForeignTable
+            | T::ObjectSequence
+            | T::ObjectIndex)
+    )
 }

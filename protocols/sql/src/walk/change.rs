@@ -16,6 +16,9 @@ use crate::{
     scope::{Range, Scope, Source},
 };
 
+/// `AccessShareLock` of PostgreSQL's `storage/lockdefs.h`.
+const ACCESS_SHARE: i32 = 1;
+
 impl Walk {
     pub(super) fn insert(&mut self, insert: &InsertStmt) -> Option<Vec<OutColumn>> {
         let InsertStmt {
@@ -225,8 +228,8 @@ impl Walk {
         })
     }
 
-    /// COPY: a table or a query, to or from the client, a file or a program.
-    pub(super) fn copy(&mut self, copy: &CopyStmt) {
+    /// COPY: a table or a query, to or from the client, a file or a program. Returns the columns that it sends.
+    pub(super) fn copy(&mut self, copy: &CopyStmt) -> Option<Vec<OutColumn>> {
         let CopyStmt { relation, query, attlist, is_from, is_program, filename, options, where_clause } =
             copy;
         let access = if *is_from { Access::Write } else { Access::Read };
@@ -234,7 +237,10 @@ impl Walk {
             Some(_) => self.target(relation, access),
             None => Scope::default(),
         };
-        self.query_node(query);
+        let columns = match relation {
+            Some(_) => scope.star(),
+            None => self.query_node(query).unwrap_or_default(),
+        };
         if *is_program || !filename.is_empty() {
             self.effects.host_access = true;
         }
@@ -248,6 +254,7 @@ impl Walk {
             options.visit(walk);
             walk.condition(|walk| where_clause.visit(walk));
         });
+        (!*is_from).then_some(columns)
     }
 
     pub(super) fn truncate(&mut self, truncate: &TruncateStmt) {
@@ -257,8 +264,10 @@ impl Walk {
 
     /// LOCK TABLE changes no row and can stop everybody else: a write.
     pub(super) fn lock(&mut self, lock: &LockStmt) {
-        let LockStmt { relations, mode: _, nowait: _ } = lock;
-        self.relations(relations, Access::Write);
+        let LockStmt { relations, mode, nowait: _ } = lock;
+        // Whoever reads a relation takes this lock as well; pg_dump takes it beforehand.
+        let access = if *mode == ACCESS_SHARE { Access::Read } else { Access::Write };
+        self.relations(relations, access);
     }
 
     /// VACUUM rewrites and locks; ANALYZE reads rows into `pg_statistic`.

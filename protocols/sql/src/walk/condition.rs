@@ -57,7 +57,7 @@ impl<'a> Search<'a> {
                 Source::Base { name, renamed, .. } => !renamed && self.aim.name.as_ref() == Some(name),
                 Source::Derived(columns) => columns.iter().flatten().any(|column| {
                     let of_aim = |star: &Column| star.relation == self.aim.name;
-                    column.name == OutName::Star && column.origin.columns().iter().any(of_aim)
+                    column.name == OutName::Star && column.origin.columns().any(of_aim)
                 }),
                 Source::Function(_) => false,
             };

@@ -351,8 +351,8 @@ impl Walk {
 
     /// Notes the columns that a name stands for.
     pub(super) fn note_origin(&mut self, origin: Option<&Origin>, as_named: &Arc<str>) {
-        let columns = origin.map_or(&[][..], Origin::columns);
-        if columns.is_empty() {
+        let mut columns = origin.into_iter().flat_map(Origin::columns).peekable();
+        if columns.peek().is_none() {
             self.columns
                 .insert(gatewright_model::sql::Column { relation: None, name: Arc::clone(as_named) });
         }

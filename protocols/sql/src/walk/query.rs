@@ -31,6 +31,7 @@ impl Walk {
             NodeEnum::UpdateStmt(update) => self.update(update),
             NodeEnum::DeleteStmt(delete) => self.delete(delete),
             NodeEnum::MergeStmt(merge) => self.merge(merge),
+            NodeEnum::CopyStmt(copy) => self.copy(copy),
             NodeEnum::ExplainStmt(explain) => {
                 self.explain(explain);
                 None
@@ -119,7 +120,7 @@ impl Walk {
 
     /// What is computed may give several rows, fail, or number them, and so tell of what it is computed from without showing it.
     fn note_computed(&mut self, origin: &Origin) {
-        if !matches!(origin, Origin::Direct(_)) {
+        if !matches!(origin, Origin::Direct(_) | Origin::United { .. }) {
             self.note_compared(Some(origin));
         }
     }
@@ -234,10 +235,10 @@ impl Walk {
                 let origin = item.node.as_ref().map_or(Origin::Unknown, |node| self.origin(node));
                 match columns.get_mut(at) {
                     // `values (a), (b)` is computed: the server names no column for it.
-                    Some(column) => column.origin = computed(column.origin.clone().or(origin)),
+                    Some(column) => column.origin = column.origin.clone().or(origin).computed(),
                     None => columns.push(OutColumn {
                         name: OutName::Known(Arc::from(format!("column{}", at + 1))),
-                        origin: computed(origin),
+                        origin: origin.computed(),
                     }),
                 }
             }
@@ -350,7 +351,7 @@ impl Walk {
             self.all(&[query, options]);
             return;
         }
-        let mut planned = Self::default();
+        let mut planned = Self::new(&self.harmless);
         planned.all(&[query, options]);
         for relation in planned.relations.list {
             self.relation_named(relation.schema, relation.name, Access::Read);
@@ -358,7 +359,7 @@ impl Walk {
         merge(&mut self.columns, planned.columns.list);
         merge(&mut self.conditions, planned.conditions.list);
         for function in planned.functions.list {
-            let effects = crate::functions::classify(function.schema.as_deref(), &function.name).effects;
+            let effects = self.harmless.classify(function.schema.as_deref(), &function.name).effects;
             self.effects = self.effects.union(effects);
             self.effects.write |= function.class == FunctionClass::Unknown;
             self.functions.insert(function);
@@ -397,26 +398,34 @@ impl Visit for IntoClause {
     }
 }
 
-/// The columns of a set operation: as many as its arms have, and from both.
+/// The columns of a set operation: by their places, under the names of the first arm.
 fn combined(left: Option<Vec<OutColumn>>, right: Option<Vec<OutColumn>>) -> Vec<OutColumn> {
-    // Only the names are kept, which are those of the first arm.
-    left.or(right)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|column| {
-            let name = match column.name {
-                OutName::Star => OutName::RenamedStar,
-                other => other,
-            };
-            OutColumn { name, origin: Origin::Unknown }
-        })
-        .collect()
-}
-
-fn computed(origin: Origin) -> Origin {
-    match origin {
-        Origin::Direct(columns) => Origin::Computed(columns),
-        other => other,
+    let is_counted = |columns: &[OutColumn]| !columns.iter().any(|column| column.name.stands_for_many());
+    match (left, right) {
+        (Some(left), Some(right))
+            if left.len() == right.len() && is_counted(&left) && is_counted(&right) =>
+        {
+            left.into_iter()
+                .zip(right)
+                .map(|(left, right)| OutColumn {
+                    origin: left.origin.united(&right.origin),
+                    name: left.name,
+                })
+                .collect()
+        }
+        // Behind a `*` nobody can count.
+        (left, right) => left
+            .or(right)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|column| {
+                let name = match column.name {
+                    OutName::Star => OutName::RenamedStar,
+                    other => other,
+                };
+                OutColumn { name, origin: Origin::Unknown }
+            })
+            .collect(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use gatewright_model::sql::Prepared;
+use gatewright_model::sql::{Declared, Prepared};
 use pg_query::{
     NodeEnum,
     protobuf::{
@@ -13,7 +13,11 @@ use pg_query::{
 };
 
 use super::{Visit, Walk};
-use crate::kind;
+use crate::{functions::Harmless, kind};
+
+/// What pg_dump sets where the server has a setting for it, whose name it therefore reads from a table. Whatever setting that is,
+/// of those that matter here only `search_path` takes such a value; a role would have to be called so.
+const PG_DUMP_VALUE: &str = "view, foreign-table";
 
 impl Walk {
     /// BEGIN and its kin: kind says which.
@@ -58,7 +62,12 @@ impl Walk {
         let mut arguments = args.iter().map(constant);
         let setting = arguments.next().flatten();
         let value = arguments.next().flatten();
-        let Some(setting) = setting else { return self.finds_any_setting() };
+        let Some(setting) = setting else {
+            return match value {
+                Some(PG_DUMP_VALUE) => self.kinds_found.insert(kind::SET_SEARCH_PATH),
+                _ => self.finds_any_setting(),
+            };
+        };
         let Some(found) = kind::of_setting(setting, value) else { return };
         self.kinds_found.insert(found);
         if found == kind::SET_LEXING && kind::is_about_strings(setting) {
@@ -145,19 +154,19 @@ pub(super) fn doubt(node: &NodeEnum) -> Option<&'static str> {
 }
 
 /// What a statement does with the name of a prepared one.
-pub(super) fn prepared(node: &NodeEnum) -> Option<Prepared> {
+pub(super) fn prepared(node: &NodeEnum, harmless: &Harmless) -> Option<Prepared> {
     match node {
         NodeEnum::PrepareStmt(prepare) => {
             let PrepareStmt { name, argtypes, query } = &**prepare;
             let body = query.as_ref()?.node.as_ref()?;
-            let mut walk = Walk::default();
+            let mut walk = Walk::new(harmless);
             walk.parameter_types(argtypes);
             let body = Arc::new(super::read(body, walk).statement);
             Some(Prepared::Prepare { name: Arc::from(name.as_str()), body })
         }
         NodeEnum::ExecuteStmt(execute) => {
             let ExecuteStmt { name, params } = execute;
-            let mut walk = Walk::default();
+            let mut walk = Walk::new(harmless);
             params.visit(&mut walk);
             Some(Prepared::Execute { name: Arc::from(name.as_str()), arguments: walk.effects })
         }
@@ -183,11 +192,11 @@ pub(super) fn fetches(node: &NodeEnum) -> Option<Arc<str>> {
 }
 
 /// The cursor that DECLARE makes.
-pub(super) fn declares(node: &NodeEnum) -> Option<Arc<str>> {
-    match node {
-        NodeEnum::DeclareCursorStmt(declare) => Some(Arc::from(declare.portalname.as_str())),
-        _ => None,
-    }
+pub(super) fn declares(node: &NodeEnum, harmless: &Harmless) -> Option<Declared> {
+    let NodeEnum::DeclareCursorStmt(declare) = node else { return None };
+    let query = declare.query.as_ref()?.node.as_ref()?;
+    let query = Arc::new(super::read(query, Walk::new(harmless)).statement);
+    Some(Declared { name: Arc::from(declare.portalname.as_str()), query })
 }
 
 /// The text of a constant argument.

@@ -46,6 +46,9 @@ const REASONS: &str = "
         where refclassid = 'pg_catalog.pg_class'::regclass
     union all select typrelid || '|' || c.oid || '|table of a type' from pg_catalog.pg_class c
         join pg_catalog.pg_type t on t.oid = c.reloftype
+    union all select distinct ev_class || '|0|code behind a view' from pg_catalog.pg_rewrite r
+        join pg_catalog.pg_depend d on d.objid = r.oid and d.classid = 'pg_catalog.pg_rewrite'::regclass
+        where refclassid = 'pg_catalog.pg_proc'::regclass
     union all select distinct tgrelid || '|0|trigger' from pg_catalog.pg_trigger where not tgisinternal
     union all select distinct conrelid || '|0|check' from pg_catalog.pg_constraint c
         join pg_catalog.pg_depend d on d.objid = c.oid and d.classid = 'pg_catalog.pg_constraint'::regclass
@@ -53,7 +56,7 @@ const REASONS: &str = "
         where conrelid <> 0 and prolang <> 12";
 
 /// The first letters of functions of PostgreSQL's that read catalogs, and lock what they tell about.
-const LOOK_UP: [&str; 12] = [
+const LOOK_UP: [&str; 15] = [
     "pg_get_",
     "obj_description",
     "col_description",
@@ -64,6 +67,9 @@ const LOOK_UP: [&str; 12] = [
     "pg_table_size",
     "pg_indexes_size",
     "pg_table_is_visible",
+    "pg_partition_",
+    "satisfies_hash_partition",
+    "ts_debug",
     "pg_describe_object",
     "pg_identify_object",
 ];
@@ -76,8 +82,8 @@ struct Lock {
     schema: String,
     name: String,
     mode: String,
-    /// A type that is a row, and no relation that has any.
-    is_type: bool,
+    /// As `pg_class` has it.
+    kind: String,
     /// The table, where it is an index.
     table: String,
 }
@@ -94,7 +100,7 @@ fn locks(client: &mut Client) -> Option<Vec<Lock>> {
             schema: next(),
             name: next(),
             mode: next(),
-            is_type: next() == "c",
+            kind: next(),
             table: next(),
         }
     };
@@ -224,14 +230,18 @@ fn is_named(lock: &Lock, analysis: &Analysis) -> bool {
             && match lock.mode.as_str() {
                 "AccessShareLock" => true,
                 // FOR UPDATE and its kin: rows are locked, and none is changed.
+                "RowShareLock" | "RowExclusiveLock" if explains(analysis) => true,
                 "RowShareLock" => has(analysis.effects(), "write") || relation.access != Access::Read,
-                // A plan is made of what is not done.
-                "RowExclusiveLock" if analysis.statements.iter().any(|statement| statement.kind == "explain") => true,
                 _ => relation.access != Access::Read
                     // ANALYZE and CREATE INDEX: readers that exclude writers.
                     || ["ShareUpdateExclusiveLock", "ShareLock", "ShareRowExclusiveLock"].contains(&lock.mode.as_str()),
             }
     })
+}
+
+/// A plan is made of what is not done.
+fn explains(analysis: &Analysis) -> bool {
+    analysis.statements.iter().any(|statement| statement.kind == "explain")
 }
 
 /// Catalogs that our own question reads, and those that a definition changes or a plan looks up.
@@ -247,6 +257,11 @@ struct Reasons {
     because: Vec<(u32, u32, String)>,
     /// What a relation was called.
     names: HashMap<u32, String>,
+    /// Views that came with the server. Nobody has to note what they depend on: it can not be dropped.
+    own_views: HashSet<String>,
+    /// Functions of a row, which can be called like one of its columns.
+    of_rows: HashSet<String>,
+    has_event_triggers: bool,
 }
 
 impl Reasons {
@@ -254,13 +269,24 @@ impl Reasons {
         let names = client.rows("select oid || '|' || relname from pg_catalog.pg_class");
         let names = names.iter().map(|row| row.split_once('|').unwrap());
         let names = names.map(|(oid, name)| (oid.parse().unwrap(), name.to_owned())).collect();
+        let own_views = "select relname from pg_catalog.pg_class where relkind = 'v' and relnamespace in (
+            'pg_catalog'::regnamespace, 'information_schema'::regnamespace)";
+        let own_views = client.rows(own_views).into_iter().collect();
         let rows = client.rows(REASONS);
         let reason = |row: &String| {
             let mut words = row.split('|');
             let mut oid = || words.next().unwrap().parse().unwrap();
             (oid(), oid(), words.next().unwrap().to_owned())
         };
-        Self { because: rows.iter().map(reason).collect(), names }
+        let of_rows = "select distinct proname from pg_catalog.pg_proc p
+            join pg_catalog.pg_type t on t.oid = p.proargtypes[0] where typtype = 'c' and pronargs = 1";
+        Self {
+            because: rows.iter().map(reason).collect(),
+            names,
+            own_views,
+            of_rows: client.rows(of_rows).into_iter().collect(),
+            has_event_triggers: !client.rows("select 'x' from pg_catalog.pg_event_trigger").is_empty(),
+        }
     }
 
     /// Why a relation is locked that is not named. None: there is no reason.
@@ -270,11 +296,11 @@ impl Reasons {
             || has(analysis.effects(), "dynamic");
         let kinds = || analysis.statements.iter().map(|statement| statement.kind);
         let relations = || analysis.statements.iter().flat_map(|statement| &statement.relations);
-        let names_no_table = ["analyze", "cluster", "reindex"];
+        let names_no_table = ["analyze", "cluster", "reindex", "drop_owned", "reassign_owned"];
         if kinds().any(|kind| names_no_table.contains(&kind)) && relations().next().is_none() {
             return Some("every table is meant".to_owned());
         }
-        if lock.is_type {
+        if lock.kind == "c" {
             return Some("a type of rows".to_owned());
         }
         if kinds().any(|kind| kind.ends_with("_statistics")) {
@@ -285,15 +311,49 @@ impl Reasons {
         {
             return Some("a function that looks definitions up".to_owned());
         }
-        if functions.clone().any(|function| ["nextval", "setval"].contains(&&*function.name))
-            && lock.mode == "RowExclusiveLock"
+        // They read catalogs, and call functions that look definitions up.
+        if READS.contains(&lock.mode.as_str())
+            && relations().any(|relation| self.own_views.contains(&*relation.name))
+        {
+            return Some("a view that came with the server".to_owned());
+        }
+        let is_large_object =
+            |name: &str| ["lo_", "loread", "lowrite"].iter().any(|start| name.starts_with(start));
+        if lock.name.starts_with("pg_largeobject")
+            && functions.clone().any(|function| is_large_object(&function.name))
+        {
+            return Some("a large object".to_owned());
+        }
+        if lock.kind == "S" && relations().any(|relation| *relation.name == *"pg_sequences") {
+            return Some("a view that came with the server".to_owned());
+        }
+        if kinds().any(|kind| ["alter_domain", "alter_type"].contains(&kind)) {
+            return Some("it has a column of the type".to_owned());
+        }
+        if kinds().any(|kind| kind == "analyze") && lock.schema.starts_with("pg_") {
+            return Some("statistics are kept there".to_owned());
+        }
+        if lock.kind == "S" && kinds().any(|kind| kind == "insert") {
+            return Some("default".to_owned());
+        }
+        let columns = || analysis.statements.iter().flat_map(|statement| &statement.columns);
+        if columns().any(|column| self.of_rows.contains(&*column.name)) {
+            return Some("a function that looks like a column".to_owned());
+        }
+        if kinds().any(|kind| kind == "alter_publication") {
+            return Some("it was in the publication".to_owned());
+        }
+        let of_sequences = ["nextval", "setval", "currval", "lastval"];
+        if functions.clone().any(|function| of_sequences.contains(&&*function.name))
+            && ["RowExclusiveLock", "AccessShareLock"].contains(&lock.mode.as_str())
         {
             return Some("a sequence whose name is a value".to_owned());
         }
         let named =
             self.names.iter().filter(|(_, name)| relations().any(|relation| *relation.name == ***name));
         let mut open: Vec<u32> = named.map(|(oid, _)| *oid).collect();
-        let writes = has(analysis.effects(), "write") || has(analysis.effects(), "ddl");
+        let writes =
+            has(analysis.effects(), "write") || has(analysis.effects(), "ddl") || explains(analysis);
         let is_read = READS.contains(&lock.mode.as_str());
         let mut seen = HashSet::new();
         if open.contains(&lock.oid) && has(analysis.effects(), "ddl") {
@@ -307,9 +367,9 @@ impl Reasons {
                 if *because != oid {
                     continue;
                 }
-                let may_write = writes || (reason == "view or rule" && has(analysis.effects(), "write"));
-                let any = ["trigger", "check"].contains(&reason.as_str()) && writes;
-                if (*other == lock.oid && (is_read || may_write)) || any {
+                let any = reason == "code behind a view"
+                    || ["trigger", "check"].contains(&reason.as_str()) && writes;
+                if (*other == lock.oid && (is_read || writes)) || any {
                     return Some(reason.clone());
                 }
                 open.push(*other);
@@ -317,6 +377,9 @@ impl Reasons {
         }
         if has_hidden_code {
             return Some("code that can not be seen".to_owned());
+        }
+        if self.has_event_triggers && has(analysis.effects(), "ddl") {
+            return Some("event trigger".to_owned());
         }
         // Whatever depends on it, directly or not, goes as well.
         (kinds().any(|kind| kind.starts_with("drop_")) && text.to_lowercase().contains("cascade"))

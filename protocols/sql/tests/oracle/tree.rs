@@ -65,6 +65,11 @@ const WRITES: [&str; 10] = [
     "ClusterStmt",
 ];
 
+/// `AccessShareLock` of PostgreSQL's `storage/lockdefs.h`.
+const ACCESS_SHARE: i64 = 1;
+/// Stands for the tag of a `LOCK` of that mode.
+const SHARED_LOCK: &str = "LockStmt in access share mode";
+
 const SESSION: [&str; 10] = [
     "PrepareStmt",
     "DeallocateStmt",
@@ -106,14 +111,20 @@ impl Found {
                         return;
                     };
                     let mut place = place.clone();
-                    if tag.ends_with("Stmt") {
+                    // Whoever reads takes it as well.
+                    let is_lock_of_reads = tag == "LockStmt" && inner["mode"] == ACCESS_SHARE;
+                    if tag.ends_with("Stmt") && !is_lock_of_reads {
                         self.statement(tag, inner, &place);
                         place.planned |= tag == "ExplainStmt" && !analyzes(inner);
                     }
                     if tag == "RangeVar" {
                         self.range_var(inner, "", &place);
                     } else if tag != "CommonTableExpr" {
-                        place.tags.push(tag.clone());
+                        place.tags.push(if is_lock_of_reads {
+                            SHARED_LOCK.to_owned()
+                        } else {
+                            tag.clone()
+                        });
                         self.object(inner, &place);
                     }
                     return;
@@ -295,6 +306,7 @@ impl Found {
         let access = match (tag, key) {
             (_, "rel") | ("TruncateStmt" | "LockStmt", "") => Some(Access::Write),
             ("InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt", "relation") => Some(Access::Write),
+            (SHARED_LOCK, "") => Some(Access::Read),
             (
                 "SelectStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" | "JoinExpr" | "RangeTableSample",
                 "",

@@ -5,7 +5,7 @@
 
 use expect_test::expect;
 
-use crate::render::{check_columns, check_outputs};
+use crate::render::{check_columns, check_conditions, check_outputs};
 
 #[test]
 fn a025_plain_columns_through_anything() {
@@ -168,19 +168,106 @@ fn a026_functions_over_anything() {
 
 #[test]
 fn a027_set_operations() {
-    check_outputs(r#"select ssn from people union all select ssn from people"#, expect!["unknown"]);
-    check_outputs(r#"select 1 union select 2"#, expect!["unknown"]);
+    check_outputs(r#"select ssn from people union all select ssn from people"#, expect!["one of(?.ssn)"]);
+    check_outputs(r#"select 1 union select 2"#, expect!["computed()"]);
     check_outputs(
         r#"select * from (select ssn from people except select name from people) q"#,
-        expect!["unknown"],
+        expect!["one of(?.ssn ?.name)"],
     );
     check_outputs(
         r#"select x from (select ssn as x from people union all select 1) q"#,
-        expect!["unknown"],
+        expect!["one of(?.ssn) or computed()"],
     );
     check_outputs(
         r#"with recursive c as (select ssn from people union all select ssn from c) select * from c"#,
         expect!["unknown"],
+    );
+}
+
+#[test]
+fn a027_a_column_of_a_set_operation_is_one_of_those_of_its_arms() {
+    check_outputs(
+        r#"select id, p.ssn from people p union all select a.id, a.ssn from archive a"#,
+        expect!["one of(?.id archive.id), one of(people.ssn archive.ssn)"],
+    );
+    check_outputs(
+        r#"select ssn from people union select null intersect select upper(name) from others except values ('x')"#,
+        expect!["one of(?.ssn) or computed(?.name)"],
+    );
+    check_outputs(
+        r#"select email from (select id, ssn from people union all select 1, name from others) q (nr, email)"#,
+        expect!["one of(?.ssn ?.name)"],
+    );
+    check_outputs(
+        r#"with q as (select p.ssn from people p union all select 'x') select ssn as harmless from q order by 1 limit 1"#,
+        expect!["one of(people.ssn) or computed()"],
+    );
+    check_outputs(
+        r#"select q.* from (select p.ssn, p.id from people p union all (select a.id, a.ssn from archive a limit 1)) q"#,
+        expect!["one of(people.ssn archive.id), one of(people.id archive.ssn)"],
+    );
+    check_outputs(
+        r#"(select p.ssn from people p for update) union all select 'x'"#,
+        expect!["one of(people.ssn) or computed()"],
+    );
+    check_outputs(
+        r#"with gone as (delete from people p returning p.ssn) select ssn from gone union all select 'x'"#,
+        expect!["one of(people.ssn) or computed()"],
+    );
+    check_outputs(
+        r#"select ssn from people union all select md5(ssn) from people"#,
+        expect!["one of(?.ssn) or computed(?.ssn)"],
+    );
+}
+
+#[test]
+fn a027_what_can_not_be_counted_in_a_set_operation_is_unknown() {
+    check_outputs(r#"select * from people union all select * from people"#, expect!["unknown"]);
+    check_outputs(r#"select ssn, * from people union all select 1, 2, 3"#, expect!["unknown, unknown"]);
+    check_outputs(
+        r#"select ssn, id from people union all select ssn from people"#,
+        expect!["unknown, unknown"],
+    );
+    check_outputs(r#"select p from people p union all select q from people q"#, expect!["unknown"]);
+    check_outputs(r#"select (p).* from people p union all select 1"#, expect!["unknown"]);
+    check_outputs(
+        r#"select s from people p (s) union all select 'x'"#,
+        expect!["one of(?.*) or computed()"],
+    );
+    check_outputs(
+        r#"select p.f from people p union all select 'x'"#,
+        expect!["one of(people.f) or computed()"],
+    );
+    check_outputs(
+        r#"select upper(q.x) from (select p.ssn as x from people p union all select 'x') q"#,
+        expect!["computed(people.ssn)"],
+    );
+    check_outputs(
+        r#"select (select p.ssn from people p union all select 'x')"#,
+        expect!["computed(people.ssn)"],
+    );
+    check_outputs(
+        r#"select q from (select p.ssn from people p union all select 'x') q"#,
+        expect!["unknown"],
+    );
+}
+
+#[test]
+fn a028_set_operations_that_compare_choose_rows_by_what_they_compare() {
+    check_conditions(r#"select ssn from people union all select 'x'"#, expect![""]);
+    check_conditions(r#"select p.ssn from people p union select 'x'"#, expect!["people.ssn"]);
+    check_conditions(
+        r#"select p.ssn from people p intersect all select '123-45-6789'"#,
+        expect!["people.ssn"],
+    );
+    check_conditions(r#"select '123-45-6789' except select p.ssn from people p"#, expect!["people.ssn"]);
+    check_conditions(
+        r#"select p.id, p.ssn from people p union all select 1, 'x' order by ssn"#,
+        expect!["people.ssn"],
+    );
+    check_conditions(
+        r#"select p.id, p.ssn from people p union all select 1, 'x' order by id"#,
+        expect!["people.id"],
     );
 }
 
@@ -232,7 +319,7 @@ fn outputs_that_are_no_answer() {
     check_outputs(r#"execute p"#, expect!["none"]);
     check_outputs(r#"call p()"#, expect!["none"]);
     check_outputs(r#"show all"#, expect!["none"]);
-    check_outputs(r#"copy (select ssn from people) to stdout"#, expect!["none"]);
+    check_outputs(r#"copy (select ssn from people) to stdout"#, expect!["direct"]);
     check_outputs(r#"prepare p as select ssn from people"#, expect!["none"]);
     check_outputs(r#"create table t as select ssn from people"#, expect!["none"]);
 }

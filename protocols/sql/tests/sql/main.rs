@@ -9,10 +9,12 @@
 )]
 
 mod conditions;
+mod copies;
 #[path = "../corpus/mod.rs"]
 #[allow(unreachable_pub, reason = "other crates' tests may take it in, too")]
 mod corpus;
 mod effects;
+mod harmless;
 mod lineage;
 mod live;
 mod normalise;

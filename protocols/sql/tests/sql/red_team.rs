@@ -89,6 +89,16 @@ fn a020_one_kind_hides_no_other() {
             opaque: it changes how the strings in all that follows are read
             set_lexing+set_role+select [read session] t:r set_config()=changing"#]],
     );
+    // What pg_dump does; no setting of another meaning takes such a value, whatever its name turns out to be.
+    check(
+        "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings \
+         WHERE name = 'restrict_nonsystem_relation_kind'",
+        expect!["set_search_path+select [read session] pg_settings:r set_config()=changing"],
+    );
+    for value in ["'view'", "'View, foreign-table'", "$1", "name", "'view, foreign-table' || ''", "null"] {
+        let analysis = analyse(&format!("select set_config(name, {value}, false) from pg_settings"));
+        assert_eq!(analysis.grade, Grade::Opaque, "{value}");
+    }
     check(
         "update pg_settings set setting = 'off' where name = 'x'",
         expect![[r#"

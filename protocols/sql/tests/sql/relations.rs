@@ -222,7 +222,7 @@ fn changes_of_definitions() {
         expect!["alter_table [read ddl] hr.people:d other:r"],
     );
     check(r#"alter table only people rename ssn to x"#, expect!["alter_table [ddl] people:d"]);
-    check(r#"alter table people rename to y"#, expect!["alter_table [ddl] people:d"]);
+    check(r#"alter table people rename to y"#, expect!["alter_table [ddl] people:d y:d"]);
     check(
         r#"alter table a attach partition b for values from (1) to (2)"#,
         expect!["alter_table [ddl] a:d b:d"],
@@ -232,8 +232,8 @@ fn changes_of_definitions() {
     check(r#"alter table a set schema s"#, expect!["alter_table [ddl] a:d"]);
     check(r#"alter table a owner to bob"#, expect!["alter_table [ddl] a:d"]);
     check(r#"alter view v alter column a set default 1"#, expect!["alter_view [ddl] v:d"]);
-    check(r#"alter materialized view m rename to n"#, expect!["alter_materialized_view [ddl] m:d"]);
-    check(r#"alter index i rename to j"#, expect!["alter_index [ddl] i:d"]);
+    check(r#"alter materialized view m rename to n"#, expect!["alter_materialized_view [ddl] m:d n:d"]);
+    check(r#"alter index i rename to j"#, expect!["alter_index [ddl] i:d j:d"]);
     check(r#"alter sequence s restart"#, expect!["alter_sequence [ddl] s:d"]);
     check(r#"alter table a rename constraint c to d"#, expect!["alter_table [ddl] a:d"]);
     check(r#"alter trigger t on people rename to u"#, expect!["alter_trigger [ddl] people:d"]);

@@ -72,6 +72,10 @@ fn outputs(statement: &Statement) -> String {
         .map(|output| match output {
             Output::Direct => "direct".to_owned(),
             Output::Computed(from) => format!("computed({})", columns(from)),
+            Output::United { plain, computed: None } => format!("one of({})", columns(plain)),
+            Output::United { plain, computed: Some(others) } => {
+                format!("one of({}) or computed({})", columns(plain), columns(others))
+            }
             Output::Unknown => "unknown".to_owned(),
         })
         .collect();

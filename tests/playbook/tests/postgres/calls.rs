@@ -4,7 +4,10 @@ use expect_test::expect;
 use gatewright_model::mask::{Detector, DetectorMask, MaskMethod, MaskPlan};
 use gatewright_playbook::{Play, Stage, check, messages::*};
 
-use super::masks;
+use super::{
+    errand::{carry_out, greeting},
+    masks,
+};
 
 /// FunctionCall with arguments in binary format, and a binary result.
 fn call(function: u32, arguments: &[&[u8]]) -> Vec<u8> {
@@ -43,6 +46,53 @@ fn a019_a_call_for_a_large_object_is_judged_as_a_query_that_is_opaque() {
               finished 2: ok, 1 rows
         "#]],
     );
+}
+
+/// The catalog of a target that has `lo_unlink` and `loread` under these numbers.
+fn catalog_with(functions: &[&str]) -> Vec<u8> {
+    let functions = functions.iter().map(|function| {
+        let (name, numbers) = function.split_once(' ').unwrap_or_default();
+        data_row(&["0", "", name, "2", numbers])
+    });
+    let rows = functions.collect::<Vec<_>>().concat();
+    [row_description(&[("a", 0, 0)]), masks::catalog_rows(), rows, complete("SELECT 8"), ready(b'I')]
+        .concat()
+}
+
+/// What the target has under a number, it says itself: once in a session.
+#[test]
+fn a019_a_call_that_the_catalog_knows_is_the_query_that_does_the_same() {
+    let mut play = Play::relay(&Stage::default(), usize::MAX);
+    play.keep_errands();
+    play.client([call(964, &[&[0, 0, 0, 42]]), query("select 1")].concat());
+    let errand = play.take_errands().pop().unwrap();
+    assert!(
+        play.judged().is_empty() && play.transcript().target_bytes().is_empty(),
+        "{}",
+        play.transcript()
+    );
+    carry_out(errand, &[greeting(), catalog_with(&["lo_unlink 964 26", "loread 954 23 20"])], usize::MAX);
+    play.returned();
+    let judged = |play: &Play, what: &str| {
+        let transcript = play.transcript().to_string();
+        assert!(
+            transcript.ends_with(&format!("decide sql.query `select pg_catalog.{what}\n")),
+            "{transcript}"
+        );
+    };
+    judged(&play, "lo_unlink(42)`");
+    play.permit();
+    play.target([message(b'V', &[0, 0, 0, 4, 0, 0, 0, 1]), ready(b'I')].concat());
+    play.permit();
+    play.target([complete("SELECT 1"), ready(b'I')].concat());
+    // Under that number it has another one, and under this none.
+    play.client(call(954, &[&[0, 0, 0, 0], &[0, 0, 0, 9]]));
+    judged(&play, "loread(0, 9)`, opaque");
+    play.permit();
+    play.target([message(b'V', &[0, 0, 0, 0]), ready(b'I')].concat());
+    play.client(call(953, &[&[0, 0, 0, 0]]));
+    judged(&play, "lo_close(0)`, opaque");
+    assert!(play.take_errands().is_empty());
 }
 
 #[test]

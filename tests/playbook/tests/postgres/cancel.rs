@@ -4,6 +4,8 @@ use expect_test::expect;
 use gatewright_model::session::Side;
 use gatewright_playbook::{Play, SEED, Stage, check, messages::*};
 
+use super::masks;
+
 /// A CancelRequest with the key that every play's client gets.
 fn cancel_request() -> Vec<u8> {
     packet(&[0x04, 0xd2, 0x16, 0x2e, 0x0a, 0x0b, 0x0c, 0x0d, 0x12, 0x34, 0x56, 0x78])
@@ -21,13 +23,73 @@ fn a_cancel_request_withdraws_what_a_reviewer_was_asked() {
     let stage = Stage::default();
     let mut owner = Play::relay(&stage, usize::MAX);
     owner.client(query("drop table scratch"));
-    assert!(cancel(&stage).contains("error pg.cancel_denied"), "it is not decided yet");
     owner.hold();
     let transcript = cancel(&stage);
     assert!(transcript.contains("  withdraw "), "{transcript}");
     assert!(!transcript.contains("connect"), "nothing runs at the target: {transcript}");
     owner.withdrawn();
     assert!(cancel(&stage).contains("error pg.cancel_denied"), "a late one finds nothing");
+}
+
+#[test]
+fn what_is_cancelled_while_it_is_judged_does_not_run() {
+    for (request, permits) in [
+        (query("drop table scratch"), 0),
+        ([parse("", "drop table scratch"), bind("", "", &[]), execute(""), sync()].concat(), 1),
+    ] {
+        let stage = Stage::default();
+        let mut owner = Play::relay(&stage, usize::MAX);
+        owner.client(request);
+        (0..permits).for_each(|_| owner.permit());
+        let transcript = cancel(&stage);
+        assert!(!transcript.contains("error") && !transcript.contains("connect"), "{transcript}");
+        owner.permit();
+        if permits > 0 {
+            let answer = [message(b'1', b""), message(b'2', b""), error("42601", "syntax error")];
+            owner.target([answer.concat(), ready(b'I')].concat());
+        }
+        let transcript = owner.transcript().to_string();
+        assert!(transcript.contains("E(57014 canceling statement due to user request)"), "{transcript}");
+        assert!(transcript.contains("pg.cancelled"), "{transcript}");
+        let sent = render(owner.transcript().target_bytes(), true);
+        assert!(!sent.contains("Q(drop") && !sent.contains("E()"), "{sent}");
+        // The next one is another.
+        owner.client(query("select 1"));
+        owner.permit();
+        assert!(render(owner.transcript().target_bytes(), true).ends_with("Q(select 1)"));
+    }
+}
+
+#[test]
+fn a008_what_comes_behind_a_cancelled_statement_runs_whatever_became_of_that() {
+    let ends: [fn(&mut Play); 2] = [Play::permit, Play::deny];
+    for end in ends {
+        let stage = Stage::default();
+        let mut owner = Play::relay(&stage, usize::MAX);
+        owner.client([query("select 1"), query("select 2"), query("select 3")].concat());
+        cancel(&stage);
+        end(&mut owner);
+        owner.permit();
+        owner.permit();
+        let transcript = owner.transcript().to_string();
+        assert!(!transcript.contains("to target: Q(select 1)"), "{transcript}");
+        for sent in ["to target: Q(select 2)", "to target: Q(select 3)"] {
+            assert!(transcript.contains(sent), "{sent}: {transcript}");
+        }
+    }
+}
+
+#[test]
+fn what_is_cancelled_before_a_reviewer_is_asked_is_withdrawn() {
+    let stage = Stage::default();
+    let mut owner = Play::relay(&stage, usize::MAX);
+    owner.client(query("drop table scratch"));
+    cancel(&stage);
+    assert!(!owner.transcript().to_string().contains("withdraw"));
+    owner.hold();
+    assert!(owner.transcript().to_string().contains("  withdraw "), "{}", owner.transcript());
+    owner.withdrawn();
+    assert!(owner.transcript().to_string().contains("E(57014"), "{}", owner.transcript());
 }
 
 #[test]
@@ -147,6 +209,7 @@ fn f003_what_runs_for_a_client_that_is_gone_is_cancelled() {
             play.target(&row_description(&[("pg_sleep", 0, 0)])[..7]);
             play.leaves(Side::Downstream);
             play.connected(None, false);
+            play.leaves(Side::Upstream);
         },
         expect![[r#"
             client: Q(select pg_sleep(600))
@@ -161,6 +224,7 @@ fn f003_what_runs_for_a_client_that_is_gone_is_cancelled() {
               connect out of band
             connected
               to target: bytes(\x00\x00\x00\x10\x04\xd2\x16.\x00\x00\x00c\x01\x02\x03\x04)
+            target leaves
               close Upstream
               close Downstream
         "#]],
@@ -181,6 +245,7 @@ fn f003_so_is_what_runs_in_a_session_that_must_end() {
             play.connected(None, true);
             play.target(b"S");
             play.secured(Side::Upstream, None);
+            play.leaves(Side::Upstream);
         },
         expect![[r#"
             client: P(select pg_sleep(600)) B() E() S
@@ -203,6 +268,7 @@ fn f003_so_is_what_runs_in_a_session_that_must_end() {
               start tls Upstream
             secured
               to target: bytes(\x00\x00\x00\x10\x04\xd2\x16.\x00\x00\x00c\x01\x02\x03\x04)
+            target leaves
               close Upstream
               close Downstream
         "#]],
@@ -289,4 +355,30 @@ fn a008_a_long_key_cancels_and_its_beginning_does_not() {
     }
     let transcript = asked(99, &SEED.secret);
     assert!(transcript.contains("connect out of band"), "{transcript}");
+}
+
+/// The target's catalog may be locked: who waits for it may leave off.
+#[test]
+fn what_is_cancelled_while_the_catalog_is_read_does_not_run() {
+    let stage = Stage::default();
+    let mut owner = Play::relay(&stage, usize::MAX);
+    owner.keep_errands();
+    owner.client(query("select ssn from people"));
+    owner.permit_masked(masks::plan());
+    owner.timeout();
+    assert!(render(owner.transcript().client_bytes(), false).is_empty(), "nobody has cancelled it yet");
+    let transcript = cancel(&stage);
+    assert!(!transcript.contains("connect"), "nothing runs at the target: {transcript}");
+    owner.timeout();
+    let told = render(owner.transcript().client_bytes(), false);
+    assert_eq!(told, "E(57014 canceling statement due to user request) Z(I)", "{}", owner.transcript());
+    owner.returned();
+    assert!(owner.transcript().target_bytes().is_empty(), "{}", owner.transcript());
+
+    // On the session's own connection it is the target that is told.
+    let mut owner = Play::relay(&stage, usize::MAX);
+    owner.client(query("select ssn from people"));
+    owner.permit_masked(masks::plan());
+    let transcript = cancel(&stage);
+    assert!(transcript.contains("connect"), "{transcript}");
 }

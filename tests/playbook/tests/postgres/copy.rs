@@ -133,12 +133,12 @@ fn a022_a_query_inside_a_copy_fails_the_copy_and_ends_the_session() {
             target: G
               to client: G
             client: d Q(delete from people)
-              to target: d f
+              to target: d f X
               to client: E(08P01 a message of type `Q` while COPY takes in data)
               error pg.copy_state
               finished 1: unknown
               close Upstream
-              close Downstream
+              connect out of band
         "#]],
     );
 }
@@ -169,11 +169,12 @@ fn a006_replication_is_not_spoken() {
             permit
               to target: Q(select 1)
             target: W
+              to target: X
               to client: E(08006 the connection to the target failed)
               error upstream.protocol
               finished 1: unknown
               close Upstream
-              close Downstream
+              connect out of band
         "#]],
     );
 }

@@ -76,3 +76,21 @@ fn a028_guesses_have_an_end() {
         );
     }
 }
+
+/// A cursor chooses anew each time that it is gone through, by what has been set meanwhile: whoever may guess a number of times asks without one.
+#[test]
+fn a028_a_cursor_that_chooses_by_a_masked_column_is_refused() {
+    let chooses =
+        "declare c scroll cursor for select id from people where ssn = current_setting('my.guess', true)";
+    for most in [0, 1, 1_000] {
+        let mut play = masking();
+        play.client(query(chooses));
+        play.permit_masked(limited(most));
+        let transcript = play.transcript().to_string();
+        assert!(transcript.ends_with("error mask.condition\n"), "{transcript}");
+    }
+    let mut play = masking();
+    play.client(query("declare c cursor for select ssn from people where id = 3"));
+    play.permit_masked(limited(0));
+    assert!(!play.transcript().target_bytes().is_empty(), "{}", play.transcript());
+}

@@ -178,18 +178,19 @@ fn a005_startup_parameters_that_change_meaning_are_refused_by_name() {
     for (name, value) in [
         ("options", "-c role=postgres"),
         ("options", "-c timezone=UTC -c role=postgres"),
-        ("options", "-c timezone=UTC --search-path=evil"),
+        ("options", "-c timezone=UTC -c app.=x"),
+        ("options", "-c timezone=UTC -c app.tenant;x=1"),
         ("options", "-c timezone=UTC\\ -c\\ role=postgres -crole=postgres"),
         ("options", "-c client_encoding=SJIS"),
         ("options", "-c user=postgres"),
         ("options", "-c replication=off"),
         ("options", "-c timezone"),
         ("options", "-d 5"),
-        ("search_path", "evil"),
         ("session_authorization", "postgres"),
+        ("session_preload_libraries", "evil"),
         ("role", "postgres"),
+        ("Role", "postgres"),
         ("standard_conforming_strings", "off"),
-        ("Search_Path", "evil"),
         ("client_encoding", "SJIS"),
         ("replication", "database"),
         ("replication", "true"),
@@ -201,6 +202,38 @@ fn a005_startup_parameters_that_change_meaning_are_refused_by_name() {
         assert!(transcript.contains("close Downstream"), "{transcript}");
         assert!(!transcript.contains("to target"), "{transcript}");
     }
+}
+
+#[test]
+fn a005_as_many_settings_as_parameters_fit_into_options_and_no_more() {
+    let begins = |count: usize| {
+        let options: String = (0..count).map(|number| format!(" -c app.x{number}=1")).collect();
+        let mut play = Play::new(&Stage::default(), usize::MAX);
+        play.client(startup(&[("user", "app"), ("options", &options)]));
+        play.transcript().to_string()
+    };
+    assert!(begins(63).ends_with("  to client: R\n"));
+    assert!(begins(64).contains("E(28000 the startup parameter `options` holds"));
+}
+
+/// A target closes the connection over a larger packet, and says nothing of use.
+#[test]
+fn a004_what_is_too_large_for_a_target_is_refused_by_the_gateway() {
+    let begins = |size: usize| {
+        let value = "x".repeat(size);
+        let names: Vec<String> = (0..9).map(|number| format!("app.x{number}")).collect();
+        let settings = names.iter().map(|name| (&**name, &*value));
+        let all: Vec<(&str, &str)> = [("user", "app")].into_iter().chain(settings).collect();
+        let mut play = Play::new(&Stage::default(), usize::MAX);
+        play.client(startup(&all));
+        play.transcript().to_string()
+    };
+    assert!(begins(990).ends_with("  to client: R\n"));
+    let refused = begins(1000);
+    assert!(
+        refused.contains("E(28000 the startup parameters take 9081 bytes, and may take 9000)"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -237,6 +270,88 @@ fn a005_settings_in_options_reach_the_target_as_parameters_of_their_own() {
         ),
         "{sent}"
     );
+}
+
+/// A client that sets `settings`, as far as the gateway asks policies about them.
+fn asking(settings: &[(&str, &str)]) -> Play {
+    let mut play = Play::new(&Stage::default(), usize::MAX);
+    play.client(startup(&[&[("user", "app")], settings].concat()));
+    play.client(password("token"));
+    play.authenticated();
+    play.connected(None, false);
+    play
+}
+
+#[test]
+fn a005_settings_of_the_startup_packet_are_judged_before_the_target_hears_of_them() {
+    let mut play = asking(&[
+        ("options", "-c search_path=a,b -c App.Tenant=o'x\\\\y --statement-timeout=7s"),
+        ("TimeZone", "UTC"),
+    ]);
+    let decides = [
+        "decide sql.query `set statement_timeout to '7s'`",
+        r#"decide sql.query `set "App"."Tenant" to 'o''x\y'`"#,
+        "decide sql.query `set search_path to 'a,b'`",
+    ];
+    for text in decides {
+        let transcript = play.transcript().to_string();
+        assert!(transcript.ends_with(&format!("  {text}\n")), "{text}:\n{transcript}");
+        assert!(!transcript.contains("to target"), "{transcript}");
+        play.permit();
+    }
+    let sent = play.transcript().target_bytes().escape_ascii().to_string();
+    assert!(
+        sent.ends_with(
+            r"user\x00app\x00database\x00app\x00TimeZone\x00UTC\x00statement_timeout\x007s\x00App.Tenant\x00o\'x\\y\x00search_path\x00a,b\x00client_encoding\x00UTF8\x00standard_conforming_strings\x00on\x00\x00"
+        ),
+        "{sent}"
+    );
+    play.target([authentication_ok(), ready(b'I')].concat());
+    // What the session asks about next is another event.
+    play.client(query("select 1"));
+    play.permit();
+    play.target([complete("SELECT 1"), ready(b'I')].concat());
+    let transcript = play.transcript().to_string();
+    for finished in ["finished 1: ok", "finished 2: ok", "finished 3: ok", "finished 4: ok"] {
+        assert!(transcript.contains(finished), "{finished}:\n{transcript}");
+    }
+}
+
+#[test]
+fn a005_a_setting_that_a_policy_refuses_ends_the_session_before_the_target_hears_of_it() {
+    let refuse: [fn(&mut Play); 2] = [Play::deny, |play| {
+        // A reviewer would take longer than a client waits for its session.
+        play.hold();
+        assert!(play.transcript().to_string().contains("  withdraw "), "{}", play.transcript());
+        play.withdrawn();
+    }];
+    for refuse in refuse {
+        let mut play = asking(&[("row_security", "off"), ("search_path", "evil")]);
+        play.permit();
+        refuse(&mut play);
+        let transcript = play.transcript().to_string();
+        assert!(!transcript.contains("to target"), "{transcript}");
+        assert!(transcript.contains("finished 1: refused pg.param_denied"), "{transcript}");
+        let told = transcript.contains("E(42501 blocked by policy")
+            || transcript.contains("E(28000 a setting of the startup packet would need a reviewer");
+        assert!(told && transcript.ends_with("close Downstream\n"), "{transcript}");
+    }
+}
+
+#[test]
+fn a_target_without_room_is_told_from_one_that_refuses_the_credential() {
+    for (state, told) in [
+        ("53300", "E(53300 the target has too many connections: try again)"),
+        ("57P03", "E(57P03 the target does not take connections now: try again)"),
+        ("28P01", "E(08006 the connection to the target failed)"),
+        ("XX000", "E(08006 the connection to the target failed)"),
+    ] {
+        let mut play = asking(&[]);
+        play.target(error(state, "words of nobody knows whom"));
+        let transcript = play.transcript().to_string();
+        assert!(transcript.contains(told) && !transcript.contains("to client: E(words"), "{transcript}");
+        assert!(transcript.ends_with("close Downstream\n"), "{transcript}");
+    }
 }
 
 #[test]
@@ -315,6 +430,14 @@ fn a008_a_cancel_request_reaches_the_owners_query_under_the_targets_key() {
         canceller.transcript().target_bytes(),
         [0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e, 0, 0, 0, 99, 1, 2, 3, 4]
     );
+    // Whoever waits until it is done must not go on before it is: the next statement would be hit.
+    assert!(!canceller.transcript().to_string().contains("close"), "{}", canceller.transcript());
+    canceller.leaves(Side::Upstream);
+    assert!(
+        canceller.transcript().to_string().ends_with("close Downstream\n"),
+        "{}",
+        canceller.transcript()
+    );
 }
 
 #[test]
@@ -374,7 +497,7 @@ fn a_bad_token_is_explained() {
             client: p
               authenticate
             rejected
-              to client: E(28000 the token expired)
+              to client: E(28P01 the token expired)
               close Upstream
               close Downstream
         "#]],
@@ -468,4 +591,31 @@ fn a006_protocol_3_1_was_never_published_and_is_spoken_as_3_0() {
               to client: R
         "#]],
     );
+}
+
+/// What a target says of itself once it has accepted the gateway (a name that was cut, a collation that has changed) is for the client; what it says before is not.
+#[test]
+fn a002_notices_of_a_target_that_has_proved_itself_reach_the_client() {
+    for piece in PIECES {
+        let mut play = Play::new(&Stage::default(), piece);
+        play.client(startup(&[("user", "app"), ("database", "demo")]));
+        play.client(password("token"));
+        play.authenticated();
+        play.connected(None, false);
+        let early = message(b'N', b"SWARNING\0VWARNING\0C01000\0Mlies of a stranger\0\0");
+        let notice = message(b'N', b"SNOTICE\0VNOTICE\0C42622\0Mwill be truncated\0\0");
+        play.target(
+            [early, authentication_ok(), notice, key_data(99, &[1, 2, 3, 4]), ready(b'I')].concat(),
+        );
+        let told = String::from_utf8_lossy(play.transcript().client_bytes()).into_owned();
+        assert!(told.contains("will be truncated") && !told.contains("stranger"), "{told}");
+        let mut play = Play::new(&Stage::default(), piece);
+        play.client(startup(&[("user", "app"), ("database", "demo")]));
+        play.client(password("token"));
+        play.authenticated();
+        play.connected(None, false);
+        let notice = message(b'N', b"SNOTICE\0VNOTICE\0C00000\0Magain\0\0");
+        play.target([authentication_ok(), notice.repeat(200)].concat());
+        assert!(play.transcript().to_string().contains("error upstream.protocol"), "{}", play.transcript());
+    }
 }

@@ -42,15 +42,29 @@ pub(super) fn catalog() -> Vec<u8> {
 
 /// A session whose policies mask `people.ssn` and that has read the catalog.
 pub(super) fn masking() -> Play {
+    masking_beside(&[])
+}
+
+/// The same, where the catalog has more rows.
+pub(super) fn masking_beside(more: &[Vec<u8>]) -> Play {
     let mut play = Play::relay(&Stage::default(), usize::MAX);
     play.client(query("select id from orders"));
     play.permit_masked(plan());
-    play.target(catalog());
+    let rows = [catalog_rows(), more.concat()].concat();
+    play.target([row_description(&[("a", 0, 0)]), rows, complete("SELECT 6"), ready(b'I')].concat());
     play.target(
         [row_description(&[("id", 16_500, 1)]), data_row(&["1"]), complete("SELECT 1"), ready(b'I')]
             .concat(),
     );
     play
+}
+
+/// What a client is told once, where values were withheld.
+const NOTICE: &str = "N(00000 values that could be masked ones are null in this answer) ";
+
+/// What the client sees, but for that.
+pub(super) fn without_notice(play: &Play) -> String {
+    messages::render(play.transcript().client_bytes(), false).replace(NOTICE, "")
 }
 
 /// What the client sees of `rows` under `statement`.
@@ -59,7 +73,7 @@ fn answer(statement: &str, columns: &[(&str, u32, i16)], rows: &[&str]) -> Strin
     play.client(query(statement));
     play.permit_masked(plan());
     play.target([row_description(columns), data_row(rows), complete("SELECT 1"), ready(b'I')].concat());
-    messages::render(play.transcript().client_bytes(), false)
+    without_notice(&play)
 }
 
 /// Is the statement refused with this code, and nothing sent?
@@ -94,7 +108,7 @@ fn the_catalog_is_read_before_the_first_masked_answer_and_stays_hidden() {
             client: Q(select ssn from people)
               decide sql.query `select ssn from people`
             permit
-              to target: Q(select c.oid::pg_catalog.text, n.nspname::pg_catalog.text, c)
+              to target: Q(/* gatewright: catalog */ with telling as (select pg_catalog)
             target: T D(16400,public,people,1,id) D(16400,public,people,2,name) D(16400,public,people,3,ssn) D(16500,public,orders,1,id) D(16600,public,people_view,1,whatever) D(16600,,,0,16400) C(SELECT 6) Z(I)
               to target: Q(select ssn from people)
             target: T D(123-45-6789) C(SELECT 1) Z(I)
@@ -124,7 +138,6 @@ fn a026_expressions_over_masked_columns_are_refused() {
         "select row_to_json(p) from people p",
         "select p from people p",
         "select to_jsonb(p) ->> 'ssn' from people p",
-        "select ssn from people union all select ssn from people",
         "select case when true then ssn end from people",
         "select (select ssn from people limit 1)",
         "with x as (select substr(ssn, 1, 3) as y from people) select y from x",
@@ -215,7 +228,7 @@ fn a035_statistics_hold_values_and_are_refused() {
         "select * from pg_catalog.pg_stats_ext",
         "select stavalues1 from pg_statistic",
     ] {
-        refused(statement, "mask.catalog");
+        refused(statement, "mask.statistics");
     }
 }
 
@@ -263,14 +276,8 @@ fn a027_what_carries_nothing_away_is_not_in_the_way() {
 }
 
 #[test]
-fn a033_copy_out_of_a_masked_table_is_refused() {
-    refused("copy people to stdout", "mask.copy");
-    refused("copy (select ssn from people) to stdout", "mask.copy");
-}
-
-#[test]
 fn a035_plans_of_a_masked_table_are_refused() {
-    refused("explain analyze select 1 from people where ssn like '1%'", "mask.catalog");
+    refused("explain analyze select 1 from people where ssn like '1%'", "mask.statistics");
 }
 
 #[test]
@@ -371,7 +378,7 @@ fn the_catalog_is_read_inside_a_batch_without_ending_it() {
             client: P(select ssn from people) S
               decide sql.parse `select ssn from people`
             permit
-              to target: P(gatewright.catalog select c.oid::pg_catalog.text, n.nspname:) B(gatewright.catalog gatewright.catalog) E(gatewright.catalog) C(Pgatewright.catalog) C(Sgatewright.catalog) H
+              to target: P(gatewright.catalog /* gatewright: catalog */ with telling as) B(gatewright.catalog gatewright.catalog) E(gatewright.catalog) C(Pgatewright.catalog) C(Sgatewright.catalog) H
             target: 1 2 C(INSERT 0 1)
               to client: 1 2 C(INSERT 0 1)
               finished 1: ok
@@ -421,7 +428,14 @@ fn a_failed_transaction_can_be_ended_though_no_catalog_can_be_read_in_it() {
 
 #[test]
 fn a026_a_text_that_was_not_understood_goes_nowhere_near_masked_columns() {
-    refused("selec ssn from people", "mask.lineage_unknown");
+    let mut play = masking();
+    play.client(query("selec ssn from people"));
+    play.permit_masked(plan());
+    let transcript = play.transcript().to_string();
+    assert!(transcript.ends_with("error mask.lineage_unknown\n"), "{transcript}");
+    // Behind two statements in one Parse it is read by nothing but the target's grammar.
+    let target = messages::render(play.transcript().target_bytes(), true);
+    assert_eq!(target, "P(/* refused by gatewright */select;select;selec ssn from peop) S");
 }
 
 #[test]
@@ -504,7 +518,7 @@ fn a026_what_execute_can_not_be_seen_to_run_shows_nothing_computed() {
     play.target(
         [columns, data_row(&["9876-54-321", "123-45-6789"]), complete("SELECT 1"), ready(b'I')].concat(),
     );
-    let seen = messages::render(play.transcript().client_bytes(), false);
+    let seen = without_notice(&play);
     assert!(seen.ends_with("T D(null,*******6789) C(SELECT 1) Z(I)"), "{seen}");
 }
 
@@ -560,5 +574,66 @@ fn a027_a_masked_schema_keeps_its_name() {
 
 #[test]
 fn a030_explain_of_what_can_not_be_seen_is_refused() {
-    refused("explain analyze execute unknown_name", "mask.catalog");
+    refused("explain analyze execute unknown_name", "mask.statistics");
+}
+
+/// Whoever sees nulls where values were is told why, before the end of that answer, once.
+#[test]
+fn values_that_are_withheld_are_spoken_of_once() {
+    let mut play = masking();
+    let rows =
+        [row_description(&[("whatever", 16_600, 1)]), data_row(&["1"]), complete("SELECT 1"), ready(b'I')];
+    play.client(query("select whatever from people_view"));
+    play.permit_masked(plan());
+    play.target(rows.concat());
+    let first = messages::render(play.transcript().client_bytes(), false);
+    assert_eq!(first, format!("T D(null) {NOTICE}C(SELECT 1) Z(I)"));
+    play.client(
+        [parse("", "select whatever from people_view"), bind("", "", &[]), execute(""), sync()].concat(),
+    );
+    play.permit_masked(plan());
+    play.target(message(b'1', b""));
+    play.permit_masked(plan());
+    play.target([&message(b'2', b"")[..], &rows.concat()].concat());
+    assert!(!play.transcript().to_string().ends_with(NOTICE), "{}", play.transcript());
+    assert_eq!(
+        play.transcript().to_string().matches("could be masked").count(),
+        1,
+        "{}",
+        play.transcript()
+    );
+}
+
+/// What ORMs and pg_dump do to a masked table, where nothing masked is named.
+#[test]
+fn a027_what_names_no_masked_column_of_a_masked_table_may_be_written() {
+    for statement in [
+        "insert into people (id, name) values (5, 'x') returning id",
+        "insert into people (id, name) select id, name from people returning id, name",
+        "lock table people in access share mode",
+    ] {
+        let mut play = masking();
+        play.client(query(statement));
+        play.permit_masked(plan());
+        let sent = messages::render(play.transcript().target_bytes(), true);
+        assert!(
+            sent.starts_with("Q(insert") || sent.starts_with("Q(lock"),
+            "{statement}: {}",
+            play.transcript()
+        );
+    }
+    for statement in [
+        "insert into people (id, name) select id, ssn from people",
+        "insert into people select * from people returning id",
+        "insert into people (name) select people::text from people returning id",
+        "insert into people (name) select p::text from people p returning id",
+        "insert into people (name) values ('x') returning upper(ssn)",
+        "insert into people (name) values ((select max(ssn) from people)) returning id",
+        "insert into orders (id) select 1 from people returning id",
+    ] {
+        let mut play = masking();
+        play.client(query(statement));
+        play.permit_masked(plan());
+        assert!(play.transcript().target_bytes().is_empty(), "{statement}: {}", play.transcript());
+    }
 }

@@ -213,11 +213,12 @@ fn a013_a_switch_that_the_target_reports_ends_the_session() {
             permit
               to target: Q(select set_it())
             target: S(standard_conforming_strings off) Z(I)
+              to target: X
               to client: E(08006 the connection to the target failed)
               error sql.mode_change
               finished 1: unknown
               close Upstream
-              close Downstream
+              connect out of band
         "#]],
     );
 }

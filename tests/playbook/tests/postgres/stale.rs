@@ -1,7 +1,9 @@
 //! Masks of columns that are not there any more.
 
+use std::time::Duration;
+
 use gatewright_model::mask::MaskPlan;
-use gatewright_playbook::messages::{self, *};
+use gatewright_playbook::{Play, Stage, messages::*};
 
 use super::masks::{PEOPLE, masking, plan};
 
@@ -72,6 +74,29 @@ fn a025_a_cursor_that_is_older_than_the_change_shows_nothing_of_the_relation() {
     let columns = [("social", PEOPLE, 3), ("name", PEOPLE, 2), ("length", 0, 0), ("id", 16_500, 1)];
     let rows = ["123-45-6789", "ann", "11", "7"];
     play.target([row_description(&columns), data_row(&rows), complete("FETCH 1"), ready(b'I')].concat());
-    let client = messages::render(play.transcript().client_bytes(), false);
+    let client = super::masks::without_notice(&play);
     assert_eq!(client, "T D(null,null,null,7) C(FETCH 1) Z(I)");
+}
+
+/// A table that somebody has renamed is as stale as a column: what was under its name is under another one now.
+#[test]
+fn a025_what_reaches_a_relation_that_was_renamed_is_refused() {
+    let stage = Stage::default();
+    let mut play = Play::relay(&stage, usize::MAX);
+    let reads = |play: &mut Play, name: &str, statement: &str| {
+        play.client(query(statement));
+        play.permit_masked(plan());
+        let rows = [
+            data_row(&["16400", "public", name, "1", "id"]),
+            data_row(&["16400", "public", name, "3", "ssn"]),
+        ];
+        let rows = [row_description(&[("a", 0, 0)]), rows.concat(), complete("SELECT 2"), ready(b'I')];
+        play.target(rows.concat());
+    };
+    reads(&mut play, "people", "select id from people");
+    play.target([row_description(&[("id", PEOPLE, 1)]), complete("SELECT 0"), ready(b'I')].concat());
+    play.later(Duration::from_secs(60));
+    reads(&mut play, "folk", "select ssn from folk");
+    let transcript = play.transcript().to_string();
+    assert!(transcript.ends_with("error mask.stale\n"), "{transcript}");
 }

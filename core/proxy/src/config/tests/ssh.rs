@@ -11,7 +11,8 @@ fn f037_what_ssh_needs_and_what_it_has_no_use_for() {
     let source = format!(
         "{EVIDENCE}[[target]]\nname = \"host\"\nprotocol = \"ssh\"\naddress = \"127.0.0.1:22\"\naccount = \"deploy\"\n\
          tls = {{ mode = \"off\" }}\n\
-         [[listener]]\nname = \"ssh\"\nprotocol = \"ssh\"\nlisten = \"127.0.0.1:2222\"\ntarget = \"host\"\n"
+         [[listener]]\nname = \"ssh\"\nprotocol = \"ssh\"\nlisten = \"127.0.0.1:2222\"\ntarget = \"host\"\n\
+         stall_timeout = \"1m\"\n"
     );
     check_errors(
         &source,
@@ -47,6 +48,14 @@ fn f037_what_ssh_needs_and_what_it_has_no_use_for() {
               | ^^^^^^^^^^^^
               |
               = help: make one with `ssh-keygen -t ed25519 -N '' -f ssh_host_key`, and add `host_key = { file = "ssh_host_key" }`
+
+            error: `stall_timeout` is for HTTP and PostgreSQL listeners only
+              --> gatewright.toml:14:17
+               |
+            14 | stall_timeout = "1m"
+               |                 ^^^^
+               |
+               = help: remove it
 
         "#]],
     );
