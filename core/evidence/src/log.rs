@@ -302,10 +302,15 @@ impl Log {
     /// Resolves when the record of `receipt` is on the disk (fdatasync), and asks for that to be soon. All who
     /// wait at the same time share one sync.
     ///
-    /// It has no clock: whoever awaits it gives up after [`Log::sync_deadline`], and takes the record for not
+    /// It has no clock: whoever awaits it gives up after [`Log::sync_deadline`], says so ([`Log::give_up`]), and takes the record for not
     /// written. It may be on the disk nevertheless, then or later.
     pub fn durable(&self, receipt: Receipt) -> Durable {
         Durable { shared: Arc::clone(&self.0.shared), sequence: receipt.sequence, ticket: None }
+    }
+
+    /// Nobody waits for the record of `receipt` any more: the disk hangs. Nothing is appended until it is on the disk after all.
+    pub fn give_up(&self, receipt: Receipt) {
+        self.0.shared.give_up(receipt.sequence);
     }
 
     /// How long to wait for [`Log::durable`].

@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     /// When the thread began what it does with the disk now, in nanoseconds after `epoch`. 0: it waits.
     busy_since: AtomicU64,
     epoch: Instant,
+    /// The last record of which somebody has given up that it will be synced in time.
+    given_up: AtomicU64,
     /// Records that were refused because the disk did not answer a sync.
     refused: AtomicU64,
 }
@@ -80,14 +82,18 @@ impl Shared {
             clocks,
             busy_since: AtomicU64::new(0),
             epoch: Instant::now(),
+            given_up: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             writer: Mutex::new(writer),
         }
     }
 
-    /// Has the disk not answered for so long? While it hangs, nobody can say what of all that was appended
-    /// will ever be on it.
+    /// Has the disk not answered for so long, or for so long that somebody has given up? While it hangs, nobody can say what of all
+    /// that was appended will ever be on it.
     pub(crate) fn is_stalled(&self, limit: Duration) -> bool {
+        if self.given_up.load(Ordering::Acquire) > self.synced.load(Ordering::Acquire) {
+            return true;
+        }
         let since = self.busy_since.load(Ordering::Acquire);
         since != 0 && self.epoch.elapsed().saturating_sub(Duration::from_nanos(since)) >= limit
     }
@@ -99,6 +105,11 @@ impl Shared {
         }
         self.refused.fetch_add(1, Ordering::AcqRel);
         Err(AppendError::Slow)
+    }
+
+    /// Whoever has waited for the record does not any more. That may be earlier than the thread can tell: it was woken later.
+    pub(crate) fn give_up(&self, sequence: u64) {
+        self.given_up.fetch_max(sequence, Ordering::AcqRel);
     }
 
     fn begin(&self) {

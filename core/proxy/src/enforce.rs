@@ -370,7 +370,10 @@ impl Enforcer {
         let receipt =
             self.shared.log.append(SystemTime::now(), record).map_err(|error| unrecorded(event, &error))?;
         let durable = timeout(self.shared.log.sync_deadline(), self.shared.log.durable(receipt)).await;
-        let durable = durable.unwrap_or(Err(AppendError::Slow));
+        let durable = durable.unwrap_or_else(|_| {
+            self.shared.log.give_up(receipt);
+            Err(AppendError::Slow)
+        });
         self.shared.metrics.evidence_sync.observe(started.elapsed());
         durable.map_err(|error| unrecorded(event, &error))
     }

@@ -156,6 +156,29 @@ fn f009_a_sync_that_hangs_refuses_everything_until_the_disk_answers() {
     site.assert_intact();
 }
 
+/// Whoever waits has a clock of its own, and it may have begun before the log's.
+#[test]
+fn f009_what_somebody_has_given_up_on_keeps_everybody_back_at_once() {
+    let site = Site::new();
+    let deadline = Duration::from_secs(3_600);
+    let log = site.open_with(LogOptions { sync_deadline: deadline, ..options() }).unwrap().0;
+    site.disk.set(|disk| disk.sync_hangs = true);
+    let receipt = log.append(at(0), &record("given up")).unwrap();
+    let mut waiting = Box::pin(log.durable(receipt));
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    log.give_up(receipt);
+    assert_eq!(log.append(at(1), &record("denied")), Err(AppendError::Slow));
+    assert_eq!(log.append_lazily(at(1), &record("denied")), Err(AppendError::Slow));
+    assert_eq!(log.status().health, Health::Slow);
+    site.disk.set(|disk| disk.sync_hangs = false);
+    eventually("it goes on", || log.status().health == Health::Healthy);
+    log.append(at(2), &record("after")).unwrap();
+    drop((waiting, log));
+    let text = site.text();
+    assert!(text.contains("given up") && text.contains("after") && !text.contains("denied"), "{text}");
+    site.assert_intact();
+}
+
 #[test]
 fn f009_a_sync_that_nobody_waits_for_any_more_and_that_fails_is_no_success() {
     let site = Site::new();
