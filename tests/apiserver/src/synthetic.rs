@@ -3,12 +3,17 @@
 
 #![expect(clippy::indexing_slicing, reason = "JSON that has no such field gives null")]
 
+use std::time::Duration;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::sleep,
+};
 
 use crate::{
     Error,
@@ -102,6 +107,9 @@ fn secret(number: usize) -> serde_json::Value {
     })
 }
 
+/// What a container takes to start a command, at the least. kubectl before 1.34 loses what it is told before it has made its streams (kubernetes/kubernetes#131189).
+const START: Duration = Duration::from_millis(300);
+
 /// `exec` in the Pod `echo`, over a WebSocket: says its command, then echoes its input to the end.
 #[derive(Debug)]
 pub(crate) struct Exec {
@@ -136,6 +144,7 @@ impl Exec {
     ) -> Result<(), Error> {
         const OUT: &[u8] = &[1];
         let mut stream = TokioIo::new(upgrade.await?);
+        sleep(START).await;
         let command = format!("{}\n", self.command);
         stream.write_all(&websocket_frame(2, &[OUT, command.as_bytes()])).await?;
         let mut cutter = Cutter::new(Framing::WebSocket);
