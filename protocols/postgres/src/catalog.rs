@@ -6,19 +6,22 @@
 //! and shared by all sessions of one database for a short time. A transaction that may have changed definitions reads it
 //! over its session's connection: nobody else sees what it sees.
 
+mod catalogs;
+mod lineage;
+mod node_tree;
+mod query;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use gatewright_model::session::{ProtocolError, Side};
-use parking_lot::Mutex;
 
-use crate::{
-    changes::{ChangeLog, Changes},
-    reader::{Malformed, Reader},
-};
+use self::lineage::LONGEST_OF_ALL;
+pub use self::{catalogs::Catalogs, lineage::Sources, query::QUERY};
+use crate::reader::{Malformed, Reader};
 
 /// What the gateway knows of a database's relations.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub struct Catalog {
     ruled: HashSet<u32>,
     /// How old it was when it was read.
     age: Duration,
+    /// How many parts of trees were looked at.
+    walked: usize,
 }
 
 /// What the query of a view uses of what it reads.
@@ -65,8 +70,8 @@ struct Query {
     uses: Vec<(u32, i16)>,
     /// It uses whole rows: any column of what it reads.
     uses_rows: bool,
-    /// The column that each of its own is, where it is one as it stands.
-    origins: HashMap<i16, (u32, i16)>,
+    /// What each of its own columns is made of, where that is known.
+    sources: HashMap<i16, Sources>,
 }
 
 /// A function of PostgreSQL's own that clients call by its number: that, its name, and the numbers of its arguments' types.
@@ -103,138 +108,6 @@ impl Relation {
         self.columns.iter().find(|(number, _)| *number == attribute).map(|(_, name)| &**name)
     }
 }
-
-/// What the gateway asks for, in rows of five texts:
-///
-/// | oid | schema | name | attribute | last | |
-/// | --- | --- | --- | --- | --- | --- |
-/// | of a relation | its schema | its name | number, from 1 | name | a column |
-/// | of a relation | | | 0 | oid | a view reads that relation |
-/// | of a table | | | -2 | number | that column is generated |
-/// | of a view | | | -3 | | it is one, and no materialized one |
-/// | of a view or materialized view | | | -5 | | it shows what its query gives |
-/// | of the same | | | -6 | oid and number | its query uses that column |
-/// | of the same | | | -7 | | its query uses whole rows |
-/// | of the same | | | -8 | number, oid and number | that column of its own is that one, as it stands |
-/// | of a table | | | -9 | two numbers | the first column is computed from the second |
-/// | of any | | | -10 | | there are rules for changes of it |
-/// | of a table | | | -4 | oid | that is a child or partition of it, or its parent |
-/// | of a view | | | -1 | | it shows what somebody's code gives, or what the target keeps of values |
-/// | 0 | | a name | 2 | numbers | of one of PostgreSQL's functions for large objects: its own, and those of its arguments' types |
-/// | 0 | a schema | a name | 1 | | a function with the name of one of PostgreSQL's |
-/// | 0 | | | 0 | seconds | how old all this is at most: a transaction above READ COMMITTED sees what was there when it began |
-///
-/// Somebody's code is a function or operator that came neither with the server nor with an extension of which it is known that
-/// its functions compute from their arguments only. What a view calls of PostgreSQL's own stands in its rule alone, as the
-/// number of a function or relation.
-///
-/// The entries of a rule's tree begin with ` :resno `. A name in it can hold no blank without a backslash (`outToken` of the server's `nodes/outfuncs.c`), so
-/// what stands between blanks is what it seems to be, or else its entry says nothing. Splitting takes a fiftieth of what a regular expression does.
-///
-/// Before version 15, what a generated column is computed from stands as a dependence of the column, and since then as one of its expression.
-///
-/// Only schema-qualified names are used, so that no `search_path` can put something else in their place. Objects with a number
-/// below 16384 came with the server (`FirstNormalObjectId`).
-pub const QUERY: &str = "/* gatewright: catalog */ \
-with telling as (\
-select pg_catalog.concat(':(funcid|aggfnoid|winfnoid|opfuncid) (', pg_catalog.string_agg(p.oid::pg_catalog.text, '|'), ') |:relid (2613|2619|3429) ') as words \
-from pg_catalog.pg_proc p where p.pronamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace \
-and (p.proname operator(pg_catalog.~) '_to_xml(schema|_and_xmlschema)?$' \
-or p.proname operator(pg_catalog.~) '^pg_logical_slot_(get|peek)_' \
-or p.proname operator(pg_catalog.=) any ('{ts_stat,ts_rewrite,lo_get,loread,pg_read_file,pg_read_binary_file,pg_stat_get_activity,pg_stat_get_backend_activity}'::pg_catalog.name[]))\
-), told as (\
-select r.ev_class from pg_catalog.pg_rewrite r, telling t \
-where r.ev_class operator(pg_catalog.>=) 16384::pg_catalog.oid and r.ev_action::pg_catalog.text operator(pg_catalog.~) t.words\
-), shown as (\
-select r.ev_class as view, r.oid as rule, r.ev_action::pg_catalog.text as tree \
-from pg_catalog.pg_rewrite r join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) r.ev_class \
-where r.ev_type operator(pg_catalog.=) '1'::pg_catalog.\"char\" and r.ev_class operator(pg_catalog.>=) 16384::pg_catalog.oid \
-and c.relkind operator(pg_catalog.=) any ('{v,m}'::pg_catalog.\"char\"[])\
-), vouched as (\
-select m.classid, m.objid from pg_catalog.pg_depend m \
-join pg_catalog.pg_extension e on m.refclassid operator(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass and m.refobjid operator(pg_catalog.=) e.oid \
-where m.deptype operator(pg_catalog.=) 'e'::pg_catalog.\"char\" \
-and e.extname operator(pg_catalog.=) any ('{btree_gin,btree_gist,citext,cube,earthdistance,fuzzystrmatch,hstore,intarray,isn,ltree,pg_trgm,pgcrypto,seg,unaccent,uuid-ossp}'::pg_catalog.name[])\
-) \
-select c.oid::pg_catalog.text, n.nspname::pg_catalog.text, c.relname::pg_catalog.text, \
-a.attnum::pg_catalog.text, a.attname::pg_catalog.text \
-from pg_catalog.pg_class c \
-join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace \
-join pg_catalog.pg_attribute a on a.attrelid operator(pg_catalog.=) c.oid \
-where c.relkind operator(pg_catalog.=) any ('{r,v,m,f,p,S}'::pg_catalog.\"char\"[]) and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped \
-and n.nspname operator(pg_catalog.<>) 'pg_toast' \
-union all \
-select distinct r.ev_class::pg_catalog.text, '', '', '0', d.refobjid::pg_catalog.text \
-from pg_catalog.pg_rewrite r \
-join pg_catalog.pg_depend d on d.classid operator(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
-and d.objid operator(pg_catalog.=) r.oid \
-where d.refclassid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass \
-and d.refobjid operator(pg_catalog.<>) r.ev_class \
-union all \
-select i.inhrelid::pg_catalog.text, '', '', '-4', i.inhparent::pg_catalog.text from pg_catalog.pg_inherits i \
-union all \
-select i.inhparent::pg_catalog.text, '', '', '-4', i.inhrelid::pg_catalog.text from pg_catalog.pg_inherits i \
-union all \
-select a.attrelid::pg_catalog.text, '', '', '-2', a.attnum::pg_catalog.text from pg_catalog.pg_attribute a \
-where a.attgenerated operator(pg_catalog.<>) ''::pg_catalog.\"char\" and not a.attisdropped \
-union all \
-select c.oid::pg_catalog.text, '', '', '-3', '' from pg_catalog.pg_class c where c.relkind operator(pg_catalog.=) 'v'::pg_catalog.\"char\" \
-union all \
-select s.view::pg_catalog.text, '', '', k.kind, k.last from shown s, lateral (\
-select '-5', '' \
-union all select '-7', '' where pg_catalog.strpos(s.tree, ':varattno 0 ') operator(pg_catalog.>) 0 \
-union all select distinct '-6', pg_catalog.concat_ws(' ', d.refobjid, d.refobjsubid) from pg_catalog.pg_depend d \
-where d.classid operator(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass and d.objid operator(pg_catalog.=) s.rule \
-and d.refclassid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjsubid operator(pg_catalog.>) 0 \
-union all select '-8', pg_catalog.concat_ws(' ', e.own, pg_catalog.min(e.relation), pg_catalog.min(e.number)) from (\
-select pg_catalog.split_part(t.entry, ' ', 1), pg_catalog.split_part(t.entry, ' ', 9), \
-case when pg_catalog.split_part(t.entry, ' ', 2) operator(pg_catalog.=) ':resname' and pg_catalog.split_part(t.entry, ' ', 4) operator(pg_catalog.=) ':ressortgroupref' \
-and pg_catalog.split_part(t.entry, ' ', 6) operator(pg_catalog.=) ':resorigtbl' and pg_catalog.split_part(t.entry, ' ', 8) operator(pg_catalog.=) ':resorigcol' \
-then pg_catalog.split_part(t.entry, ' ', 7) else '0' end \
-from pg_catalog.unnest(pg_catalog.string_to_array(s.tree, ' :resno ')) with ordinality t(entry, place) where t.place operator(pg_catalog.>) 1\
-) e(own, number, relation) \
-group by e.own having pg_catalog.count(distinct array[e.relation, e.number]) operator(pg_catalog.=) 1 \
-and pg_catalog.min(e.relation) operator(pg_catalog.<>) '0' and pg_catalog.min(e.number) operator(pg_catalog.~) '^[1-9]'\
-) k(kind, last) \
-union all \
-select distinct r.ev_class::pg_catalog.text, '', '', '-10', '' from pg_catalog.pg_rewrite r \
-where r.ev_type operator(pg_catalog.<>) '1'::pg_catalog.\"char\" and r.ev_class operator(pg_catalog.>=) 16384::pg_catalog.oid \
-union all \
-select t.attrelid::pg_catalog.text, '', '', '-9', pg_catalog.concat_ws(' ', t.attnum, d.refobjsubid) from pg_catalog.pg_attribute t \
-join pg_catalog.pg_attrdef a on a.adrelid operator(pg_catalog.=) t.attrelid and a.adnum operator(pg_catalog.=) t.attnum \
-join pg_catalog.pg_depend d on (d.classid operator(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass and d.objid operator(pg_catalog.=) a.oid \
-or d.classid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid operator(pg_catalog.=) t.attrelid and d.objsubid operator(pg_catalog.=) t.attnum) \
-and d.refclassid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjid operator(pg_catalog.=) t.attrelid \
-and d.refobjsubid operator(pg_catalog.>) 0 and d.refobjsubid operator(pg_catalog.<>) t.attnum \
-where t.attgenerated operator(pg_catalog.<>) ''::pg_catalog.\"char\" and not t.attisdropped \
-union all \
-select distinct r.ev_class::pg_catalog.text, '', '', '-1', '' \
-from pg_catalog.pg_rewrite r \
-join pg_catalog.pg_depend d on d.classid operator(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
-and d.objid operator(pg_catalog.=) r.oid \
-where r.ev_class operator(pg_catalog.>=) 16384::pg_catalog.oid and (\
-d.refclassid operator(pg_catalog.=) any ('{pg_catalog.pg_proc,pg_catalog.pg_operator}'::pg_catalog.regclass[]) \
-and d.refobjid operator(pg_catalog.>=) 16384::pg_catalog.oid \
-and not exists (select from vouched v where v.classid operator(pg_catalog.=) d.refclassid and v.objid operator(pg_catalog.=) d.refobjid) \
-or d.refclassid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass \
-and exists (select from pg_catalog.pg_class s where s.oid operator(pg_catalog.=) d.refobjid and s.relnamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace \
-and s.relname operator(pg_catalog.=) any ('{pg_stats,pg_stats_ext,pg_stats_ext_exprs,pg_stat_activity}'::pg_catalog.name[]))) \
-union all \
-select told.ev_class::pg_catalog.text, '', '', '-1', '' from told \
-union all \
-select distinct '0', n.nspname::pg_catalog.text, p.proname::pg_catalog.text, '1', '' \
-from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) p.pronamespace \
-where p.oid operator(pg_catalog.>=) 16384::pg_catalog.oid \
-and exists (select from pg_catalog.pg_proc b where b.proname operator(pg_catalog.=) p.proname \
-and b.pronamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace and b.oid operator(pg_catalog.<) 16384::pg_catalog.oid) \
-and not exists (select from vouched v where v.classid operator(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass and v.objid operator(pg_catalog.=) p.oid) \
-union all \
-select '0', '', p.proname::pg_catalog.text, '2', pg_catalog.concat_ws(' ', p.oid, nullif(p.proargtypes::pg_catalog.text, '')) from pg_catalog.pg_proc p \
-where p.oid operator(pg_catalog.=) any ('{715,952,953,954,955,956,957,958,964,1004,3170,3171,3172}'::pg_catalog.oid[]) \
-and p.pronamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace \
-union all \
-select '0', '', '', '0', case when pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.=) any ('{read committed,read uncommitted}'::pg_catalog.text[]) \
-then '0' else pg_catalog.ceil(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() operator(pg_catalog.-) pg_catalog.transaction_timestamp()))::pg_catalog.int8::pg_catalog.text end";
 
 /// A row of [`QUERY`]'s answer is not what it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -286,10 +159,20 @@ impl Catalog {
                     -7 => query.uses_rows = true,
                     -8 => {
                         let own = attribute_of(number()?)?;
-                        query.origins.insert(own, (number()?, attribute_of(number()?)?));
+                        let origin = (number()?, attribute_of(number()?)?);
+                        query.sources.insert(own, Sources::of(origin));
                     }
                     _ => {}
                 }
+                return Ok(());
+            }
+            (_, -11) => {
+                let tree = last.ok_or(BadRow)?;
+                let mut left = LONGEST_OF_ALL.saturating_sub(self.walked);
+                let before = left;
+                let sources = lineage::of_view(tree, &mut left);
+                self.walked += before - left;
+                self.queries.entry(oid).or_default().sources.extend(sources);
                 return Ok(());
             }
             (_, -10) => {
@@ -492,9 +375,9 @@ impl Catalog {
         self.relation(oid).map(|relation| &*relation.reads).unwrap_or_default()
     }
 
-    /// The column that a column of a view is, where it is one as it stands.
-    pub fn origin(&self, view: u32, attribute: i16) -> Option<(u32, i16)> {
-        self.queries.get(&view)?.origins.get(&attribute).copied()
+    /// What a column of a view is made of, where that is known.
+    pub fn sources(&self, view: u32, attribute: i16) -> Option<&Sources> {
+        self.queries.get(&view)?.sources.get(&attribute)
     }
 
     /// Is it a view, which can be given another query?
@@ -550,14 +433,6 @@ impl CatalogBuilder {
     /// It is malformed, or all of them together exceed `limit` bytes.
     pub fn row(&mut self, body: &[u8], limit: usize) -> Result<(), ProtocolError> {
         let side = Side::Upstream;
-        self.size = self.size.saturating_add(body.len());
-        if self.size > limit {
-            return Err(ProtocolError {
-                fault: side,
-                code: "upstream.too_large",
-                detail: Arc::from(format!("the catalog takes more than {limit} bytes")),
-            });
-        }
         let mut reader = Reader::new(body);
         let mut row = Vec::with_capacity(5);
         let mut read = || -> Result<(), Malformed> {
@@ -567,68 +442,22 @@ impl CatalogBuilder {
             Ok(())
         };
         read().map_err(|cause| cause.in_message(side, "DataRow"))?;
+        // Of a tree only is kept what it says.
+        let is_tree = matches!(row.get(3), Some(Some(b"-11")));
+        self.size = self.size.saturating_add(if is_tree { 0 } else { body.len() });
+        if self.size > limit {
+            return Err(ProtocolError {
+                fault: side,
+                code: "upstream.too_large",
+                detail: Arc::from(format!("the catalog takes more than {limit} bytes")),
+            });
+        }
         self.catalog.add_row(&row).map_err(|_| Malformed::OutOfRange.in_message(side, "DataRow"))
     }
 
     /// The whole catalog. None: it has not a single relation, and is none; nothing would be masked by it.
     pub fn build(self) -> Option<Arc<Catalog>> {
         (!self.catalog.is_empty()).then(|| Arc::new(self.catalog))
-    }
-}
-
-/// The catalogs of one target's databases, each used for [`Catalogs::FRESH`].
-#[derive(Debug, Clone, Default)]
-pub struct Catalogs {
-    // Touched when a session first masks, and then once in `FRESH`. Whether a definition has changed meanwhile is asked for each masked statement,
-    // of a log that the session keeps ([`Catalogs::changes`]). An unmasked statement asks nothing.
-    known: Arc<Mutex<HashMap<Arc<str>, Known>>>,
-}
-
-/// What is known of one database.
-#[derive(Debug, Default)]
-struct Known {
-    catalog: Option<CatalogReading>,
-    changes: ChangeLog,
-}
-
-/// A catalog, when its reading began, and the changes that had ended by then.
-type CatalogReading = (Arc<Catalog>, Instant, Changes);
-
-impl Catalogs {
-    /// How long another session's reading of the catalog may be used. Definitions that this session
-    /// changed are read again at once.
-    pub const FRESH: Duration = Duration::from_secs(10);
-
-    /// The catalog of `database`, if it was read less than [`Self::FRESH`] ago. Whether what has changed since matters, its user has to ask.
-    pub fn get(&self, database: &str, now: Instant) -> Option<CatalogReading> {
-        let known = self.known.lock();
-        let reading = known.get(database)?.catalog.as_ref()?;
-        (now.saturating_duration_since(reading.1) < Self::FRESH).then(|| reading.clone())
-    }
-
-    /// The changes of `database`, for whoever asks often.
-    pub fn changes(&self, database: &Arc<str>) -> ChangeLog {
-        self.known.lock().entry(Arc::clone(database)).or_default().changes.clone()
-    }
-
-    /// Keeps what was read by a reading that began at `read_at`, after `changes`, unless there is a younger one. Gives it back, with the names that its
-    /// relations had before.
-    pub fn put(
-        &self,
-        database: &Arc<str>,
-        changes: Changes,
-        mut catalog: Arc<Catalog>,
-        read_at: Instant,
-    ) -> Arc<Catalog> {
-        let mut known = self.known.lock();
-        let known = known.entry(Arc::clone(database)).or_default();
-        if let Some((before, ..)) = &known.catalog {
-            Arc::make_mut(&mut catalog).remember(before);
-        }
-        if known.catalog.as_ref().is_none_or(|(_, before, _)| *before <= read_at) {
-            known.catalog = Some((Arc::clone(&catalog), read_at, changes));
-        }
-        catalog
     }
 }
 
@@ -701,40 +530,6 @@ mod tests {
             catalog.add_row(&[Some(b"x"), Some(b""), Some(b""), Some(b"1"), Some(b"a")]),
             Err(BadRow)
         );
-    }
-
-    #[test]
-    fn what_was_read_goes_stale() {
-        let (catalogs, now) = (Catalogs::default(), Instant::now());
-        let demo = Arc::from("demo");
-        let changes = catalogs.changes(&demo).now();
-        catalogs.put(&demo, changes, Arc::new(catalog()), now);
-        assert!(catalogs.get("demo", now).is_some());
-        assert!(catalogs.get("other", now).is_none());
-        assert!(catalogs.get("demo", now + Catalogs::FRESH).is_none());
-        let earlier = Arc::new(Catalog::default());
-        catalogs.put(&demo, changes, earlier, now.checked_sub(Duration::from_secs(1)).unwrap());
-        assert!(!catalogs.get("demo", now).unwrap().0.is_empty(), "the younger one stays");
-    }
-
-    #[test]
-    fn a025_a_relation_that_is_renamed_is_known_by_its_former_names() {
-        let named = |rows: &[[&str; 5]]| {
-            let mut catalog = Catalog::default();
-            catalog.take_in(rows);
-            Arc::new(catalog)
-        };
-        let (catalogs, now, demo) = (Catalogs::default(), Instant::now(), Arc::from("demo"));
-        let put = |rows: &[[&str; 5]]| catalogs.put(&demo, Changes::default(), named(rows), now);
-        put(&[["10", "public", "people", "1", "id"]]);
-        put(&[["10", "public", "folk", "1", "id"]]);
-        let last = put(&[["10", "hr", "folk", "1", "id"], ["20", "public", "people", "1", "id"]]);
-        assert_eq!(last.former("public", "people"), [10]);
-        assert_eq!(last.former("public", "folk"), [10]);
-        assert_eq!(last.former("hr", "folk"), [] as [u32; 0]);
-        let again = put(&[["10", "public", "people", "1", "id"]]);
-        assert_eq!(again.former("public", "people"), [] as [u32; 0], "it is called so again");
-        assert_eq!(again.former("hr", "folk"), [10]);
     }
 
     #[test]
