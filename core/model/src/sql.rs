@@ -145,6 +145,8 @@ pub struct Statement {
     pub relations: Vec<Relation>,
     /// Every column it names.
     pub columns: Vec<Column>,
+    /// Those of them that it only gives a value, or returns as they stand: nothing is computed from them.
+    pub passive: Vec<Column>,
     /// Those of them by whose values rows are chosen, joined, grouped or sorted, or on which it depends how many there are; `*` where it can not be
     /// told which. A name without a relation may belong to any.
     pub conditions: Vec<Column>,
@@ -176,14 +178,15 @@ pub struct Statement {
 impl Statement {
     /// About how many bytes of memory it takes, if nothing of it is shared.
     pub fn footprint(&self) -> usize {
-        let Self { relations, columns, conditions, functions, outputs, copies, prepared, .. } = self;
+        let Self { relations, columns, passive, conditions, functions, outputs, copies, prepared, .. } =
+            self;
         let computed = outputs.iter().flatten().map(|output| match output {
             Output::Computed(columns) => columns.len(),
             Output::United { plain, computed } => plain.len() + computed.iter().flatten().count(),
             Output::Direct | Output::Unknown => 0,
         });
-        let names =
-            relations.len() + columns.len() + conditions.len() + functions.len() + computed.sum::<usize>();
+        let columns = columns.len() + passive.len() + conditions.len() + computed.sum::<usize>();
+        let names = relations.len() + functions.len() + columns;
         let body = match prepared {
             Some(Prepared::Prepare { body, .. }) => body.footprint(),
             _ => 0,

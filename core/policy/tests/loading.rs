@@ -94,6 +94,26 @@ async fn what_no_policy_covers_is_blocked() {
 }
 
 #[tokio::test]
+async fn a_policy_for_some_databases_covers_no_others() {
+    let (host, folder) = (host(), Folder::new());
+    folder.write("p.toml", &rules("[match]\ndatabases = [\"crm\", \"crm_*\"]\n"));
+    let set = folder.set(&host);
+    for (database, is_covered) in
+        [(Some("crm"), true), (Some("crm_2"), true), (Some("crmx"), false), (None, false)]
+    {
+        let mut session = SessionContext::clone(&session("alice", &[]));
+        session.attributes = database.map(|database| ("database", database.into())).into_iter().collect();
+        let event = query("select 1");
+        let evaluation = judge_again(&mut SessionPolicies::new(), &set, &Arc::new(session), &event).await;
+        assert_eq!(evaluation.decision == Decision::Allow, is_covered, "{database:?}");
+    }
+    let cases = "[match]\ndatabases = [\"crm_*\"]\n[[case]]\nname = \"its own\"\nsql = \"select 1\"\nexpect = \"allow\"\n\
+                 [[case]]\nname = \"another\"\nsql = \"select 1\"\ndatabase = \"hr\"\nexpect = \"no_match\"\n";
+    folder.write("p.toml", &rules(cases));
+    folder.set(&host);
+}
+
+#[tokio::test]
 async fn a_monitor_is_recorded_and_does_not_count() {
     let host = host();
     let folder = Folder::new();
@@ -362,6 +382,7 @@ async fn what_a_module_reads_is_what_the_event_holds() {
                 access: Access::Write,
             }],
             columns: vec![Column { relation: None, name: "id".into() }],
+            passive: Vec::new(),
             conditions: Vec::new(),
             functions: vec![Function {
                 schema: Some("pg_catalog".into()),

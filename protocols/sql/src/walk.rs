@@ -76,6 +76,7 @@ fn read(node: &NodeEnum, mut walk: Walk) -> Reading {
         further_kinds,
         effects: walk.effects,
         relations: walk.relations.list,
+        passive: walk.passive.only(&walk.used),
         columns: walk.columns.list,
         conditions: walk.conditions.list,
         functions: walk.functions.list,
@@ -114,6 +115,12 @@ pub(crate) struct Walk {
     effects: Effects,
     relations: Distinct<Relation>,
     columns: Distinct<Column>,
+    /// Those that get a value, or are returned as they stand.
+    passive: Distinct<Column>,
+    /// Those that are named in another place. Kept from the first one on that is passive.
+    used: Distinct<Column>,
+    /// Those of a part of which it is not known yet whether they are returned as they stand.
+    held: Option<Vec<Column>>,
     conditions: Distinct<Column>,
     functions: Distinct<Function>,
     has_where: Option<bool>,
@@ -128,6 +135,8 @@ pub(crate) struct Walk {
     values_count: bool,
     /// The CTEs that can be seen here, innermost last.
     ctes: Vec<Cte>,
+    /// How many CTEs are around what is walked.
+    cte_depth: usize,
     /// The names of all CTEs there were.
     cte_names: Vec<Arc<str>>,
     /// The FROM items that can be seen here, innermost query last.
@@ -262,6 +271,34 @@ impl Walk {
         let (result, own) = self.traced(walk);
         self.note_condition(&own);
         result
+    }
+
+    /// Notes a column that is named.
+    fn note_column(&mut self, column: &Column) {
+        if let Some(held) = &mut self.held {
+            held.push(column.clone());
+            return;
+        }
+        if !self.passive.list.is_empty() {
+            self.used.insert(column.clone());
+        }
+        self.columns.insert(column.clone());
+    }
+
+    /// Notes a column that gets a value, or is returned as it stands.
+    fn note_passive(&mut self, column: &Column) {
+        if self.passive.list.is_empty() {
+            self.used = self.columns.clone();
+        }
+        self.passive.insert(column.clone());
+        self.columns.insert(column.clone());
+    }
+
+    /// Runs `walk`, and gives the columns that it names, which are not noted.
+    fn holding<R>(&mut self, walk: impl FnOnce(&mut Self) -> R) -> (R, Vec<Column>) {
+        let outer = self.held.replace(Vec::new());
+        let result = walk(self);
+        (result, std::mem::replace(&mut self.held, outer).unwrap_or_default())
     }
 
     fn note_condition(&mut self, of: &Lineage) {
@@ -638,6 +675,7 @@ impl<T: Visit> Visit for Vec<T> {
 }
 
 /// A list without repetition, in the order of the text.
+#[derive(Clone)]
 struct Distinct<T> {
     list: Vec<T>,
     seen: HashSet<T>,
@@ -665,6 +703,12 @@ impl<T: Clone + Eq + Hash> Distinct<T> {
         if is_new {
             self.list.push(item);
         }
+    }
+
+    /// Those that are not among `others`.
+    fn only(mut self, others: &Self) -> Vec<T> {
+        self.list.retain(|item| !others.list.contains(item));
+        self.list
     }
 }
 

@@ -5,6 +5,10 @@
 
 use gatewright_e2e::{Mint, Psql, Scene, eventually, free_port, policies};
 
+mod catalog {
+    mod views;
+}
+
 const ALICE: Mint<'_> =
     Mint { subject: "alice", groups: &["analysts"], actors: &[], kind: "human", ttl: "1h" };
 
@@ -271,6 +275,8 @@ fn a025_the_columns_of_a_view_are_those_of_its_tables() {
          create view nested as select q.a, q.b from (select ssn as a, name as b from people) q;
          create view united as select id as number, name as who from people union select id, ssn from people;
          create materialized view kept as select id as number, ssn as secret from people;
+         create view by_cte as with p as (select id, ssn, name, city from people) select p.id as number, p.name as who, p.ssn as secret, p.ssn || p.name as pair, p.city || p.name as open, \
+             (select count(*) from people q where q.ssn > p.ssn) as place from p;
          create view writable as select id, name from people;
          create view merged as select id, ssn as secret from people join (select id, city from people) c using (id);
          grant select, update on all tables in schema public to public",
@@ -285,15 +291,28 @@ fn a025_the_columns_of_a_view_are_those_of_its_tables() {
         ("select max(number) from over_mixed;", "4\n"),
         ("select number from kept where number = 1;", "1\n"),
         ("select initial from people where id = 1;", "A\n"),
+        (
+            "select number, upper(who), open from by_cte where number = 1;",
+            "1|ADA LOVELACE|LondonAda Lovelace\n",
+        ),
+        (
+            "select number, upper(b) from (select a, b, 1 as number from nested) n where b like 'Ada%';",
+            "1|ADA LOVELACE\n",
+        ),
+        ("select number from united where number = 1;", "1\n1\n"),
         ("copy (select number, who from plain where number = 1) to stdout;", "1\tAda Lovelace\n"),
     ] {
         assert_eq!(psql.say(statement).unwrap(), answer, "{statement}");
     }
+    let withheld = psql.say("select pair, place from by_cte where number = 1;").unwrap();
+    assert!(withheld.ends_with("\n|\n"), "{withheld}");
     let hashed = psql.say("select ssn from people where id = 1;").unwrap();
     for statement in [
         "select secret from mixed where number = 1;",
         "select z from over_mixed where number = 1;",
         "select secret from kept where number = 1;",
+        "select secret from by_cte where number = 1;",
+        "select secret from merged where id = 1;",
     ] {
         assert_eq!(psql.say(statement).unwrap(), hashed, "{statement}");
     }
@@ -307,6 +326,7 @@ fn a025_the_columns_of_a_view_are_those_of_its_tables() {
         "select upper(b) from renamed;",
         "select a, b from nested;",
         "select * from united;",
+        "select pair, place from by_cte;",
         "select upper(z) from over_mixed;",
         "select m from mixed m;",
         "select row_to_json(m) from over_mixed m;",
@@ -366,4 +386,70 @@ fn a025_definitions_that_lead_round_corners_show_nothing() {
     carol.say("alter index app.shown rename to plain;").unwrap();
     let answer = alice.say("select upper(name) from app.plain;").unwrap();
     assert!(answer.contains("ERROR"), "{answer}");
+}
+
+/// Queries into which a masked column goes by how many rows there are, which, and in which order.
+#[test]
+fn a025_what_a_view_asks_for_each_row_depends_on_all_that_it_uses() {
+    let scene = scene();
+    define(
+        &scene,
+        "create view by_lateral as select p.id, s.n from people p, \
+           lateral (select g as n from generate_series(0, 999) g order by g = left(p.ssn, 3)::int desc limit 1) s;
+         create view by_lateral_rows as select p.id, s.n from people p, \
+           lateral (select o.id as n from orders o where o.id = left(p.ssn, 1)::int) s;
+         create view by_cte_beside as with d as (select p.id, i, c from people p, generate_series(1, 11) i, \
+           unnest('{0,1,2,3,4,5,6,7,8,9,-}'::text[]) c where substr(p.ssn, i, 1) = c) \
+           select p.id, (select string_agg(d.c, '' order by d.i) from d where d.id = p.id) as n from people p;
+         create view by_existence as with d as (select id from people where ssn like '5%') \
+           select p.id, exists (select from d where d.id = p.id) as n from people p;
+         create view by_order as select id, row_number() over () as n from people group by id, ssn order by ssn;
+         create view by_place as select 1 as id, array_agg(q.id) as n from (select id from people order by ssn) q;
+         grant select on all tables in schema public to public",
+    );
+    let (mut alice, mut carol) =
+        (scene.psql(&ALICE).unwrap().open().unwrap(), scene.psql(&CAROL).unwrap().open().unwrap());
+    for view in ["by_lateral", "by_lateral_rows", "by_cte_beside", "by_existence", "by_order", "by_place"] {
+        let question = format!("select id, n from {view} order by id limit 1;");
+        let [masked, plain] = [&mut alice, &mut carol].map(|who| who.say(&question).unwrap());
+        assert!(plain.starts_with("1|") && plain.len() > "1|\n".len(), "{view}: {plain}");
+        assert!(masked.ends_with("1|\n"), "{view}: {masked}");
+    }
+}
+
+/// Whoever could have the hash of a value of their choice would find out by comparison what others hold.
+#[test]
+fn a027_a_hashed_column_is_given_no_value_that_could_be_compared() {
+    let scene = scene();
+    let mut alice = scene.psql(&ALICE).unwrap().open().unwrap();
+    for statement in [
+        "update people set ssn = '536-22-8726' where id = 2 returning ssn;",
+        "update people set ssn = '536-22-8726' where id = 2;",
+        "insert into people (id, name, email, card, ssn, city) values (9, 'x', 'x', '1', '536-22-8726', 'x') returning ssn;",
+        "insert into people values (9, 'x', 'x', '1', '536-22-8726', 'x') returning *;",
+    ] {
+        let answer = alice.say(statement).unwrap();
+        assert!(answer.contains("mask.sink_denied"), "{statement}: {answer}");
+    }
+    let given = "update people set email = 'new@example.com' where id = 2 returning id, email;";
+    assert_eq!(alice.say(given).unwrap(), "2|[redacted]\n");
+    assert_eq!(
+        scene.postgres.sql("postgres", "select email from people where id = 2").unwrap(),
+        "new@example.com"
+    );
+}
+
+/// A server takes rules of a gigabyte. Who is masked must not be locked out by one, and nothing of it is shown.
+#[test]
+fn a025_a_rule_that_is_too_large_is_not_read() {
+    let scene = scene();
+    let wide = (0..1_500).map(|at| format!("c{at} int")).collect::<Vec<_>>().join(", ");
+    let joined = (0..300).map(|at| format!("(select * from wide) a{at}")).collect::<Vec<_>>().join(", ");
+    define(&scene, &format!("create table wide ({wide})"));
+    define(&scene, &format!("create view huge as select 1 as a, p.ssn as b from people p, {joined}"));
+    define(&scene, "grant select on all tables in schema public to public");
+    let mut alice = scene.psql(&ALICE).unwrap().open().unwrap();
+    assert_eq!(alice.say("select id, upper(name) from people where id = 1;").unwrap(), "1|ADA LOVELACE\n");
+    let shown = alice.say("select count(*) from huge where false;").unwrap();
+    assert!(!shown.contains("536-22"), "{shown}");
 }

@@ -4,9 +4,12 @@
 use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
-use gatewright_model::sql::{
-    Access, Analysis, Column, CopySource, Function, FunctionClass, Grade, Output, Prepared, Relation,
-    Statement,
+use gatewright_model::{
+    mask::MaskMethod,
+    sql::{
+        Access, Analysis, Column, CopySource, Function, FunctionClass, Grade, Output, Prepared, Relation,
+        Statement,
+    },
 };
 
 use super::masking::Masks;
@@ -449,7 +452,11 @@ pub(super) fn statement_objection(statement: &Statement, plan: &ResolvedPlan) ->
             }
         }
     }
-    carries_away(statement, plan, is_masked)
+    // What gets a value is not read by that, and what is returned is masked. A rule may do anything with it.
+    let is_passive = |column: &Column| {
+        reach == Reach::Direct && statement.passive.contains(column) && !is_hashed(column, statement, plan)
+    };
+    carries_away(statement, plan, is_masked, is_passive)
         .then(|| {
             object(
                 "mask.sink_denied",
@@ -518,6 +525,24 @@ fn hides(column: &Column, statement: &Statement, plan: &ResolvedPlan) -> bool {
     let hidden =
         |relation: &Relation| meant(relation, plan.catalog()).any(|oid| plan.hides(oid, &column.name));
     statement.relations.iter().any(hidden)
+}
+
+/// May it be a column of which hashes are shown? Whoever could give one a value, and see its hash, finds out by comparison what others hold.
+fn is_hashed(column: &Column, statement: &Statement, plan: &ResolvedPlan) -> bool {
+    let is_hash = |fate| match fate {
+        Fate::Mask(index) => {
+            plan.plan.columns.get(index).is_some_and(|mask| mask.method == MaskMethod::Hash)
+        }
+        Fate::Keep | Fate::Withhold => false,
+    };
+    let meant = statement.relations.iter().flat_map(|relation| meant(relation, plan.catalog()));
+    meant.into_iter().any(|oid| {
+        let known = plan.catalog().relation(oid);
+        let mut columns = known.into_iter().flat_map(|known| known.columns());
+        columns.any(|(attribute, name)| {
+            (*column.name == *"*" || *name == column.name) && is_hash(plan.fate(oid, attribute))
+        })
+    })
 }
 
 /// May it be a masked column of this relation, by whatever name?
@@ -596,7 +621,12 @@ const HARMLESS_CHANGES: [&str; 12] = [
 ];
 
 /// Could the statement put masked values where no mask will find them again (threats A27)?
-fn carries_away(statement: &Statement, plan: &ResolvedPlan, is_masked: impl Fn(&Column) -> bool) -> bool {
+fn carries_away(
+    statement: &Statement,
+    plan: &ResolvedPlan,
+    is_masked: impl Fn(&Column) -> bool,
+    is_passive: impl Fn(&Column) -> bool,
+) -> bool {
     let masked = |relation: &Relation| reach_of(relation, plan) != Reach::Nothing;
     let target = |relation: &Relation| relation.access != Access::Read;
     let reads: Vec<&Relation> =
@@ -610,7 +640,8 @@ fn carries_away(statement: &Statement, plan: &ResolvedPlan, is_masked: impl Fn(&
             })
         })
     };
-    let names_masked = statement.columns.iter().any(|column| is_masked(column) || !is_attribute(column));
+    let mut active = statement.columns.iter().filter(|column| !is_passive(column));
+    let names_masked = active.any(|column| is_masked(column) || !is_attribute(column));
     let calls = statement.functions.iter().any(|function| function.class != FunctionClass::Harmless);
     let redefines = |relation: &Relation| {
         relation.access == Access::Define && masked(relation) && !makes(statement, relation, plan.catalog())

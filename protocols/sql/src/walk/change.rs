@@ -35,7 +35,7 @@ impl Walk {
             walk.within(target.clone(), |walk| {
                 walk.assigned_columns(cols);
                 if cols.is_empty() && select_stmt.is_some() {
-                    walk.all_assigned();
+                    walk.all_assigned(0);
                 }
             });
             let ((), assigned) = walk.traced(|walk| {
@@ -147,6 +147,9 @@ impl Walk {
             self.note_where(chosen || (joined && matched));
         }
         self.assigned_columns(target_list);
+        if target_list.is_empty() && !values.is_empty() {
+            self.all_assigned(own);
+        }
         values.visit(self);
     }
 
@@ -176,9 +179,9 @@ impl Walk {
         }
     }
 
-    /// All columns of the table that is changed get a value.
-    fn all_assigned(&mut self) {
-        let target = self.scopes.last().and_then(|scope| scope.ranges.first().cloned());
+    /// All columns of the table that is changed get a value. `own`: its place among the FROM items.
+    fn all_assigned(&mut self, own: usize) {
+        let target = self.scopes.last().and_then(|scope| scope.ranges.get(own).cloned());
         let origin = target.and_then(|target| target.column(&std::sync::Arc::from("*")));
         self.note_compared(origin.as_ref());
     }
@@ -190,7 +193,7 @@ impl Walk {
         });
         if let Some(target) = target {
             let origin = target.column(&name);
-            self.note_origin(origin.as_ref(), &name);
+            self.note_target(origin.as_ref(), &name);
             // Whether a value is there already is told by what becomes of it.
             self.note_compared(origin.as_ref());
         }
@@ -249,7 +252,7 @@ impl Walk {
                 walk.assigned(column);
             }
             if attlist.is_empty() && *is_from {
-                walk.all_assigned();
+                walk.all_assigned(0);
             }
             options.visit(walk);
             walk.condition(|walk| where_clause.visit(walk));

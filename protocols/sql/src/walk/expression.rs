@@ -125,7 +125,7 @@ impl Walk {
             return Origin::Unknown;
         }
         let Some(range) = self.range_named(schema, qualifier) else {
-            self.columns.insert(Column { relation: Some(Arc::from(qualifier)), name: Arc::clone(name) });
+            self.note_column(&Column { relation: Some(Arc::from(qualifier)), name: Arc::clone(name) });
             return Origin::Unknown;
         };
         let origin = range.column(name);

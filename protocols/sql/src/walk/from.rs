@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gatewright_model::sql::Access;
+use gatewright_model::sql::{Access, Column};
 use pg_query::{
     NodeEnum,
     protobuf::{
@@ -351,13 +351,21 @@ impl Walk {
 
     /// Notes the columns that a name stands for.
     pub(super) fn note_origin(&mut self, origin: Option<&Origin>, as_named: &Arc<str>) {
-        let mut columns = origin.into_iter().flat_map(Origin::columns).peekable();
-        if columns.peek().is_none() {
-            self.columns
-                .insert(gatewright_model::sql::Column { relation: None, name: Arc::clone(as_named) });
-        }
-        for column in columns {
-            self.columns.insert(column.clone());
+        for column in meant(origin, as_named) {
+            self.note_column(&column);
         }
     }
+
+    /// The same, of a name that gets a value.
+    pub(super) fn note_target(&mut self, origin: Option<&Origin>, as_named: &Arc<str>) {
+        for column in meant(origin, as_named) {
+            self.note_passive(&column);
+        }
+    }
+}
+
+/// The columns that a name stands for. One of nothing that is known may be of anything.
+fn meant(origin: Option<&Origin>, as_named: &Arc<str>) -> Vec<Column> {
+    let columns: Vec<Column> = origin.into_iter().flat_map(Origin::columns).cloned().collect();
+    if columns.is_empty() { vec![Column { relation: None, name: Arc::clone(as_named) }] } else { columns }
 }

@@ -259,7 +259,11 @@ impl Walk {
             }
             for cte in ctes {
                 match &cte.node {
-                    Some(NodeEnum::CommonTableExpr(cte)) => self.cte(cte),
+                    Some(NodeEnum::CommonTableExpr(cte)) => {
+                        self.cte_depth += 1;
+                        self.cte(cte);
+                        self.cte_depth -= 1;
+                    }
                     _ => self.doubt("a WITH item that is no CTE"),
                 }
             }
@@ -309,7 +313,21 @@ impl Walk {
     /// Walks `RETURNING`. Returns its columns.
     pub(super) fn returning(&mut self, returning: &Option<ReturningClause>) -> Option<Vec<OutColumn>> {
         let ReturningClause { options: _, exprs } = returning.as_ref()?;
-        Some(self.targets(exprs))
+        if self.cte_depth > 0 {
+            // Whoever reads the CTE may compute something from it.
+            return Some(self.targets(exprs));
+        }
+        let mut returned = Vec::new();
+        for expression in exprs {
+            let (columns, named) = self.holding(|walk| walk.targets(std::slice::from_ref(expression)));
+            // The server says of them what they are.
+            let as_they_stand = columns.iter().all(|column| matches!(column.origin, Origin::Direct(_)));
+            for column in &named {
+                if as_they_stand { self.note_passive(column) } else { self.note_column(column) }
+            }
+            returned.extend(columns);
+        }
+        Some(returned)
     }
 
     /// `SELECT INTO`, and the target of `CREATE TABLE AS`.

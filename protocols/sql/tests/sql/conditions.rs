@@ -131,6 +131,10 @@ fn a028_what_is_computed_compared_or_stored_tells_too() {
     check_conditions("insert into people (id, ssn) values (1, 'x')", expect!["people.id people.ssn"]);
     check_conditions("insert into people values (1, 'x') on conflict do nothing", expect!["people.*"]);
     check_conditions("update people set ssn = 'x' where id = 1", expect!["people.ssn ?.id"]);
+    check_conditions(
+        "merge into people using orders s on people.id = s.id when not matched then insert values (9, 'x')",
+        expect!["people.id orders.id people.*"],
+    );
     check_conditions("copy people from stdin", expect!["people.*"]);
     check_conditions("copy people (ssn) from stdin", expect!["people.ssn"]);
 }

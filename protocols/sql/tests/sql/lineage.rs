@@ -5,7 +5,7 @@
 
 use expect_test::expect;
 
-use crate::render::{check_columns, check_conditions, check_outputs};
+use crate::render::{check_columns, check_conditions, check_outputs, check_passive};
 
 #[test]
 fn a025_plain_columns_through_anything() {
@@ -358,4 +358,33 @@ fn columns_that_are_named() {
     check_columns(r#"select (p).ssn from people p"#, expect!["?.p people.*"]);
     check_columns(r#"select count(*) from people"#, expect![""]);
     check_columns(r#"select p.row_to_json from people p"#, expect!["people.row_to_json people.*"]);
+}
+
+/// Whoever names a column in any other place may read it.
+#[test]
+fn a027_what_only_gets_a_value_or_is_returned_is_told_apart() {
+    check_passive("insert into t (a, b) values (1, 2)", expect!["t.a t.b"]);
+    check_passive("insert into t (a, b) select a, 1 from u returning t.b", expect!["t.a t.b"]);
+    check_passive(
+        "insert into t (a, b) values (1, 2) on conflict (b) do update set c = 1",
+        expect!["t.a t.b t.c"],
+    );
+    check_passive("update t set a = 1, b = b + 1", expect!["t.a t.b"]);
+    check_passive("update t x set (a, b) = (1, (select a from t where t.c = x.c))", expect!["t.a t.b"]);
+    check_passive("update t set a = 1 from u join t v on v.a = u.b", expect![""]);
+    check_passive("update t set a[b] = 1", expect!["t.a"]);
+    check_passive("update t set a = 1 where current of c", expect!["t.a"]);
+    check_passive("with x as (update t set a = 1 returning b) select a from t", expect!["t.a"]);
+    check_passive(
+        "merge into t using u on t.a = u.b when matched then update set a = 1, b = u.c",
+        expect!["u.a"],
+    );
+    check_passive("copy t (a) from stdin", expect!["t.a"]);
+    check_passive("insert into t (a) values (1) returning a, b, upper(c)", expect!["t.a ?.a ?.b"]);
+    check_passive("update t set a = 1 returning *", expect!["t.a t.*"]);
+    check_passive("update t set a = 1, b = c returning t.a, t.b, t.c", expect!["t.a t.b t.c"]);
+    check_passive("update t set a = 1 returning t", expect!["t.a"]);
+    check_passive("delete from t where a = 1 returning a, b", expect!["?.b"]);
+    check_passive("insert into t values (1) returning (select a from u)", expect![""]);
+    check_passive("select a from t", expect![""]);
 }

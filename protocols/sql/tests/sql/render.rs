@@ -22,6 +22,11 @@ pub(crate) fn check_columns(text: &str, expected: Expect) {
     expected.assert_eq(&lines(text, |statement| columns(&statement.columns)));
 }
 
+/// The same for the columns that only get a value, or are returned as they stand.
+pub(crate) fn check_passive(text: &str, expected: Expect) {
+    expected.assert_eq(&lines(text, |statement| columns(&statement.passive)));
+}
+
 pub(crate) fn analyse(text: &str) -> Analysis {
     let analysis = Analyser::new(AnalyserLimits::default()).analyse(text);
     (*analysis).clone()
