@@ -44,7 +44,15 @@ impl Startup {
     pub fn get(&self, name: &str) -> Option<&Arc<str>> {
         self.parameters.iter().find(|(own, _)| **own == *name).map(|(_, value)| value)
     }
+
+    /// The database that is meant: the user's own where none is named, and where its name is empty (`ProcessStartupPacket` of the server).
+    pub fn database(&self) -> Option<&Arc<str>> {
+        self.get("database").filter(|name| !name.is_empty()).or_else(|| self.get("user"))
+    }
 }
+
+/// The most bytes of a name (`NAMEDATALEN`). The server cuts longer ones.
+pub const MAX_NAME: usize = 63;
 
 /// Most parameters that a startup packet may carry. Drivers send fewer than ten.
 pub const MAX_PARAMETERS: usize = 64;

@@ -257,7 +257,7 @@ const NEWEST_MINOR: u16 = 2;
 
 fn connect_request(startup: &Startup) -> ConnectRequest {
     let user = startup.get("user").cloned();
-    let database = startup.get("database").cloned().or_else(|| user.clone());
+    let database = startup.database().cloned();
     let mut attributes = Vec::new();
     attributes.extend(database.map(|database| ("database", database)));
     attributes.extend(startup.get("application_name").map(|name| ("application", Arc::clone(name))));

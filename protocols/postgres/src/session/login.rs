@@ -217,8 +217,7 @@ impl Login {
     }
 
     fn database(&self) -> Arc<str> {
-        let named = self.startup.get("database").or_else(|| self.startup.get("user"));
-        named.map_or_else(|| Arc::clone(&self.account.name), Arc::clone)
+        self.startup.database().map_or_else(|| Arc::clone(&self.account.name), Arc::clone)
     }
 
     fn authenticate(

@@ -21,7 +21,7 @@ use super::{Next, Shared, greeting::draining, login::Login, relay::digest_of};
 use crate::{
     frontend::{
         options,
-        startup::{MAX_PARAMETERS, Startup},
+        startup::{MAX_NAME, MAX_PARAMETERS, Startup},
     },
     reply,
 };
@@ -236,7 +236,9 @@ pub(super) fn parameter_denied(startup: &Startup) -> Option<Rejection> {
                 "remove it from the connection string, PGOPTIONS or the driver's settings",
             );
         }
-        if value.len() > MAX_VALUE {
+        // The server would cut it, and lead to a database that has another name.
+        let is_name = matches!(&**name, "user" | "database");
+        if value.len() > if is_name { MAX_NAME } else { MAX_VALUE } {
             return denied(
                 "pg.param_denied",
                 format!("the startup parameter `{name}` is too long"),

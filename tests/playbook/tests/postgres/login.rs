@@ -68,6 +68,19 @@ fn a001_bytes_before_tls_end_the_session() {
     }
 }
 
+/// The server takes the database of the user's name: so must whoever asks which policies are for it.
+#[test]
+fn a_database_without_a_name_is_the_users_own() {
+    for named in [&[("user", "app")][..], &[("user", "app"), ("database", "")]] {
+        let mut play = Play::new(&Stage::default(), usize::MAX);
+        play.client(startup(named));
+        play.client(password("token"));
+        play.authenticated();
+        let transcript = play.transcript().to_string();
+        assert!(transcript.contains("connect as app database=app"), "{transcript}");
+    }
+}
+
 #[test]
 fn a002_a_target_that_speaks_before_tls_is_left() {
     for piece in PIECES {
@@ -194,6 +207,8 @@ fn a005_startup_parameters_that_change_meaning_are_refused_by_name() {
         ("client_encoding", "SJIS"),
         ("replication", "database"),
         ("replication", "true"),
+        // The server cuts it, and another database has that name.
+        ("database", "x123456789x123456789x123456789x123456789x123456789x123456789x123"),
     ] {
         let mut play = Play::new(&Stage::default(), usize::MAX);
         play.client(startup(&[("user", "app"), (name, value)]));
