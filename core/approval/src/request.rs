@@ -1,6 +1,7 @@
 //! One request, and how it is shown.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -117,6 +118,8 @@ pub struct RequestView {
     pub target: Arc<str>,
     /// Under which account.
     pub account: Arc<str>,
+    /// What the protocol says about the session as a whole, like `database`, each on one line and with every character visible.
+    pub attributes: BTreeMap<&'static str, String>,
     /// The session that waits.
     pub session: SessionId,
     /// The event that waits.
@@ -193,6 +196,7 @@ impl Request {
             actors: session.principal.actors.clone(),
             target: Arc::clone(&session.target),
             account: Arc::clone(&session.account),
+            attributes: session.attributes.iter().map(|(name, value)| (*name, one_line(value))).collect(),
             session: session.id,
             event: event.id,
             kind: event.kind(),
@@ -209,4 +213,9 @@ impl Request {
             expires_at: seconds(self.expires_at()),
         }
     }
+}
+
+/// A name must not look like a line of its own.
+fn one_line(name: &str) -> String {
+    visible(name).replace('\n', "⟦U+000A⟧")
 }

@@ -52,7 +52,7 @@ fn asked(text: &str, parameters: Vec<Parameter>, quorum: u8, asking: Principal) 
             listener: "l".into(),
             target: "t".into(),
             account: "app".into(),
-            attributes: Vec::new(),
+            attributes: vec![("database", "orders\naccount admin".into())],
             client: ([127, 0, 0, 1], 1).into(),
             principal: Arc::new(asking),
             opened_at: NOW,
@@ -370,4 +370,12 @@ fn a095_what_a_reviewer_could_not_see_is_not_asked() {
     assert_eq!(ask(HttpBody::Streamed { length: None }), Some(RequestError::Unseen));
     assert_eq!(ask(HttpBody::Empty), None);
     assert_eq!(ask(HttpBody::Read { bytes: "amount=1".into(), json: None }), None);
+}
+
+#[test]
+fn a096_a_reviewer_sees_in_which_database_it_runs() {
+    let approvals = Approvals::new();
+    let _ticket = request(&approvals, 1);
+    let view = &approvals.list(false)[0];
+    assert_eq!(view.attributes["database"], "orders⟦U+000A⟧account admin");
 }

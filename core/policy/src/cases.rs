@@ -17,7 +17,7 @@ use gatewright_model::{
 
 use crate::{
     block_on::block_on,
-    document::{Case, Expect, Glob},
+    document::{Case, DATABASE, Expect, Glob},
     host::Host,
     problem::LoadProblem,
     session::SessionPolicies,
@@ -294,13 +294,16 @@ fn session(policy: &Policy, case: &Case) -> SessionContext {
         issued_at: None,
         expires_at: None,
     };
+    let protocol = case.request.protocol();
+    let has_database = protocol == "postgres" || case.database.is_some();
+    let database = has_database.then(|| (DATABASE, name(&case.database, &matching.databases, "case")));
     SessionContext {
         id: SessionId::from_random([0; 16]),
-        protocol: case.request.protocol(),
+        protocol,
         listener: name(&case.listener, &matching.listeners, "case"),
         target: name(&case.target, &matching.targets, "case"),
         account: case.account.as_deref().unwrap_or("case").into(),
-        attributes: Vec::new(),
+        attributes: database.into_iter().collect(),
         client: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
         principal: Arc::new(principal),
         opened_at: SystemTime::UNIX_EPOCH,

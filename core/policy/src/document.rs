@@ -80,12 +80,16 @@ pub enum Isolation {
     Event,
 }
 
+/// The attribute of a session that says which database it is in.
+pub(crate) const DATABASE: &str = "database";
+
 /// Which sessions a policy is for. None: all.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Matching {
     pub(crate) listeners: Option<Vec<Glob>>,
     pub(crate) targets: Option<Vec<Glob>>,
     pub(crate) protocols: Option<Vec<Glob>>,
+    pub(crate) databases: Option<Vec<Glob>>,
     pub(crate) groups: Option<Vec<Glob>>,
     pub(crate) principal_kinds: Option<Vec<PrincipalKind>>,
 }
@@ -102,6 +106,10 @@ impl Matching {
         named(&self.listeners, &session.listener)
             && named(&self.targets, &session.target)
             && named(&self.protocols, session.protocol)
+            // Where there is no database, a policy for some is not meant.
+            && self.databases.as_ref().is_none_or(|globs| {
+                session.attribute(DATABASE).is_some_and(|database| globs.iter().any(|glob| glob.fits(database)))
+            })
             && self.principal_kinds.as_ref().is_none_or(|kinds| kinds.contains(&principal.kind))
             && grouped
     }
@@ -109,9 +117,10 @@ impl Matching {
 
 impl Document {
     /// The names of things that are configured, in the order of the document. Groups and kinds are of principals: who
-    /// they are, only their tokens know.
+    /// they are, only their tokens know. Which databases there are, only the targets know.
     pub(crate) fn match_names(&self) -> impl Iterator<Item = MatchName<'_>> {
-        let Matching { listeners, targets, protocols, groups: _, principal_kinds: _ } = &self.matching;
+        let Matching { listeners, targets, protocols, databases: _, groups: _, principal_kinds: _ } =
+            &self.matching;
         let lists = [
             (MatchList::Listeners, listeners),
             (MatchList::Targets, targets),
@@ -224,6 +233,8 @@ pub(crate) struct Case {
     pub(crate) listener: Option<String>,
     pub(crate) target: Option<String>,
     pub(crate) account: Option<String>,
+    /// The database that the session is in.
+    pub(crate) database: Option<String>,
     pub(crate) expect: Expect,
     pub(crate) rule: Option<String>,
 }

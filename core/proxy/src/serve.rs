@@ -220,6 +220,7 @@ fn watch_policies(
                 shared.metrics.policy_swap(false);
                 for LoadProblem { file, line, message, remedy, .. } in problems {
                     let file = file.display();
+                    let remedy = (!remedy.is_empty()).then_some(remedy.as_str());
                     tracing::error!(%file, line, message, remedy, "policies refused, the old set stays");
                 }
                 let reasons = problems

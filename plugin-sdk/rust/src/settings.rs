@@ -2,6 +2,7 @@
 
 mod answer;
 mod http;
+mod statement;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -11,6 +12,7 @@ pub(crate) use self::http::is_segment;
 pub use self::{
     answer::{Answer, AnswerFields, Decision, Quorum, RuleName, Sentence, Ttl},
     http::{HostPattern, PathPattern},
+    statement::StatementPattern,
 };
 
 /// What a policy's settings must be able to do. Derive both, and refuse unknown fields: a misspelt

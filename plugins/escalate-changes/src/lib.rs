@@ -9,7 +9,7 @@
 
 use gatewright_policy_sdk::{
     Access, Effect, Escalation, Event, FunctionClass, Sql, Statement, Verdict, policy,
-    settings::{Pattern, Quorum, RelationName, Ttl},
+    settings::{Quorum, RelationName, StatementPattern, Ttl},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,9 +25,9 @@ policy! {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Kinds that are held, like `truncate` or `drop_*`. Default: none.
+    /// Kinds that are held, like `truncate` or `drop_*`: `gatewright policy kinds` lists them. Default: none.
     #[serde(default)]
-    pub kinds: Vec<Pattern>,
+    pub kinds: Vec<StatementPattern>,
     /// Effects that are held, like `ddl`. Default: none.
     #[serde(default)]
     pub effects: Vec<Effect>,

@@ -61,7 +61,8 @@ fn kind(statement: Statement, settings: &Settings) -> Option<Verdict> {
 }
 
 fn one_kind(kind: &str, settings: &Settings) -> Option<Verdict> {
-    let fits = |patterns: &[settings::Pattern]| patterns.iter().any(|pattern| pattern.matches(kind));
+    let fits =
+        |patterns: &[settings::StatementPattern]| patterns.iter().any(|pattern| pattern.matches(kind));
     if !settings.allow_role_switch && ROLE_SWITCHES.contains(&kind) {
         return Some(Verdict::block(
             "role-switch",

@@ -4,7 +4,7 @@ use gatewright_policy_sdk::{Effect, FunctionClass, Grade};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(crate) use gatewright_policy_sdk::settings::Pattern;
+pub(crate) use gatewright_policy_sdk::settings::{Pattern, StatementPattern};
 
 /// Which statements are refused.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -14,10 +14,10 @@ pub struct Settings {
     /// PREPARE. A condition that lets every row through is none. MERGE that updates or deletes must have one
     /// if either is listed: ON, or the condition of its WHEN. Default: both.
     pub require_where: Vec<WhereKind>,
-    /// Kinds that are refused, like `truncate` or `drop_*`. Default: none.
-    pub deny_kinds: Vec<Pattern>,
+    /// Kinds that are refused, like `truncate` or `drop_*`: `gatewright policy kinds` lists them. Default: none.
+    pub deny_kinds: Vec<StatementPattern>,
     /// If set, kinds that are not listed are refused. Default: not set.
-    pub only_kinds: Option<Vec<Pattern>>,
+    pub only_kinds: Option<Vec<StatementPattern>>,
     /// Effects that are refused. Default: `host_access` and `dynamic`.
     pub deny_effects: Vec<Effect>,
     /// Functions that are refused, like `pg_sleep*`, in whatever schema. Default: none.

@@ -13,6 +13,11 @@ use pg_query::{
     },
 };
 
+/// Every kind that an analysis can give, in the order of the alphabet. It is a part of the policy contract: settings are checked against it.
+pub fn statement_kinds() -> impl Iterator<Item = &'static str> {
+    include_str!("../../../plugin-sdk/wit/statement-kinds.txt").lines()
+}
+
 pub(crate) const UNKNOWN: &str = "unknown";
 /// The current role changes, or may: nobody can tell which setting it is.
 pub(crate) const SET_ROLE: &str = "set_role";

@@ -46,6 +46,7 @@ use parking_lot::Mutex;
 pub use crate::{
     analysis::is_syntax_error,
     functions::{Harmless, NotQualified, QualifiedName},
+    kind::statement_kinds,
 };
 
 use crate::{

@@ -43,6 +43,7 @@ fn case(source: &mut Source, mut fields: Fields) -> Option<Case> {
     let listener = fields.text(source, "listener").map(|found| found.value);
     let target = fields.text(source, "target").map(|found| found.value);
     let account = fields.text(source, "account").map(|found| found.value);
+    let database = fields.text(source, "database").map(|found| found.value);
     let line = fields.line;
     let expect = match fields.any(source, "expect") {
         Some(_) => fields.word(source, "expect", &words),
@@ -65,6 +66,7 @@ fn case(source: &mut Source, mut fields: Fields) -> Option<Case> {
         listener,
         target,
         account,
+        database,
         expect,
         rule,
     })

@@ -138,6 +138,7 @@ fn matching(source: &mut Source, mut fields: Fields) -> Matching {
         listeners: globs(&mut fields, source, "listeners"),
         targets: globs(&mut fields, source, "targets"),
         protocols: globs(&mut fields, source, "protocols"),
+        databases: globs(&mut fields, source, "databases"),
         groups: globs(&mut fields, source, "groups"),
         principal_kinds: fields.words(source, "principal_kinds", &KINDS),
     };
@@ -228,7 +229,7 @@ mod tests {
                 p.toml:5: `allow_grades` can not be `verified`; use one of `disputed`, `opaque`
                 p.toml:7: [match]: an empty `groups` fits nothing; write `groups = ["*"]` for any, or leave `groups` out
                 p.toml:8: `principal_kinds` can not be `robot`; use one of `human`, `agent`, `service`
-                p.toml:9: [match]: `user` is not a known key; use one of `listeners`, `targets`, `protocols`, `groups`, `principal_kinds`
+                p.toml:9: [match]: `user` is not a known key; use one of `listeners`, `targets`, `protocols`, `databases`, `groups`, `principal_kinds`
                 p.toml:10: [[case]]: the request is missing; add `sql = "..."`, or `http = { method = "GET", url = "https://..." }`, or `kubernetes = ...`, or `ssh = { request = "exec", command = "uptime" }`
                 p.toml:13: principal: `group` is not a known key; use one of `subject`, `groups`, `kind`, `actors`
                 p.toml:12: `expect` can not be `deny`; use one of `allow`, `block`, `mask`, `escalate`, `no_match`

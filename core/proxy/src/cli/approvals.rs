@@ -141,6 +141,12 @@ fn field(request: &Value, name: &str) -> String {
     match name {
         "expires_at" => expires(request),
         "asked_at" => time(request, name),
+        "attributes" => {
+            let attributes = request.get(name).and_then(Value::as_object).into_iter().flatten();
+            let lines =
+                attributes.map(|(name, value)| format!("{name} {}", value.as_str().unwrap_or_default()));
+            lines.collect::<Vec<_>>().join("\n")
+        }
         "votes" => {
             let votes = request.get(name).and_then(Value::as_array).into_iter().flatten();
             votes.map(vote).collect::<Vec<_>>().join("\n")
@@ -190,6 +196,7 @@ mod tests {
     fn people_read_times_and_votes_in_words() {
         let request = json!({
             "asked_at": 1_795_348_800,
+            "attributes": { "database": "orders" },
             "expires_at": 1_795_349_400,
             "votes": [
                 { "reviewer": "bob", "issuer": "gatewright", "approve": true, "comment": "" },
@@ -197,6 +204,7 @@ mod tests {
             ],
         });
         assert_eq!(field(&request, "asked_at"), "2026-11-22T12:00:00Z");
+        assert_eq!(field(&request, "attributes"), "database orders");
         let expires = field(&request, "expires_at");
         assert!(expires.starts_with("2026-11-22T12:10:00Z (") && expires.ends_with(')'), "{expires}");
         assert_eq!(field(&request, "votes"), "bob approves\ncarol rejects: not today");

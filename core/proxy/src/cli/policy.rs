@@ -10,6 +10,7 @@ use gatewright_policy::{
     CaseReport, Host, Limits, LoadProblem, Manifest, PolicySet,
     author::{self, NewModule},
 };
+use gatewright_sql::statement_kinds;
 use serde_json::json;
 
 use super::{Answer, Failure, Terminal, count, outline::outline, terminal::visible};
@@ -48,6 +49,12 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the kinds of SQL statements that rules can name
+    Kinds {
+        /// Print them as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Do everything that loading a folder of policy documents does, without using it
     Check {
         /// The folder
@@ -65,6 +72,7 @@ pub(super) fn run(command: &Command, terminal: &mut Terminal) -> Result<Answer, 
         Command::Build { folder } => build(folder, terminal),
         Command::Test { path, json } => test(path, *json, terminal),
         Command::Inspect { module, json } => inspect(module, *json, terminal),
+        Command::Kinds { json } => kinds(*json, terminal),
         Command::Check { folder, json } => check(folder, *json, terminal),
     }
 }
@@ -178,6 +186,15 @@ fn report_json(report: &CaseReport) -> serde_json::Value {
 
 fn microseconds(time: Duration) -> String {
     format!("{} µs", time.as_micros())
+}
+
+fn kinds(json: bool, terminal: &mut Terminal) -> Result<Answer, Failure> {
+    if json {
+        terminal.json(&statement_kinds().collect::<Vec<_>>())?;
+    } else {
+        statement_kinds().try_for_each(|kind| terminal.line(kind))?;
+    }
+    Ok(Answer::Done)
 }
 
 fn inspect(file: &Path, json: bool, terminal: &mut Terminal) -> Result<Answer, Failure> {

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::LazyLock};
 
 use gatewright_model::sql::{Access, Analysis, Effects, Grade, Statement};
-use gatewright_sql::{Analyser, AnalyserLimits};
+use gatewright_sql::{Analyser, AnalyserLimits, statement_kinds};
 
 use crate::{
     mutate::Keeps,
@@ -32,6 +32,8 @@ pub(crate) fn analyse(text: &str) -> Analysis {
     (*ANALYSER.analyse(text)).clone()
 }
 
+static KINDS: LazyLock<HashSet<&str>> = LazyLock::new(|| statement_kinds().collect());
+
 /// Compares the two readings of a text.
 pub(crate) fn compare(text: &str, analysis: &Analysis) -> Outcome {
     let parsed = pg_query::parse(text, 0);
@@ -52,6 +54,10 @@ pub(crate) fn compare(text: &str, analysis: &Analysis) -> Outcome {
             trees.len(),
             analysis.statements.len()
         ));
+    }
+    let mut kinds = analysis.statements.iter().flat_map(Statement::kinds);
+    if let Some(kind) = kinds.find(|kind| !KINDS.contains(kind)) {
+        return Outcome::Missed(format!("the kind {kind} is not listed"));
     }
     let missed: Vec<String> = trees
         .iter()

@@ -15,6 +15,7 @@ mod copies;
 mod corpus;
 mod effects;
 mod harmless;
+mod kinds;
 mod lineage;
 mod live;
 mod normalise;
