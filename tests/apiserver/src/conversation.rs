@@ -7,7 +7,10 @@ use std::{collections::HashMap, time::Duration};
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::sleep,
+};
 
 use crate::{
     Error,
@@ -16,6 +19,9 @@ use crate::{
     recording::Exchange,
 };
 
+/// What a container takes to start a command, at the least. kubectl before 1.34 loses what it is told before it has made its
+/// streams (kubernetes/kubernetes#131189).
+pub(crate) const START: Duration = Duration::from_millis(300);
 /// How long a server that is done waits for its client to leave.
 const LEAVE: Duration = Duration::from_secs(2);
 
@@ -38,6 +44,7 @@ pub(crate) async fn replay(
     request: u64,
 ) -> Result<(), Error> {
     let mut stream = TokioIo::new(upgrade.await?);
+    sleep(START).await;
     let mut cutter = Cutter::new(framing);
     let mut heard = Heard::new();
     let mut turns = turns(exchange, framing).into_iter().peekable();

@@ -3,8 +3,6 @@
 
 #![expect(clippy::indexing_slicing, reason = "JSON that has no such field gives null")]
 
-use std::time::Duration;
-
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
@@ -18,6 +16,7 @@ use tokio::{
 use crate::{
     Error,
     asked::Asked,
+    conversation::START,
     frames::{Cutter, Framing, websocket_frame},
     journal::Journal,
 };
@@ -106,9 +105,6 @@ fn secret(number: usize) -> serde_json::Value {
         "type": "Opaque",
     })
 }
-
-/// What a container takes to start a command, at the least. kubectl before 1.34 loses what it is told before it has made its streams (kubernetes/kubernetes#131189).
-const START: Duration = Duration::from_millis(300);
 
 /// `exec` in the Pod `echo`, over a WebSocket: says its command, then echoes its input to the end.
 #[derive(Debug)]
