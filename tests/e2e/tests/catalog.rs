@@ -404,17 +404,45 @@ fn a025_what_a_view_asks_for_each_row_depends_on_all_that_it_uses() {
          create view by_existence as with d as (select id from people where ssn like '5%') \
            select p.id, exists (select from d where d.id = p.id) as n from people p;
          create view by_order as select id, row_number() over () as n from people group by id, ssn order by ssn;
+         create view by_copies as select id, count(*) as n from (select id, generate_series(1, left(ssn, 3)::int) from people) s group by id;
+         create view by_numbers as with q as (select id, generate_series(1, left(ssn, 3)::int) from people) \
+           select id, row_number() over (partition by id) as n from q;
+         create view by_steps as with recursive r(id, n) as (select id, 0 from people union all \
+           select r.id, n + 1 from r join people p on p.id = r.id where n < left(p.ssn, 3)::int) select id, max(n) as n from r group by id;
+         create view by_chosen as select p.id, s.n from people p join (select id, count(*) as n from people where ssn like '5%' group by id) s using (id);
+         create view by_arms as select 1 as id, count(*) as n from (select ssn from people intersect select '536-22-8726') s;
+         create view by_cte_place as with q as (select id from people order by ssn) select 1 as id, string_agg(id::text, ',') as n from q;
+         create view by_outer_place as select 1 as id, (select string_agg(o.id::text, ',')) as n from (select id from people order by ssn) o;
+         create view by_setting as select id, set_config('my.x', ssn, false) as a, current_setting('my.x') as n from people;
          create view by_place as select 1 as id, array_agg(q.id) as n from (select id from people order by ssn) q;
          grant select on all tables in schema public to public",
     );
     let (mut alice, mut carol) =
         (scene.psql(&ALICE).unwrap().open().unwrap(), scene.psql(&CAROL).unwrap().open().unwrap());
-    for view in ["by_lateral", "by_lateral_rows", "by_cte_beside", "by_existence", "by_order", "by_place"] {
+    let views = [
+        "by_lateral",
+        "by_lateral_rows",
+        "by_cte_beside",
+        "by_existence",
+        "by_order",
+        "by_copies",
+        "by_numbers",
+        "by_steps",
+        "by_chosen",
+        "by_arms",
+        "by_cte_place",
+        "by_outer_place",
+        "by_place",
+    ];
+    for view in views {
         let question = format!("select id, n from {view} order by id limit 1;");
         let [masked, plain] = [&mut alice, &mut carol].map(|who| who.say(&question).unwrap());
         assert!(plain.starts_with("1|") && plain.len() > "1|\n".len(), "{view}: {plain}");
         assert!(masked.ends_with("1|\n"), "{view}: {masked}");
     }
+    // What puts a value where another column takes it from is code that can not be seen.
+    let unseen = alice.say("select id, n from by_setting order by id limit 1;").unwrap();
+    assert!(unseen.ends_with("|\n") && !unseen.contains("536"), "{unseen}");
 }
 
 /// Whoever could have the hash of a value of their choice would find out by comparison what others hold.

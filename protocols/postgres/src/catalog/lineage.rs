@@ -110,14 +110,18 @@ struct Walk {
 /// How deep the walk goes, down the tree and along references.
 const DEEPEST: usize = 300;
 /// How many parts are looked at for all columns of one view.
-const LONGEST: usize = 50_000;
+const LONGEST: usize = 200_000;
 /// The same for all views of a catalog: some tenths of a second.
-pub(super) const LONGEST_OF_ALL: usize = 2_000_000;
+pub(super) const LONGEST_OF_ALL: usize = 4_000_000;
 
 /// In the place of a column's number: a part as a whole, with everything below it.
 const WHOLE: i16 = 0;
 /// The same: a part as the value that a reference leads to.
 const ENTRY: i16 = -1;
+/// A query, as what makes its rows.
+const ROWS: i16 = -2;
+/// A query, as what an aggregate of it is fed by.
+const FED: i16 = -3;
 
 /// None: it is not known.
 type Found = Option<()>;
@@ -142,13 +146,13 @@ impl Walk {
         how: Use,
         step: impl FnOnce(&mut Self) -> Found,
     ) -> Found {
+        self.left = self.left.checked_sub(1)?;
         if !self.seen.insert((std::ptr::from_ref(part).cast(), column, how)) {
             return Some(());
         }
         if self.depth == DEEPEST {
             return None;
         }
-        self.left = self.left.checked_sub(1)?;
         self.depth += 1;
         let found = step(self);
         self.depth -= 1;
@@ -256,30 +260,73 @@ impl Walk {
                 return walk.whole_query(&Scope { query: part, outer: Some(scope) });
             }
             if part.is("WINDOWFUNC") || part.is("AGGREF") {
-                walk.order(scope)?;
+                walk.fed(&scope.up(part.number("agglevelsup").unwrap_or_default())?)?;
             }
             part.parts().try_for_each(|part| walk.all(part, scope))
         })
     }
 
-    /// What a window function or an aggregate gives may depend on the order of rows: that of windows, of groups, and of a subquery in FROM. All of these are
-    /// entries of a target list that are referred to.
-    fn order(&mut self, scope: &Scope<'_>) -> Found {
-        self.referred(scope)?;
+    /// What a window function or an aggregate gives depends on which rows it gets, how many, and in which order: on what makes them, where that is not the view's
+    /// own choice of rows, and on windows, groups and orders, which are entries of the target list that are referred to.
+    fn fed(&mut self, scope: &Scope<'_>) -> Found {
+        self.enter(scope.query, FED, Use::Computed, |walk| {
+            if scope.outer.is_some() {
+                return walk.rows(scope);
+            }
+            walk.referred(scope)?;
+            walk.sources_of_rows(scope)
+        })
+    }
+
+    /// All by which a query's rows are made, chosen, multiplied and sorted.
+    fn rows(&mut self, scope: &Scope<'_>) -> Found {
+        self.enter(scope.query, ROWS, Use::Computed, |walk| {
+            let Node::Struct { fields, .. } = scope.query else { return None };
+            // The arms of a set operation are compared with each other, and may ask for their own rows.
+            if scope.query.token("setOperations") != Some(b"<>") {
+                return walk.query(scope);
+            }
+            if scope.query.token("hasTargetSRFs") != Some(b"false") {
+                walk.all(scope.query.field("targetList")?, scope)?;
+            }
+            walk.referred(scope)?;
+            for (_, part) in fields
+                .iter()
+                .filter(|(name, _)| ![&b"rtable"[..], b"targetList", b"cteList"].contains(name))
+            {
+                walk.all(part, scope)?;
+            }
+            walk.sources_of_rows(scope)
+        })
+    }
+
+    fn sources_of_rows(&mut self, scope: &Scope<'_>) -> Found {
         for entry in scope.query.list("rtable")? {
-            if let Some(query) = entry.field("subquery") {
-                self.referred(&Scope { query, outer: Some(scope) })?;
+            match entry.number::<u8>("rtekind")? {
+                range_kind::SUBQUERY => {
+                    let query = entry.field("subquery").filter(|query| query.is("QUERY"))?;
+                    self.rows(&Scope { query, outer: Some(scope) })?;
+                }
+                range_kind::CTE => {
+                    let (query, scope) = cte(entry, scope)?;
+                    self.rows(&Scope { query, outer: Some(&scope) })?;
+                }
+                range_kind::FUNCTION => self.all(entry.field("functions")?, scope)?,
+                range_kind::TABLE_FUNCTION => self.all(entry.field("tablefunc")?, scope)?,
+                range_kind::VALUES => self.all(entry.field("values_lists")?, scope)?,
+                _ => {}
             }
         }
         Some(())
     }
 
+    /// Entries of the target list by which a query is sorted, grouped, divided or made distinct.
     fn referred(&mut self, scope: &Scope<'_>) -> Found {
-        let mut entries = scope.query.list("targetList")?.iter();
-        entries
-            .by_ref()
-            .filter(|entry| entry.token("ressortgroupref") != Some(b"0"))
-            .try_for_each(|entry| self.all(entry, scope))?;
+        for entry in scope.query.list("targetList")? {
+            if entry.token("ressortgroupref") != Some(b"0") {
+                self.all(entry, scope)?;
+            }
+        }
         self.all(scope.query.field("windowClause")?, scope)
     }
 
@@ -341,7 +388,7 @@ mod tests {
             })
             .collect();
         format!(
-            "{{QUERY {fields} :cteList <> :rtable ({}) :jointree <> :targetList ({}) :windowClause <> :setOperations <>}}",
+            "{{QUERY {fields} :hasTargetSRFs false :cteList <> :rtable ({}) :jointree <> :targetList ({}) :windowClause <> :setOperations <>}}",
             range.join(" "),
             entries.join(" ")
         )
@@ -450,6 +497,33 @@ mod tests {
             made_of(&query_with(framed, &[table(10)], &["{WINDOWFUNC :args <> :winref 1}".to_owned()])),
             [(1, vec![], vec![(10, 9)], true)]
         );
+    }
+
+    #[test]
+    fn a025_an_aggregate_depends_on_what_makes_the_rows_that_it_gets() {
+        let count = || "{AGGREF :args <> :agglevelsup 0}".to_owned();
+        let counted = |entry: String| made_of(&query(&[entry], &[count()]));
+        let chosen = query_with(&format!(":jointree {}", var(1, 3, 0)), &[table(10)], &[]);
+        let copied = query(&[table(10)], &[call(&[var(1, 4, 0)])]).replace("SRFs false", "SRFs true");
+        let plain = query(&[table(10)], &[var(1, 3, 0)]).replace("ressortgroupref 1", "ressortgroupref 0");
+        assert_eq!(counted(subquery(&chosen)), [(1, vec![], vec![(10, 3)], true)]);
+        assert_eq!(counted(subquery(&copied)), [(1, vec![], vec![(10, 4)], true)]);
+        assert_eq!(counted(subquery(&plain)), [(1, vec![], vec![], true)]);
+        assert_eq!(
+            counted(subquery(&query(&[subquery(&chosen)], &[]))),
+            [(1, vec![], vec![(10, 3)], true)]
+        );
+        let function = format!("{{RTE :rtekind 3 :functions ({})}}", call(&[var(1, 5, 1)]));
+        let inner = query(&[function], &[count()]);
+        let link = format!("{{SUBLINK :subselect {inner}}}");
+        assert_eq!(made_of(&query(&[table(10)], &[link])), [(1, vec![], vec![(10, 5)], true)]);
+        // Of the query around it.
+        let inner = query(&[], &[count().replace("levelsup 0", "levelsup 1")]);
+        let link = format!("{{SUBLINK :subselect {inner}}}");
+        assert_eq!(made_of(&query(&[subquery(&chosen)], &[link])), [(1, vec![], vec![(10, 3)], true)]);
+        // What the view itself chooses its rows by is its own affair.
+        let own = query_with(&format!(":jointree {}", var(1, 3, 0)), &[table(10)], &[count()]);
+        assert_eq!(made_of(&own), [(1, vec![], vec![], true)]);
     }
 
     #[test]

@@ -42,7 +42,8 @@ select pg_catalog.concat(':(funcid|aggfnoid|winfnoid|opfuncid) (', pg_catalog.st
 from pg_catalog.pg_proc p where p.pronamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace \
 and (p.proname operator(pg_catalog.~) '_to_xml(schema|_and_xmlschema)?$' \
 or p.proname operator(pg_catalog.~) '^pg_logical_slot_(get|peek)_' \
-or p.proname operator(pg_catalog.=) any ('{ts_stat,ts_rewrite,lo_get,loread,pg_read_file,pg_read_binary_file,pg_stat_get_activity,pg_stat_get_backend_activity}'::pg_catalog.name[]))\
+or p.proname operator(pg_catalog.=) any ('{ts_stat,ts_rewrite,lo_get,loread,pg_read_file,pg_read_binary_file,pg_stat_get_activity,pg_stat_get_backend_activity,\
+set_config,setval,nextval,currval,lastval,lo_put,lo_from_bytea,pg_notify}'::pg_catalog.name[]))\
 ), told as (\
 select r.ev_class from pg_catalog.pg_rewrite r, telling t \
 where r.ev_class operator(pg_catalog.>=) 16384::pg_catalog.oid and (case when pg_catalog.pg_column_size(r.ev_action) operator(pg_catalog.>) 131072 then true \
