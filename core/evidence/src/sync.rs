@@ -91,7 +91,7 @@ impl Shared {
     /// Has the disk not answered for so long, or for so long that somebody has given up? While it hangs, nobody can say what of all
     /// that was appended will ever be on it.
     pub(crate) fn is_stalled(&self, limit: Duration) -> bool {
-        if self.given_up.load(Ordering::Acquire) > self.synced.load(Ordering::Acquire) {
+        if self.is_given_up() {
             return true;
         }
         let since = self.busy_since.load(Ordering::Acquire);
@@ -110,6 +110,11 @@ impl Shared {
     /// Whoever has waited for the record does not any more. That may be earlier than the thread can tell: it was woken later.
     pub(crate) fn give_up(&self, sequence: u64) {
         self.given_up.fetch_max(sequence, Ordering::AcqRel);
+    }
+
+    /// Is a record that somebody has given up on not on the disk yet?
+    fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire) > self.synced.load(Ordering::Acquire)
     }
 
     fn begin(&self) {
@@ -194,6 +199,8 @@ impl Shared {
     fn end(&self, error: &AppendError) {
         let mut waiting = self.waiting.lock();
         waiting.ended.get_or_insert_with(|| error.clone());
+        // That nothing is synced any more is what whoever appends is told, and not that the disk hangs.
+        self.given_up.store(0, Ordering::Release);
         let wakers = std::mem::take(&mut waiting.wakers);
         drop(waiting);
         self.done.notify_all();
@@ -351,6 +358,10 @@ impl Syncer {
     /// If the disk hung: it answered, and what was refused meanwhile is written down. A disk that failed
     /// takes no record of it.
     fn note_stall(&self) {
+        if self.shared.is_given_up() {
+            // It goes on: the next round syncs that record.
+            return;
+        }
         let refused = self.shared.refused.swap(0, Ordering::AcqRel);
         if refused == 0 {
             return;

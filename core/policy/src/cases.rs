@@ -100,7 +100,7 @@ pub struct SshCase {
 
 impl CaseRequest {
     /// The protocol of the session in which it is asked.
-    const fn protocol(&self) -> &'static str {
+    pub(crate) const fn protocol(&self) -> &'static str {
         match self {
             Self::Sql(_) => "postgres",
             Self::Http(_) => "http",
@@ -295,8 +295,8 @@ fn session(policy: &Policy, case: &Case) -> SessionContext {
         expires_at: None,
     };
     let protocol = case.request.protocol();
-    let has_database = protocol == "postgres" || case.database.is_some();
-    let database = has_database.then(|| (DATABASE, name(&case.database, &matching.databases, "case")));
+    let database =
+        (protocol == "postgres").then(|| (DATABASE, name(&case.database, &matching.databases, "case")));
     SessionContext {
         id: SessionId::from_random([0; 16]),
         protocol,

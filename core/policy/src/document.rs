@@ -14,6 +14,7 @@
 //! listeners = ["*"]
 //! targets = ["crm-*"]
 //! protocols = ["postgres"]
+//! databases = ["crm", "crm_*"]         # of PostgreSQL; a session that is in none does not fit
 //! groups = ["analysts"]                # the principal is in any of these
 //! principal_kinds = ["agent", "service"]
 //!
@@ -26,7 +27,7 @@
 //! # or, in place of these two:
 //! # http = { method = "DELETE", url = "https://api.example/people/7?x=1", headers = { accept = "application/json" }, body_length = 0 }
 //! principal = { subject = "alice", groups = ["analysts"], kind = "human", actors = [] }
-//! target = "crm-1"                     # optional, as are listener and account
+//! target = "crm-1"                     # optional, as are listener, account and database
 //! expect = "block"                     # allow | block | mask | escalate | no_match
 //! rule = "where-required"              # optional
 //! ```

@@ -190,6 +190,7 @@ fn f009_a_sync_that_nobody_waits_for_any_more_and_that_fails_is_no_success() {
     assert!(given_up.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     eventually("it is noticed", || log.status().health == Health::Slow);
     drop(given_up);
+    log.give_up(receipt);
     site.disk.set(|disk| {
         disk.sync_hangs = false;
         disk.sync_fault = Some(Fault::Io);

@@ -43,7 +43,16 @@ fn case(source: &mut Source, mut fields: Fields) -> Option<Case> {
     let listener = fields.text(source, "listener").map(|found| found.value);
     let target = fields.text(source, "target").map(|found| found.value);
     let account = fields.text(source, "account").map(|found| found.value);
-    let database = fields.text(source, "database").map(|found| found.value);
+    let database = fields.text(source, "database");
+    if let (Some(found), Some(request)) = (&database, &request)
+        && request.protocol() != "postgres"
+    {
+        source.report(
+            found.line,
+            "[[case]]: only sessions of PostgreSQL have a `database`",
+            "leave it out",
+        );
+    }
     let line = fields.line;
     let expect = match fields.any(source, "expect") {
         Some(_) => fields.word(source, "expect", &words),
@@ -66,7 +75,7 @@ fn case(source: &mut Source, mut fields: Fields) -> Option<Case> {
         listener,
         target,
         account,
-        database,
+        database: database.map(|found| found.value),
         expect,
         rule,
     })

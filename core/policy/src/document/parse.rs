@@ -216,6 +216,18 @@ mod tests {
     }
 
     #[test]
+    fn a_case_of_another_protocol_has_no_database() {
+        check(
+            "name = \"a\"\nmodule = \"a.wasm\"\n[match]\ndatabases = []\n[[case]]\nname = \"c\"\nexpect = \"allow\"\n\
+             ssh = { request = \"exec\", command = \"uptime\" }\ndatabase = \"crm\"\n",
+            expect![[r#"
+                p.toml:4: [match]: an empty `databases` fits nothing; write `databases = ["*"]` for any, or leave `databases` out
+                p.toml:9: [[case]]: only sessions of PostgreSQL have a `database`; leave it out
+            "#]],
+        );
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_said_at_once() {
         check(
             "nam = \"a\"\nmodule = 7\nmode = \"warn\"\nsha256 = \"abc\"\nallow_grades = [\"verified\"]\n\

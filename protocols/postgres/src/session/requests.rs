@@ -198,15 +198,7 @@ impl Relay {
                 self.decide(request, SqlPhase::Execute, judged, parameters, payload, desk);
             }
             tag::DESCRIBE => {
-                let name = match name::decode(frame.body(), "Describe") {
-                    Ok(name) => name,
-                    Err(broken) => return self.unread_name(broken, &frame, desk),
-                };
-                let (Name::Statement(text) | Name::Portal(text)) = name;
-                if let Some(error) = bad_name(text) {
-                    self.refuse_batch(error, desk);
-                    return Ok(());
-                }
+                let Some(name) = self.name_in(&frame, "Describe", desk)? else { return Ok(()) };
                 let expect = match name {
                     Name::Statement(_) => Expect::DescribeStatement,
                     Name::Portal(_) => Expect::DescribePortal,
@@ -214,15 +206,7 @@ impl Relay {
                 self.forward_in_batch(frame.bytes, expect, desk);
             }
             tag::CLOSE => {
-                let name = match name::decode(frame.body(), "Close") {
-                    Ok(name) => name,
-                    Err(broken) => return self.unread_name(broken, &frame, desk),
-                };
-                let (Name::Statement(text) | Name::Portal(text)) = name;
-                if let Some(error) = bad_name(text) {
-                    self.refuse_batch(error, desk);
-                    return Ok(());
-                }
+                let Some(name) = self.name_in(&frame, "Close", desk)? else { return Ok(()) };
                 let undo = match name {
                     Name::Statement(name) => {
                         self.names.forget(name);
@@ -267,6 +251,23 @@ impl Relay {
         let error = bad_encoding(texts, count).ok_or(broken)?;
         self.refuse_batch(error, desk);
         Ok(())
+    }
+
+    /// The name that a Describe or Close is about. None: it was refused.
+    fn name_in<'f>(
+        &mut self,
+        frame: &'f Frame,
+        message: &'static str,
+        desk: &mut Desk<'_>,
+    ) -> Result<Option<Name<'f>>, ProtocolError> {
+        let name = match name::decode(frame.body(), message) {
+            Ok(name) => name,
+            Err(broken) => return self.unread_name(broken, frame, desk).map(|()| None),
+        };
+        let (Name::Statement(text) | Name::Portal(text)) = name;
+        let Some(error) = bad_name(text) else { return Ok(Some(name)) };
+        self.refuse_batch(error, desk);
+        Ok(None)
     }
 
     /// The same of a Describe or Close, whose name stands behind its kind.
