@@ -172,3 +172,25 @@ fn count(scene: &Scene, metric: &str) -> u64 {
 fn wait_for_swap(scene: &Scene, before: u64) {
     eventually("the new set is in use", || number(scene) > before);
 }
+
+/// A misspelt kind would be a rule that never fires.
+#[test]
+fn a_kind_that_no_statement_has_is_refused_with_what_to_write() {
+    let scene = Scene::open().unwrap();
+    let kinds = scene.gateway.run_alone(&["policy", "kinds"]).unwrap();
+    assert!(kinds.lines().any(|kind| kind == "drop_table"), "{kinds}");
+    let json = scene.gateway.run_alone(&["policy", "kinds", "--json"]).unwrap();
+    let listed: Vec<String> = serde_json::from_str(&json).unwrap();
+    assert_eq!(listed, kinds.lines().collect::<Vec<_>>());
+
+    let folder = tempfile::tempdir().unwrap();
+    for (kind, said) in
+        [("drop table", "write `drop_table`"), ("delet", "`gatewright policy kinds` lists them")]
+    {
+        let rules = policies::rules("rules", &format!("deny_kinds = [\"{kind}\"]")).unwrap();
+        std::fs::write(folder.path().join("rules.toml"), rules).unwrap();
+        let checked = scene.gateway.run_alone(&["policy", "check", folder.path().to_str().unwrap()]);
+        let refused = checked.unwrap_err().to_string();
+        assert!(refused.contains("rules.toml:") && refused.contains(said), "{refused}");
+    }
+}

@@ -277,7 +277,7 @@ impl Walk {
                 return walk.rows(scope);
             }
             walk.referred(scope)?;
-            walk.from_items(scope, Self::rows)
+            walk.items_of_from(scope, Self::rows)
         })
     }
 
@@ -299,12 +299,12 @@ impl Walk {
             {
                 walk.all(part, scope)?;
             }
-            walk.from_items(scope, Self::rows)
+            walk.items_of_from(scope, Self::rows)
         })
     }
 
     /// What is in FROM, but for relations. `of_query`: what is wanted of a subquery or CTE.
-    fn from_items(&mut self, scope: &Scope<'_>, of_query: fn(&mut Self, &Scope<'_>) -> Found) -> Found {
+    fn items_of_from(&mut self, scope: &Scope<'_>, of_query: fn(&mut Self, &Scope<'_>) -> Found) -> Found {
         for entry in scope.query.list("rtable")? {
             match entry.number::<u8>("rtekind")? {
                 range_kind::SUBQUERY => {
@@ -352,7 +352,7 @@ impl Walk {
         for (_, part) in fields.iter().filter(|(name, _)| *name != b"rtable") {
             self.all(part, scope)?;
         }
-        self.from_items(scope, Self::query)
+        self.items_of_from(scope, Self::query)
     }
 }
 
