@@ -13,7 +13,7 @@ use gatewright_e2e::{
 
 fn scene_on(disk: &Disk) -> Scene {
     let allow = policies::allow().unwrap();
-    Scene::build(&[("allow", &allow)], true, |setup| disk.under(setup.sync_deadline("500ms"))).unwrap()
+    Scene::build(&[("allow", &allow)], true, |setup| disk.under(setup.sync_deadline("2s"))).unwrap()
 }
 
 fn session(scene: &Scene) -> wire::Client {
