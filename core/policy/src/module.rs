@@ -132,7 +132,7 @@ fn component(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, ModuleError> {
             let encoded = ComponentEncoder::default()
                 .validate(true)
                 .module(bytes)
-                .and_then(|encoder| encoder.encode())
+                .and_then(|mut encoder| encoder.encode())
                 .map_err(|error| ModuleError::Encode(one_line(&error)))?;
             Ok(encoded.into())
         }

@@ -37,7 +37,7 @@ fn built_for(contract: &str) -> Vec<u8> {
     let text =
         BODY.replace("{imports}", &imports(&resolve, world)).replace("{version}", &version.to_string());
     let mut module = wat::parse_str(text).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     module
 }
 

@@ -413,6 +413,12 @@ fn a025_what_a_view_asks_for_each_row_depends_on_all_that_it_uses() {
          create view by_arms as select 1 as id, count(*) as n from (select ssn from people intersect select '536-22-8726') s;
          create view by_cte_place as with q as (select id from people order by ssn) select 1 as id, string_agg(id::text, ',') as n from q;
          create view by_outer_place as select 1 as id, (select string_agg(o.id::text, ',')) as n from (select id from people order by ssn) o;
+         create view by_left as select p.id, s.n from people p left join (select id, 1 as n from people where ssn like '5%') s using (id);
+         create view by_left_table as select p.id, o.id as n from people p left join orders o on o.id = left(p.ssn, 1)::int;
+         create view by_right as select p.id, s.n from (select id, 1 as n from people where ssn like '5%') s right join people p using (id);
+         create view by_full as select p.id, s.n from people p full join (select id, 1 as n from people where ssn like '5%') s on s.id = p.id;
+         create view by_name as select p.id, p.ssn, o.id as n from people p left join orders o on o.id = p.id;
+         create view by_seed as select s.id, random() as n from (select id, setseed(('0.' || left(ssn, 3))::float8) from people offset 0) s;
          create view by_setting as select id, set_config('my.x', ssn, false) as a, current_setting('my.x') as n from people;
          create view by_place as select 1 as id, array_agg(q.id) as n from (select id from people order by ssn) q;
          grant select on all tables in schema public to public",
@@ -433,6 +439,9 @@ fn a025_what_a_view_asks_for_each_row_depends_on_all_that_it_uses() {
         "by_cte_place",
         "by_outer_place",
         "by_place",
+        "by_left",
+        "by_left_table",
+        "by_right",
     ];
     for view in views {
         let question = format!("select id, n from {view} order by id limit 1;");
@@ -440,7 +449,15 @@ fn a025_what_a_view_asks_for_each_row_depends_on_all_that_it_uses() {
         assert!(plain.starts_with("1|") && plain.len() > "1|\n".len(), "{view}: {plain}");
         assert!(masked.ends_with("1|\n"), "{view}: {masked}");
     }
+    // Of a full join, both sides may be null.
+    let full = alice.say("select id, n from by_full order by id limit 1;").unwrap();
+    assert!(full.ends_with("|\n"), "{full}");
+    // What a condition has nothing to do with is shown.
+    let shown = alice.say("select id, n from by_name where id = 1;").unwrap();
+    assert_eq!(shown, "1|1\n");
     // What puts a value where another column takes it from is code that can not be seen.
+    let seeded = alice.say("select id, n from by_seed order by id limit 1;").unwrap();
+    assert!(seeded.ends_with("|\n"), "{seeded}");
     let unseen = alice.say("select id, n from by_setting order by id limit 1;").unwrap();
     assert!(unseen.ends_with("|\n") && !unseen.contains("536"), "{unseen}");
 }

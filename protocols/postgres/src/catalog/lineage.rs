@@ -2,7 +2,8 @@
 //!
 //! Followed are the columns of subqueries, CTEs (recursive ones too), joins and set operations. What a function, `VALUES` or `LATERAL` source gives is made of
 //! all that goes in. A value that a subquery computes for one row is made of everything the subquery uses, its conditions too; whatever chooses the rows of
-//! the view itself makes no column. For anything else, and for what takes too long, the answer is that it is not known.
+//! the view itself makes no column. Whether what an outer join adds is there or null tells of its condition, and of what makes the rows of that side. For
+//! anything else, and for what takes too long, the answer is that it is not known.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,9 +17,9 @@ pub(crate) type ColumnId = (u32, i16);
 pub struct Sources {
     /// Columns whose values stand in it as they are.
     pub plain: Vec<ColumnId>,
-    /// Columns that others of its values are computed from.
+    /// Columns that others of its values are computed from, or that decide whether one is there.
     pub computed: Vec<ColumnId>,
-    /// Some of its values come from no column.
+    /// Some of its values are computed, or come from no column.
     pub others: bool,
 }
 
@@ -79,6 +80,14 @@ mod range_kind {
     pub(super) const GROUP: u8 = 9;
 }
 
+/// The server's `JoinType`, as far as a view can hold it.
+mod join {
+    pub(super) const INNER: u8 = 0;
+    pub(super) const LEFT: u8 = 1;
+    pub(super) const FULL: u8 = 2;
+    pub(super) const RIGHT: u8 = 3;
+}
+
 /// How what is reached shows in the column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Use {
@@ -123,9 +132,16 @@ const ENTRY: i16 = -1;
 const ROWS: i16 = -2;
 /// A query, as what an aggregate of it is fed by.
 const FED: i16 = -3;
+/// An outer join, as what decides whether the columns that it adds are null.
+const NULLED: i16 = -4;
+/// The same, of a full one, for the columns of its left side.
+const NULLED_LEFT: i16 = -5;
 
 /// None: it is not known.
 type Found = Option<()>;
+
+/// A step into a subquery or CTE.
+type OfQuery = fn(&mut Walk, &Scope<'_>) -> Found;
 
 impl Walk {
     fn sources(&mut self, scope: &Scope<'_>, column: i16) -> Option<Sources> {
@@ -199,6 +215,9 @@ impl Walk {
 
     /// A column of an entry of a query's range table.
     fn reference(&mut self, scope: &Scope<'_>, entry: usize, column: i16, how: Use) -> Found {
+        if let Some(tables) = scope.query.field("jointree") {
+            self.nulled(tables, entry, scope)?;
+        }
         let entry = scope.range_entry(entry)?;
         // Neither a whole row nor a system column.
         let index = usize::try_from(column).ok()?.checked_sub(1)?;
@@ -232,6 +251,64 @@ impl Walk {
             }
             _ => None,
         }
+    }
+
+    /// If there is something in this part of FROM by which the entry's columns may be null: what decides that. Says whether the entry is in this part.
+    fn nulled(&mut self, part: &Node<'_>, entry: usize, scope: &Scope<'_>) -> Option<bool> {
+        self.left = self.left.checked_sub(1)?;
+        if part.is("RANGETBLREF") {
+            return Some(part.number::<usize>("rtindex")? == entry);
+        }
+        if part.is("FROMEXPR") {
+            for item in part.list("fromlist")? {
+                if self.nested(item, entry, scope)? {
+                    return Some(true);
+                }
+            }
+            return Some(false);
+        }
+        if !part.is("JOINEXPR") {
+            // A query without FROM.
+            return matches!(part, Node::Token(b"<>")).then_some(false);
+        }
+        let kind = part.number::<u8>("jointype")?;
+        let (left, right) = (part.field("larg")?, part.field("rarg")?);
+        let (is_left, is_right) = (self.nested(left, entry, scope)?, self.nested(right, entry, scope)?);
+        let (side, place) = match kind {
+            join::INNER => return Some(is_left || is_right),
+            join::LEFT | join::FULL if is_right => (right, NULLED),
+            join::RIGHT | join::FULL if is_left => (left, NULLED_LEFT),
+            join::LEFT | join::FULL | join::RIGHT => return Some(is_left || is_right),
+            _ => return None,
+        };
+        self.enter(part, place, Use::Computed, |walk| {
+            walk.all(part.field("quals")?, scope)?;
+            walk.made_by(side, scope)
+        })?;
+        Some(true)
+    }
+
+    /// The same, one step deeper.
+    fn nested(&mut self, part: &Node<'_>, entry: usize, scope: &Scope<'_>) -> Option<bool> {
+        if self.depth == DEEPEST {
+            return None;
+        }
+        self.depth += 1;
+        let found = self.nulled(part, entry, scope);
+        self.depth -= 1;
+        found
+    }
+
+    /// What makes the rows of one side of a join.
+    fn made_by(&mut self, side: &Node<'_>, scope: &Scope<'_>) -> Found {
+        self.enter(side, ROWS, Use::Computed, |walk| {
+            if side.is("RANGETBLREF") {
+                return walk.item_of_from(scope.range_entry(side.number("rtindex")?)?, scope, Self::rows);
+            }
+            walk.all(side.field("quals")?, scope)?;
+            walk.made_by(side.field("larg")?, scope)?;
+            walk.made_by(side.field("rarg")?, scope)
+        })
     }
 
     fn entry_of(
@@ -304,31 +381,31 @@ impl Walk {
     }
 
     /// What is in FROM, but for relations. `of_query`: what is wanted of a subquery or CTE.
-    fn items_of_from(&mut self, scope: &Scope<'_>, of_query: fn(&mut Self, &Scope<'_>) -> Found) -> Found {
-        for entry in scope.query.list("rtable")? {
-            match entry.number::<u8>("rtekind")? {
-                range_kind::SUBQUERY => {
-                    let query = entry.field("subquery").filter(|query| query.is("QUERY"))?;
-                    of_query(self, &Scope { query, outer: Some(scope) })?;
-                }
-                range_kind::CTE => {
-                    let (query, scope) = cte(entry, scope)?;
-                    of_query(self, &Scope { query, outer: Some(&scope) })?;
-                }
-                range_kind::FUNCTION => self.all(entry.field("functions")?, scope)?,
-                range_kind::TABLE_FUNCTION => self.all(entry.field("tablefunc")?, scope)?,
-                range_kind::VALUES => self.all(entry.field("values_lists")?, scope)?,
-                range_kind::RELATION => {
-                    if let Some(sample) = entry.field("tablesample") {
-                        self.all(sample, scope)?;
-                    }
-                }
-                // They list columns, of which those that are used are referred to.
-                range_kind::JOIN | range_kind::GROUP | range_kind::RESULT => {}
-                _ => return None,
+    fn items_of_from(&mut self, scope: &Scope<'_>, of_query: OfQuery) -> Found {
+        scope.query.list("rtable")?.iter().try_for_each(|entry| self.item_of_from(entry, scope, of_query))
+    }
+
+    fn item_of_from(&mut self, entry: &Node<'_>, scope: &Scope<'_>, of_query: OfQuery) -> Found {
+        match entry.number::<u8>("rtekind")? {
+            range_kind::SUBQUERY => {
+                let query = entry.field("subquery").filter(|query| query.is("QUERY"))?;
+                of_query(self, &Scope { query, outer: Some(scope) })
             }
+            range_kind::CTE => {
+                let (query, scope) = cte(entry, scope)?;
+                of_query(self, &Scope { query, outer: Some(&scope) })
+            }
+            range_kind::FUNCTION => self.all(entry.field("functions")?, scope),
+            range_kind::TABLE_FUNCTION => self.all(entry.field("tablefunc")?, scope),
+            range_kind::VALUES => self.all(entry.field("values_lists")?, scope),
+            range_kind::RELATION => match entry.field("tablesample") {
+                Some(sample) => self.all(sample, scope),
+                None => Some(()),
+            },
+            // They list columns, of which those that are used are referred to.
+            range_kind::JOIN | range_kind::GROUP | range_kind::RESULT => Some(()),
+            _ => None,
         }
-        Some(())
     }
 
     /// Entries of the target list by which a query is sorted, grouped, divided or made distinct.
@@ -462,7 +539,7 @@ mod tests {
             &[
                 table(20),
                 subquery(&query_with(
-                    &format!(":jointree {}", var(1, 9, 2)),
+                    &format!(":jointree {{FROMEXPR :fromlist <> :quals {}}}", var(1, 9, 2)),
                     &[table(30)],
                     &[var(1, 1, 0)],
                 )),
@@ -501,7 +578,11 @@ mod tests {
     fn a025_an_aggregate_depends_on_what_makes_the_rows_that_it_gets() {
         let count = || "{AGGREF :args <> :agglevelsup 0}".to_owned();
         let counted = |entry: String| made_of(&query(&[entry], &[count()]));
-        let chosen = query_with(&format!(":jointree {}", var(1, 3, 0)), &[table(10)], &[]);
+        let chosen = query_with(
+            &format!(":jointree {{FROMEXPR :fromlist <> :quals {}}}", var(1, 3, 0)),
+            &[table(10)],
+            &[],
+        );
         let copied = query(&[table(10)], &[call(&[var(1, 4, 0)])]).replace("SRFs false", "SRFs true");
         let plain = query(&[table(10)], &[var(1, 3, 0)]).replace("ressortgroupref 1", "ressortgroupref 0");
         assert_eq!(counted(subquery(&chosen)), [(1, vec![], vec![(10, 3)], true)]);
@@ -524,7 +605,11 @@ mod tests {
             assert_eq!(counted(unknown.to_owned()), [], "{unknown}");
         }
         // What the view itself chooses its rows by is its own affair.
-        let own = query_with(&format!(":jointree {}", var(1, 3, 0)), &[table(10)], &[count()]);
+        let own = query_with(
+            &format!(":jointree {{FROMEXPR :fromlist <> :quals {}}}", var(1, 3, 0)),
+            &[table(10)],
+            &[count()],
+        );
         assert_eq!(made_of(&own), [(1, vec![], vec![], true)]);
     }
 
@@ -540,7 +625,11 @@ mod tests {
     /// A subquery that asks a CTE beside it tells how many rows that has, and which.
     #[test]
     fn a025_a_value_of_a_subquery_is_made_of_what_the_ctes_use_that_it_reads() {
-        let with = query_with(&format!(":jointree {}", var(1, 3, 0)), &[table(10)], &[var(1, 1, 0)]);
+        let with = query_with(
+            &format!(":jointree {{FROMEXPR :fromlist <> :quals {}}}", var(1, 3, 0)),
+            &[table(10)],
+            &[var(1, 1, 0)],
+        );
         let with = format!(":cteList ({{COMMONTABLEEXPR :ctename r :ctequery {with}}})");
         let inner = query(&["{RTE :rtekind 6 :ctename r :ctelevelsup 1}".to_owned()], &[]);
         let link = format!("{{SUBLINK :subselect {inner}}}");
@@ -584,6 +673,47 @@ mod tests {
                 (5, vec![], vec![(10, 1), (20, 1)], true)
             ]
         );
+    }
+
+    #[test]
+    fn a025_what_an_outer_join_adds_depends_on_its_condition_and_on_what_makes_its_rows() {
+        let chosen = query_with(
+            &format!(":jointree {{FROMEXPR :fromlist <> :quals {}}}", var(1, 3, 0)),
+            &[table(30)],
+            &[var(1, 1, 0), "{CONST}".to_owned()],
+        )
+        .replace(":ressortgroupref ", ":ressortgroupref 0 :was ");
+        let range = [table(10), table(20), subquery(&chosen)];
+        let made_by = |tables: String| {
+            let from = format!(":jointree {{FROMEXPR :fromlist ({tables}) :quals <>}}");
+            let columns = [var(1, 2, 0), var(2, 2, 0), var(3, 2, 0)];
+            made_of(&query_with(&from, &range, &columns))
+        };
+        let entry = |number: usize| format!("{{RANGETBLREF :rtindex {number}}}");
+        let join = |kind: usize, left: &str, right: &str, quals: &str| {
+            format!("{{JOINEXPR :jointype {kind} :larg {left} :rarg {right} :quals {quals}}}")
+        };
+        let columns = |each: [&[ColumnId]; 3]| {
+            let [first, second, third] = each.map(<[_]>::to_vec);
+            [(1, vec![(10, 2)], first, false), (2, vec![(20, 2)], second, false), (3, vec![], third, true)]
+        };
+        let condition = var(1, 7, 0);
+        let inner = join(0, &entry(1), &entry(2), &condition);
+        // Rows of the view itself.
+        assert_eq!(made_by(join(0, &inner, &entry(3), "<>")), columns([&[], &[], &[]]));
+        // In the subquery's rows there is what chooses them.
+        let left = join(1, &inner, &entry(3), &var(2, 8, 0));
+        assert_eq!(made_by(left), columns([&[], &[], &[(20, 8), (30, 3)]]));
+        let right = join(3, &inner, &entry(3), &var(2, 8, 0));
+        assert_eq!(made_by(right), columns([&[(10, 7), (20, 8)], &[(10, 7), (20, 8)], &[]]));
+        let full = join(2, &entry(3), &inner, "<>");
+        assert_eq!(made_by(full), columns([&[(10, 7)], &[(10, 7)], &[(30, 3)]]));
+        // Where that is in a chain of joins makes no difference.
+        let nested = join(1, &entry(1), &join(1, &entry(2), &entry(3), "<>"), &condition);
+        assert_eq!(made_by(nested), columns([&[], &[(10, 7), (30, 3)], &[(10, 7), (30, 3)]]));
+        // Of a kind that no view can have, nobody knows what it does.
+        assert_eq!(made_by(join(4, &inner, &entry(3), "<>")), []);
+        assert_eq!(made_by("{NEWEXPR}".to_owned()), []);
     }
 
     #[test]

@@ -29,8 +29,8 @@
 /// what stands between blanks is what it seems to be, or else its entry says nothing. Splitting takes a fiftieth of what a regular expression does.
 /// A rule that is larger than any that people write (128 KiB as it is stored, or 512 KiB of text) is not read: what it shows may be anything. A server takes
 /// rules of a gigabyte, of which each reading would cost it seconds.
-/// Where entries of several queries have one number, columns are computed, or something in FROM is `LATERAL`, the gateway gets the tree itself: of no more than 256 KiB each, and 16 MiB of
-/// all of them.
+/// Where entries of several queries have one number, columns are computed, something in FROM is `LATERAL`, or a join is an outer one, the gateway gets the tree
+/// itself: of no more than 256 KiB each, and 16 MiB of all of them.
 ///
 /// Before version 15, what a generated column is computed from stands as a dependence of the column, and since then as one of its expression.
 ///
@@ -41,9 +41,9 @@ with telling as (\
 select pg_catalog.concat(':(funcid|aggfnoid|winfnoid|opfuncid) (', pg_catalog.string_agg(p.oid::pg_catalog.text, '|'), ') |:relid (2613|2619|3429) ') as words \
 from pg_catalog.pg_proc p where p.pronamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace \
 and (p.proname operator(pg_catalog.~) '_to_xml(schema|_and_xmlschema)?$' \
-or p.proname operator(pg_catalog.~) '^pg_logical_slot_(get|peek)_' \
-or p.proname operator(pg_catalog.=) any ('{ts_stat,ts_rewrite,lo_get,loread,pg_read_file,pg_read_binary_file,pg_stat_get_activity,pg_stat_get_backend_activity,\
-set_config,setval,nextval,currval,lastval,lo_put,lo_from_bytea,pg_notify}'::pg_catalog.name[]))\
+or p.proname operator(pg_catalog.~) '^(pg_logical_slot_(get|peek)_|lo_|pg_(try_)?advisory_|pg_sleep)' \
+or p.proname operator(pg_catalog.=) any ('{ts_stat,ts_rewrite,loread,lowrite,pg_read_file,pg_read_binary_file,pg_stat_get_activity,pg_stat_get_backend_activity,\
+set_config,setseed,setval,nextval,currval,lastval,pg_notify}'::pg_catalog.name[]))\
 ), told as (\
 select r.ev_class from pg_catalog.pg_rewrite r, telling t \
 where r.ev_class operator(pg_catalog.>=) 16384::pg_catalog.oid and (case when pg_catalog.pg_column_size(r.ev_action) operator(pg_catalog.>) 131072 then true \
@@ -64,7 +64,8 @@ select pg_catalog.split_part(t.entry, ' ', 1), pg_catalog.split_part(t.entry, ' 
 case when pg_catalog.split_part(t.entry, ' ', 2) operator(pg_catalog.=) ':resname' and pg_catalog.split_part(t.entry, ' ', 4) operator(pg_catalog.=) ':ressortgroupref' \
 and pg_catalog.split_part(t.entry, ' ', 6) operator(pg_catalog.=) ':resorigtbl' and pg_catalog.split_part(t.entry, ' ', 8) operator(pg_catalog.=) ':resorigcol' \
 then pg_catalog.split_part(t.entry, ' ', 7) else '0' end \
-from pg_catalog.unnest(pg_catalog.string_to_array(case when pg_catalog.strpos(s.tree, ' :lateral true ') operator(pg_catalog.=) 0 then s.tree end, ' :resno ')) with ordinality t(entry, place) where t.place operator(pg_catalog.>) 1\
+from pg_catalog.unnest(pg_catalog.string_to_array(case when pg_catalog.strpos(s.tree, ' :lateral true ') operator(pg_catalog.=) 0 and pg_catalog.strpos(s.tree, ' :jointype 1 ') operator(pg_catalog.=) 0 \
+and pg_catalog.strpos(s.tree, ' :jointype 2 ') operator(pg_catalog.=) 0 and pg_catalog.strpos(s.tree, ' :jointype 3 ') operator(pg_catalog.=) 0 then s.tree end, ' :resno ')) with ordinality t(entry, place) where t.place operator(pg_catalog.>) 1\
 ) e(own, number, relation) \
 group by e.own having pg_catalog.count(distinct array[e.relation, e.number]) operator(pg_catalog.=) 1 \
 and pg_catalog.min(e.relation) operator(pg_catalog.<>) '0' and pg_catalog.min(e.number) operator(pg_catalog.~) '^[1-9]'\

@@ -23,6 +23,8 @@ pub struct ResolvedPlan {
     pub stale: HashMap<u32, String>,
     /// Views whose queries use a masked column.
     views: HashMap<u32, View>,
+    /// A relation that came with the server is masked. The server does not write down which views use those.
+    masks_servers_own: bool,
     catalog: Arc<Catalog>,
 }
 
@@ -56,6 +58,7 @@ impl ResolvedPlan {
             relations: HashSet::new(),
             stale: HashMap::new(),
             views: HashMap::new(),
+            masks_servers_own: false,
             plan: Arc::clone(&plan),
             catalog: Arc::clone(&catalog),
         };
@@ -139,6 +142,7 @@ impl ResolvedPlan {
             return;
         }
         let catalog = Arc::clone(&self.catalog);
+        self.masks_servers_own = self.relations.iter().any(|oid| self.is_servers_own(*oid));
         // Until it is looked at, a view is as good as one that uses everything: others may be asked about it before, where they refer to each other.
         self.views = catalog.queries().map(|view| (view, View::default())).collect();
         // First those that a view reads. Of views that read each other, which a server takes, one has to be first, and finds nothing known of the others.
@@ -164,7 +168,8 @@ impl ResolvedPlan {
 
     /// Looks for what a view uses, and what its columns are made of.
     fn find_view(&mut self, view: u32, catalog: &Catalog) {
-        let uses_masked = self.relations.contains(&view)
+        let uses_masked = self.masks_servers_own
+            || self.relations.contains(&view)
             || match catalog.uses(view) {
                 Some(Uses::Columns(columns)) => {
                     columns.iter().any(|(oid, attribute)| self.fate(*oid, *attribute) != Fate::Keep)
@@ -197,8 +202,7 @@ impl ResolvedPlan {
         if sources.computed.iter().any(|column| fate(column) != Fate::Keep) {
             return Fate::Withhold;
         }
-        let mixed = sources.others || !sources.computed.is_empty();
-        self.fate_of_either(sources.plain.iter().map(fate), mixed)
+        self.fate_of_either(sources.plain.iter().map(fate), sources.others)
     }
 
     /// The catalog in which the columns were found.
@@ -224,6 +228,9 @@ impl ResolvedPlan {
         }
         match self.catalog.uses(oid) {
             _ if self.catalog.shows_unseen(oid) || self.catalog.relation(oid).is_none() => Reach::Indirect,
+            None if self.masks_servers_own && self.is_servers_own(oid) && self.catalog.is_view(oid) => {
+                Reach::Indirect
+            }
             Some(_) => match self.views.get(&oid) {
                 None => Reach::Nothing,
                 Some(View { is_known: true, .. }) => Reach::Direct,
@@ -236,6 +243,12 @@ impl ResolvedPlan {
             None if self.catalog.reaches(oid, &self.relations) => Reach::Indirect,
             None => Reach::Nothing,
         }
+    }
+
+    /// Did it come with the server?
+    fn is_servers_own(&self, oid: u32) -> bool {
+        let relation = self.catalog.relation(oid);
+        relation.is_some_and(|relation| ["pg_catalog", "information_schema"].contains(&&*relation.schema))
     }
 
     /// What becomes of a column of which it is known where it comes from.
@@ -304,6 +317,10 @@ mod tests {
 
     /// `people.ssn` is masked; `people.tag` is computed from it, and `people.initial` from another column.
     fn plan_with(rows: &[[&str; 5]]) -> ResolvedPlan {
+        plan_of("public", "people", "ssn", rows)
+    }
+
+    fn plan_of(schema: &str, relation: &str, column: &str, rows: &[[&str; 5]]) -> ResolvedPlan {
         let mut catalog = Catalog::default();
         let own = [
             ["10", "public", "people", "1", "id"],
@@ -317,9 +334,9 @@ mod tests {
         catalog.take_in(&own);
         catalog.take_in(rows);
         let mask = ColumnMask {
-            schema: "public".into(),
-            relation: "people".into(),
-            column: "ssn".into(),
+            schema: schema.into(),
+            relation: relation.into(),
+            column: column.into(),
             method: MaskMethod::Partial { keep: 4 },
             conditions: None,
             rule: "mask-people/ssn".into(),
@@ -359,6 +376,20 @@ mod tests {
             assert_eq!(plan.reach(20), Reach::Indirect, "{uses:?}");
             assert_eq!((plan.fate(20, 1), plan.fate(20, 0)), (Fate::Withhold, Fate::Withhold), "{uses:?}");
         }
+        // Which views use what came with the server is written down nowhere.
+        let own = [
+            ["11", "pg_catalog", "pg_authid", "1", "rolname"],
+            ["11", "pg_catalog", "pg_authid", "2", "rolpassword"],
+            ["12", "pg_catalog", "pg_shadow", "1", "passwd"],
+            ["12", "", "", "-3", ""],
+            ["20", "", "", "-8", "1 11 1"],
+            ["20", "", "", "-8", "2 11 2"],
+        ];
+        let plan = plan_of("pg_catalog", "pg_authid", "rolpassword", &[&VIEW[..], &own].concat());
+        assert_eq!((plan.fate(20, 1), plan.fate(20, 2)), (Fate::Keep, Fate::Mask(0)));
+        assert_eq!((plan.reach(12), plan.fate(12, 1)), (Reach::Indirect, Fate::Withhold));
+        let plan = plan_with(&[&VIEW[..], &own].concat());
+        assert_eq!((plan.reach(20), plan.reach(12)), (Reach::Nothing, Reach::Nothing));
     }
 
     #[test]
