@@ -41,6 +41,7 @@
 
 mod checkpoint;
 mod disk;
+mod endings;
 mod key;
 mod line;
 mod log;
@@ -61,6 +62,7 @@ mod tests;
 
 pub use self::{
     checkpoint::Checkpoint,
+    endings::{Ending, Endings, Fields},
     key::{KeyError, SigningKey, VerifyingKey, VerifyingKeys},
     log::{AppendError, Durable, Fault, Health, Log, LogOptions, Receipt, Status},
     note::NoteError,

@@ -9,9 +9,10 @@
 
 mod json;
 
+use gatewright_model::hex;
 use serde::Serialize;
 
-use self::json::NotJson;
+pub(crate) use self::json::NotJson;
 use crate::{
     time::{self, TIME_BYTES},
     tree::Hash,
@@ -44,9 +45,7 @@ pub(crate) fn append_line(
     lines.extend_from_slice(TIME);
     lines.extend_from_slice(time);
     lines.extend_from_slice(PREVIOUS);
-    let mut hex = [0; 64];
-    hex::encode_to_slice(previous, &mut hex).ok()?;
-    lines.extend_from_slice(&hex);
+    lines.extend_from_slice(hex::encode(previous, &mut [0; 64]).as_bytes());
     lines.extend_from_slice(b"\",");
     lines.extend_from_slice(rest);
     lines.push(b'\n');
@@ -73,7 +72,7 @@ impl<'a> Head<'a> {
         let time = std::str::from_utf8(time).ok()?;
         let (hex, rest) = rest.strip_prefix(PREVIOUS)?.split_at_checked(64)?;
         let mut previous = NO_PREVIOUS;
-        hex::decode_to_slice(hex, &mut previous).ok()?;
+        ::hex::decode_to_slice(hex, &mut previous).ok()?;
         rest.strip_prefix(b"\",\"")?;
         Some(Self { sequence, time, previous })
     }

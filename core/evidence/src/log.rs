@@ -16,12 +16,11 @@ use std::{
 
 use gatewright_model::audit::Record;
 use parking_lot::Mutex;
-use serde::Serialize;
 
 use crate::{
     disk::{Disk, SystemDisk},
+    endings::Fields,
     key::{SigningKey, VerifyingKey, VerifyingKeys, check_name},
-    line,
     recover::{self, OpenError, Recovery, failed},
     sync::{self, Checkpointer, Shared},
     time::{ClockWatch, TimeText},
@@ -249,8 +248,12 @@ impl Log {
     /// # Errors
     ///
     /// The record was not accepted and is not in the log.
-    pub fn append(&self, at: SystemTime, record: &Record<'_>) -> Result<Receipt, AppendError> {
-        self.append_serialised(at, record, When::Now)
+    pub fn append<'a>(
+        &self,
+        at: SystemTime,
+        record: impl Into<Fields<'a>>,
+    ) -> Result<Receipt, AppendError> {
+        self.append_fields(at, &record.into(), When::Now)
     }
 
     /// Appends a record that may be lost when the process dies within the sync interval: it has its place in
@@ -260,8 +263,12 @@ impl Log {
     /// # Errors
     ///
     /// The record was not accepted and is not in the log.
-    pub fn append_lazily(&self, at: SystemTime, record: &Record<'_>) -> Result<Receipt, AppendError> {
-        self.append_serialised(at, record, When::Soon)
+    pub fn append_lazily<'a>(
+        &self,
+        at: SystemTime,
+        record: impl Into<Fields<'a>>,
+    ) -> Result<Receipt, AppendError> {
+        self.append_fields(at, &record.into(), When::Soon)
     }
 
     /// Writes everything that was appended lazily.
@@ -275,17 +282,12 @@ impl Log {
         writer.ok_or(AppendError::Slow)?.flush()
     }
 
-    fn append_serialised(
-        &self,
-        at: SystemTime,
-        record: &impl Serialize,
-        when: When,
-    ) -> Result<Receipt, AppendError> {
+    fn append_fields(&self, at: SystemTime, record: &Fields<'_>, when: When) -> Result<Receipt, AppendError> {
         // Serialising is the larger half of the work and needs nothing of the chain, so it happens before
         // the lock, into a buffer that each thread keeps. Under the lock remain a copy, a hash over the line
         // and one over a node, and write(2); see examples/append_cost.rs for what they cost.
         let mut fields = FIELDS.take();
-        let encoded = line::encode_fields(record, &mut fields).map_err(|_| AppendError::NotARecord);
+        let encoded = record.encode(&mut fields).map_err(|_| AppendError::NotARecord);
         // A write would still succeed, into memory that a hanging disk may never take.
         let encoded = encoded.and_then(|()| self.0.shared.check_progress(self.0.sync_deadline));
         let result = encoded.and_then(|()| {

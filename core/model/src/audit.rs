@@ -295,14 +295,14 @@ impl From<SetVersion> for SetVersionRecord {
 }
 
 /// A decision, with everything that made it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct DecisionRecord<'a> {
     /// The session: who, from where, to which target and account.
     pub session: &'a SessionContext,
     /// What was asked.
     pub event: &'a Event,
     /// What the policies said.
-    pub evaluation: &'a Evaluation,
+    pub evaluation: &'a Arc<Evaluation>,
 }
 
 impl DecisionRecord<'_> {
@@ -315,10 +315,61 @@ impl DecisionRecord<'_> {
 
 impl Serialize for DecisionRecord<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { session, event, evaluation } = self;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("session", &session.id)?;
-        map.serialize_entry("event", &event.id)?;
+        self.beginning().entries(&mut map)?;
+        self.ending().entries(&mut map)?;
+        map.end()
+    }
+}
+
+impl<'a> DecisionRecord<'a> {
+    /// What no other decision has.
+    pub const fn beginning(&self) -> DecisionBeginning {
+        DecisionBeginning {
+            session: self.session.id,
+            event: self.event.id,
+            payload: self.event.payload,
+        }
+    }
+
+    /// What is the same for all events of a session that ask the same and are told the same.
+    pub const fn ending(&self) -> DecisionEnding<'a> {
+        DecisionEnding(*self)
+    }
+}
+
+/// The fields that a [`DecisionRecord`] begins with; written by itself, with its kind.
+#[derive(Debug, Clone, Copy)]
+pub struct DecisionBeginning {
+    session: SessionId,
+    event: EventId,
+    payload: Digest,
+}
+
+impl DecisionBeginning {
+    fn entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry("session", &self.session)?;
+        map.serialize_entry("event", &self.event)?;
+        map.serialize_entry("payload", &self.payload)
+    }
+}
+
+impl Serialize for DecisionBeginning {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("kind", "decision")?;
+        self.entries(&mut map)?;
+        map.end()
+    }
+}
+
+/// The fields that a [`DecisionRecord`] ends with.
+#[derive(Debug)]
+pub struct DecisionEnding<'a>(DecisionRecord<'a>);
+
+impl DecisionEnding<'_> {
+    fn entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        let DecisionRecord { session, event, evaluation } = self.0;
         map.serialize_entry("subject", &*session.principal.subject)?;
         if !session.principal.actors.is_empty() {
             map.serialize_entry("actors", &session.principal.actors)?;
@@ -331,7 +382,6 @@ impl Serialize for DecisionRecord<'_> {
             map.serialize_entry("effects", &sql.analysis.effects())?;
         }
         map.serialize_entry("command", &event.summary())?;
-        map.serialize_entry("payload", &event.payload)?;
         map.serialize_entry("decision", evaluation.decision.as_str())?;
         if evaluation.recorded {
             map.serialize_entry("recorded", &true)?;
@@ -345,7 +395,14 @@ impl Serialize for DecisionRecord<'_> {
             Decision::Escalate { escalation, .. } => map.serialize_entry("rule", &*escalation.rule)?,
         }
         map.serialize_entry("set", &SetVersionRecord::from(evaluation.set))?;
-        map.serialize_entry("policies", &Diagnostics(&evaluation.diagnostics))?;
+        map.serialize_entry("policies", &Diagnostics(&evaluation.diagnostics))
+    }
+}
+
+impl Serialize for DecisionEnding<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.entries(&mut map)?;
         map.end()
     }
 }

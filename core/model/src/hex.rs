@@ -1,7 +1,7 @@
 //! Bytes as hex digits, in one piece: identifiers and digests are in every record.
 
 /// Writes `bytes` into `text`, which has room for two lower-case digits for each of them.
-pub(crate) fn encode<'t>(bytes: &[u8], text: &'t mut [u8]) -> &'t str {
+pub fn encode<'t>(bytes: &[u8], text: &'t mut [u8]) -> &'t str {
     for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
         *pair = [digit(byte >> 4), digit(byte & 0x0f)];
     }

@@ -11,7 +11,7 @@ pub mod audit;
 pub mod decision;
 pub mod digest;
 pub mod event;
-mod hex;
+pub mod hex;
 pub mod hidden;
 pub mod http;
 pub mod id;

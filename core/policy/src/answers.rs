@@ -40,7 +40,7 @@ enum Subject {
 struct Known {
     /// Keeps what is named by its address alive, so that the address names nothing else.
     _analysis: Arc<Analysis>,
-    evaluation: Evaluation,
+    evaluation: Arc<Evaluation>,
 }
 
 /// Answers about statements that one session keeps; when there are more, it starts over.
@@ -52,7 +52,7 @@ const KNOWN_BYTES: usize = 2 << 20;
 /// By request: the last ones, in no order.
 #[derive(Default)]
 struct Requests {
-    known: Vec<(Arc<HttpRequest>, Evaluation)>,
+    known: Vec<(Arc<HttpRequest>, Arc<Evaluation>)>,
     /// The one that the next one takes the place of.
     oldest: usize,
 }
@@ -71,7 +71,7 @@ impl Answers {
     }
 
     /// What was said of the same.
-    pub(crate) fn get(&self, event: &Event) -> Option<&Evaluation> {
+    pub(crate) fn get(&self, event: &Event) -> Option<&Arc<Evaluation>> {
         match &event.facet {
             Facet::Sql(sql) => self.statements.get(&sql.analysis, sql.phase),
             Facet::Http(http) => self.requests.get(plain(http)?),
@@ -81,7 +81,7 @@ impl Answers {
     }
 
     /// Keeps what was said. `text_seen`: a module has read the text of the statement.
-    pub(crate) fn put(&mut self, event: &Event, text_seen: bool, evaluation: &Evaluation) {
+    pub(crate) fn put(&mut self, event: &Event, text_seen: bool, evaluation: &Arc<Evaluation>) {
         let failed = evaluation.diagnostics.iter().any(|diagnostic| diagnostic.failure.is_some());
         if !self.reusable || failed {
             return;
@@ -104,13 +104,13 @@ impl Answers {
 }
 
 impl Statements {
-    fn get(&self, analysis: &Arc<Analysis>, phase: SqlPhase) -> Option<&Evaluation> {
+    fn get(&self, analysis: &Arc<Analysis>, phase: SqlPhase) -> Option<&Arc<Evaluation>> {
         let known = |subject| self.known.get(&(subject, phase));
         let known = meaning(analysis).and_then(known).or_else(|| known(text(analysis)));
         known.map(|known| &known.evaluation)
     }
 
-    fn put(&mut self, analysis: &Arc<Analysis>, phase: SqlPhase, text_seen: bool, evaluation: &Evaluation) {
+    fn put(&mut self, analysis: &Arc<Analysis>, phase: SqlPhase, text_seen: bool, evaluation: &Arc<Evaluation>) {
         let bytes = analysis.footprint();
         if bytes > KNOWN_BYTES / 8 {
             return;
@@ -121,7 +121,7 @@ impl Statements {
         }
         self.bytes += bytes;
         let subject = meaning(analysis).filter(|_| !text_seen).unwrap_or_else(|| text(analysis));
-        let known = Known { _analysis: Arc::clone(analysis), evaluation: evaluation.clone() };
+        let known = Known { _analysis: Arc::clone(analysis), evaluation: Arc::clone(evaluation) };
         self.known.insert((subject, phase), known);
     }
 }
@@ -137,15 +137,15 @@ fn meaning(analysis: &Analysis) -> Option<Subject> {
 }
 
 impl Requests {
-    fn get(&self, request: &HttpRequest) -> Option<&Evaluation> {
+    fn get(&self, request: &HttpRequest) -> Option<&Arc<Evaluation>> {
         self.known.iter().find(|(known, _)| **known == *request).map(|(_, evaluation)| evaluation)
     }
 
-    fn put(&mut self, request: &Arc<HttpRequest>, evaluation: &Evaluation) {
+    fn put(&mut self, request: &Arc<HttpRequest>, evaluation: &Arc<Evaluation>) {
         if request.footprint() > REQUEST_BYTES {
             return;
         }
-        let heard = (Arc::clone(request), evaluation.clone());
+        let heard = (Arc::clone(request), Arc::clone(evaluation));
         match self.known.get_mut(self.oldest) {
             Some(oldest) => *oldest = heard,
             None => self.known.push(heard),

@@ -35,15 +35,15 @@ impl SessionPolicies {
         Self::default()
     }
 
-    /// Judges one event of `session` by `set`, at `now`. Never fails: what can not be judged is blocked. The
-    /// future may be dropped at any point; what was under way is thrown away with it.
+    /// Judges one event of `session` by `set`, at `now`. Never fails: what can not be judged is blocked. What may be said again is
+    /// the same value each time. The future may be dropped at any point; what was under way is thrown away with it.
     pub async fn evaluate(
         &mut self,
         set: &Arc<PolicySet>,
         session: &Arc<SessionContext>,
         event: &Arc<Event>,
         now: SystemTime,
-    ) -> Evaluation {
+    ) -> Arc<Evaluation> {
         let judge = match &mut self.judge {
             Some(judge) if Arc::ptr_eq(&judge.set, set) && Arc::ptr_eq(&judge.session, session) => judge,
             // Another set, or (which no driver does) another session: nothing is carried over.
@@ -103,22 +103,22 @@ impl Judge {
         Self { set: Arc::clone(set), session: Arc::clone(session), seats, answers }
     }
 
-    async fn evaluate(&mut self, event: &Arc<Event>, now: SystemTime) -> Evaluation {
+    async fn evaluate(&mut self, event: &Arc<Event>, now: SystemTime) -> Arc<Evaluation> {
         if let Some(known) = self.answers.get(event) {
-            return known.clone();
+            return Arc::clone(known);
         }
         let (kind, grade, version) = (event.kind(), event.grade(), self.set.version());
         let asked = || self.seats.iter().filter(|seat| seat.policy.module.manifest().wants(kind));
         let counting = || asked().filter(|seat| seat.policy.mode == Mode::Protect);
         // An answer that nobody asks about goes on: its request was judged.
         if counting().next().is_none() && !event.is_answer() {
-            return Unjudged::NoMatch.evaluation(event, version);
+            return Arc::new(Unjudged::NoMatch.evaluation(event, version));
         }
         if grade != Grade::Verified
             && !event.is_answer()
             && !counting().any(|seat| seat.policy.document.allow_grades.contains(&grade))
         {
-            return Unjudged::Grade(grade).evaluation(event, version);
+            return Arc::new(Unjudged::Grade(grade).evaluation(event, version));
         }
         let mut answers = Vec::with_capacity(self.seats.len());
         let mut text_seen = false;
@@ -130,7 +130,7 @@ impl Judge {
             });
             answers.push(Answer { policy: &seat.policy, said });
         }
-        let evaluation = combine(event, version, answers);
+        let evaluation = Arc::new(combine(event, version, answers));
         self.answers.put(event, text_seen, &evaluation);
         evaluation
     }

@@ -407,7 +407,7 @@ async fn what_a_module_reads_is_what_the_event_holds() {
         folder.write("p.toml", &document("p", &everything(), &rest));
         let set = folder.set(&host);
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
-        SessionPolicies::new().evaluate(&set, &session, &event, now).await
+        Arc::unwrap_or_clone(SessionPolicies::new().evaluate(&set, &session, &event, now).await)
     };
     let expected = expect![[
         r#"1000s alice test Human ["analysts", "staff"] true false ["agent-7"] true false Some("crm") None postgres postgres demo app Some("demo") None 127.0.0.1"#

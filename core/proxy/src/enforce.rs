@@ -14,7 +14,7 @@ use std::{
 };
 
 use gatewright_approval::{Approvals, NewRequest, RequestError, Settled, Ticket};
-use gatewright_evidence::{AppendError, Log, Recordings};
+use gatewright_evidence::{AppendError, Endings, Log, Recordings};
 use gatewright_model::{
     audit::{DecisionRecord, OutcomeRecord, Record},
     decision::{Block, Decision, Escalation, Evaluation, SetVersion},
@@ -68,6 +68,7 @@ pub struct Enforcer {
     _entered: Entered,
     /// Each event takes one and puts it back: there are as many as events were judged at the same time.
     benches: Mutex<Vec<Bench>>,
+    endings: Mutex<Endings>,
     events: AtomicU64,
     /// Why the session ended.
     end: Mutex<&'static str>,
@@ -85,7 +86,7 @@ const BENCHES: usize = 4;
 
 /// What was said of an event.
 struct Judgement {
-    evaluation: Evaluation,
+    evaluation: Arc<Evaluation>,
     /// When it was said.
     at: Instant,
     duties: Duties,
@@ -156,6 +157,7 @@ impl Enforcer {
             ending,
             _entered: entered,
             benches: Mutex::default(),
+            endings: Mutex::default(),
             events: AtomicU64::new(0),
             end: Mutex::new("client_closed"),
         }
@@ -170,13 +172,16 @@ impl Enforcer {
             return Verdict::Deny(denial);
         }
         let Judgement { evaluation, duties, .. } = judgement;
-        match evaluation.decision {
+        match &evaluation.decision {
             Decision::Allow => self.permit(event.id, None, duties),
-            Decision::Mask(masks) => self.permit(event.id, Some(Arc::new(masks)), duties),
-            Decision::Block(block) => Verdict::Deny(Denial { event: event.id, block, approval: None }),
+            Decision::Mask(masks) => self.permit(event.id, Some(Arc::new(masks.clone())), duties),
+            Decision::Block(block) => {
+                Verdict::Deny(Denial { event: event.id, block: block.clone(), approval: None })
+            }
             Decision::Escalate { escalation, masks } => {
+                let escalation = escalation.clone();
                 let escalation = if manner.locks { self.shortened(escalation) } else { escalation };
-                self.escalate(&event, escalation, masks, duties, evaluation.set).await
+                self.escalate(&event, escalation, masks.clone(), duties, evaluation.set).await
             }
         }
     }
@@ -274,6 +279,7 @@ impl Enforcer {
     /// The session is idle.
     pub fn rest(&self) {
         self.benches.lock().iter_mut().for_each(|bench| bench.policies.rest());
+        self.endings.lock().rest();
     }
 
     /// The number of the policies that are active now.
@@ -347,17 +353,17 @@ impl Enforcer {
 
     async fn record(&self, event: &Event, judgement: &Judgement, with_turn: bool) -> Result<(), Denial> {
         let Judgement { evaluation, at, .. } = judgement;
-        let record = DecisionRecord { session: &self.session, event, evaluation };
-        let sync = record.wants_sync();
-        let record = Record::Decision(record);
-        if sync {
+        let decision = DecisionRecord { session: &self.session, event, evaluation };
+        let record = Record::Decision(decision);
+        if decision.wants_sync() {
             return self.write_through(event.id, &record).await;
         }
+        let fields = self.endings.lock().complete(&decision).unwrap_or_else(|| (&record).into());
         let (log, now) = (&self.shared.log, SystemTime::now());
         let appended = if with_turn && transport::write_first(log) {
-            log.append_lazily(now, &record)
+            log.append_lazily(now, fields)
         } else {
-            log.append(now, &record)
+            log.append(now, fields)
         };
         self.shared.metrics.evidence_append.observe(at.elapsed());
         appended.map(|_| ()).map_err(|error| unrecorded(event.id, &error))

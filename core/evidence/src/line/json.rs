@@ -54,9 +54,9 @@ impl<'a> Json<'a> {
     }
 
     /// `{"variant":`, which the caller closes.
-    fn variant(&mut self, name: &'static str) {
+    fn variant(&mut self, variant: &'static str) {
         self.0.push(b'{');
-        text(self.0, name);
+        name(self.0, variant);
         self.0.push(b':');
     }
 }
@@ -75,7 +75,7 @@ impl Members<'_> {
 
     fn field(&mut self, key: &'static str, value: &(impl Serialize + ?Sized)) -> Result<(), NotJson> {
         self.next();
-        text(self.json, key);
+        name(self.json, key);
         self.json.push(b':');
         value.serialize(Json(self.json))
     }
@@ -87,19 +87,38 @@ impl Members<'_> {
 
 /// A text between quotes.
 fn text(json: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    let plain = match bytes.last_chunk() {
-        // The last eight were looked at in part already, or not at all.
-        Some(last) => bytes.as_chunks().0.iter().all(|eight| are_plain(*eight)) && are_plain(*last),
-        None => bytes.iter().all(|byte| is_plain(*byte)),
-    };
-    if !plain {
+    if !is_plain_text(text.as_bytes()) {
         return escaped(json, text);
     }
+    quoted(json, text);
+}
+
+/// A name that the program gave, none of which needs an escape.
+fn name(json: &mut Vec<u8>, name: &'static str) {
+    debug_assert!(is_plain_text(name.as_bytes()), "{name}");
+    quoted(json, name);
+}
+
+fn quoted(json: &mut Vec<u8>, text: &str) {
     json.reserve(text.len() + 2);
     json.push(b'"');
     json.extend_from_slice(text.as_bytes());
     json.push(b'"');
+}
+
+/// Does each byte stand for itself?
+fn is_plain_text(bytes: &[u8]) -> bool {
+    // Of what is left at the end, and of what is short, some bytes are looked at twice.
+    if let Some(last) = bytes.last_chunk::<16>() {
+        return bytes.as_chunks::<16>().0.iter().all(are_plain) && are_plain(last);
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        return are_plain(first) && are_plain(last);
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return are_plain(first) && are_plain(last);
+    }
+    bytes.iter().all(|byte| is_plain(*byte))
 }
 
 /// Is it a byte that stands for itself?
@@ -107,21 +126,9 @@ const fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
-/// Is each of eight bytes one that stands for itself? Most texts are too short for a loop that a compiler makes of this by
-/// itself, so it is written for a word: a byte of the sum has its highest bit where the byte is none of those.
-const fn are_plain(eight: [u8; 8]) -> bool {
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGH: u64 = ONES * 0x80;
-    /// Where a byte is zero, its highest bit; bytes above the first such one may have it, too.
-    const fn zeros(word: u64) -> u64 {
-        word.wrapping_sub(ONES) & !word
-    }
-    let word = u64::from_ne_bytes(eight);
-    let below_space = word.wrapping_sub(ONES * 0x20) & !word;
-    let others = zeros(word ^ (ONES * 0x7f))
-        | zeros(word ^ (ONES * b'"' as u64))
-        | zeros(word ^ (ONES * b'\\' as u64));
-    (word | below_space | others) & HIGH == 0
+/// Is each of these? Without a way out in the middle, so that the compiler looks at all of them at once.
+fn are_plain<const N: usize>(bytes: &[u8; N]) -> bool {
+    bytes.iter().fold(true, |plain, byte| plain & is_plain(*byte))
 }
 
 #[cold]
@@ -451,10 +458,14 @@ mod tests {
     #[test]
     fn each_byte_is_plain_or_not_wherever_it_stands() {
         for byte in 0..=u8::MAX {
-            for (place, other) in (0..8).flat_map(|place| [b' ', b'a', b'~'].map(|other| (place, other))) {
-                let mut eight = [other; 8];
-                eight[place] = byte;
-                assert_eq!(are_plain(eight), is_plain(byte), "{eight:?}");
+            for length in 1..50 {
+                for (place, other) in
+                    (0..length).flat_map(|place| [b' ', b'a', b'~'].map(|other| (place, other)))
+                {
+                    let mut bytes = vec![other; length];
+                    bytes[place] = byte;
+                    assert_eq!(is_plain_text(&bytes), is_plain(byte), "{bytes:?}");
+                }
             }
         }
     }

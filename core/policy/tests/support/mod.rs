@@ -239,7 +239,7 @@ pub async fn judge_again(
     session: &Arc<SessionContext>,
     event: &Arc<Event>,
 ) -> Evaluation {
-    instances.evaluate(set, session, event, SystemTime::UNIX_EPOCH).await
+    Arc::unwrap_or_clone(instances.evaluate(set, session, event, SystemTime::UNIX_EPOCH).await)
 }
 
 /// The code of a block.
