@@ -189,21 +189,24 @@ mod tests {
     fn events() -> impl Strategy<Value = Event> {
         let phase = prop_oneof![Just(SqlPhase::Query), Just(SqlPhase::Parse), Just(SqlPhase::Execute)];
         let grade = prop_oneof![Just(Grade::Verified), Just(Grade::Opaque)];
-        let command = prop_oneof!["select [a-p]", Just("select '\u{202e}\"'".to_owned()), Just("x".repeat(3000))];
-        (0..4_u8, phase, grade, any::<bool>(), command).prop_map(|(payload, phase, grade, write, command)| {
-            let effects = Effects { read: true, write, ..Effects::default() };
-            let analysis = Analysis {
-                text: "".into(),
-                normalised: command.into(),
-                fingerprint: "".into(),
-                grade,
-                grade_reason: None,
-                statements: [Statement { effects, ..Statement::default() }].into(),
-            };
-            let facet =
-                Facet::Sql(SqlEvent { phase, analysis: Arc::new(analysis), parameters: Vec::new() });
-            Event { id: EventId::FIRST, payload: Digest::new([payload; 32]), facet }
-        })
+        let command =
+            prop_oneof!["select [a-p]", Just("select '\u{202e}\"'".to_owned()), Just("x".repeat(3000))];
+        (0..4_u8, phase, grade, any::<bool>(), command).prop_map(
+            |(payload, phase, grade, write, command)| {
+                let effects = Effects { read: true, write, ..Effects::default() };
+                let analysis = Analysis {
+                    text: "".into(),
+                    normalised: command.into(),
+                    fingerprint: "".into(),
+                    grade,
+                    grade_reason: None,
+                    statements: [Statement { effects, ..Statement::default() }].into(),
+                };
+                let facet =
+                    Facet::Sql(SqlEvent { phase, analysis: Arc::new(analysis), parameters: Vec::new() });
+                Event { id: EventId::FIRST, payload: Digest::new([payload; 32]), facet }
+            },
+        )
     }
 
     fn evaluations() -> [Arc<Evaluation>; 3] {
@@ -216,14 +219,16 @@ mod tests {
             failure: None,
         };
         let block = Block { code: "c".into(), rule: "r".into(), reason: "".into(), remedy: "".into() };
-        [(Decision::Allow, 1), (Decision::Allow, 2), (Decision::Block(block), 1)].map(|(decision, number)| {
-            Arc::new(Evaluation {
-                decision,
-                recorded: false,
-                diagnostics: vec![diagnostic.clone()],
-                set: SetVersion { number, digest: Digest::new([4; 32]) },
-            })
-        })
+        [(Decision::Allow, 1), (Decision::Allow, 2), (Decision::Block(block), 1)].map(
+            |(decision, number)| {
+                Arc::new(Evaluation {
+                    decision,
+                    recorded: false,
+                    diagnostics: vec![diagnostic.clone()],
+                    set: SetVersion { number, digest: Digest::new([4; 32]) },
+                })
+            },
+        )
     }
 
     fn encoded(fields: &Fields<'_>) -> String {

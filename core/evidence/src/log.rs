@@ -282,7 +282,12 @@ impl Log {
         writer.ok_or(AppendError::Slow)?.flush()
     }
 
-    fn append_fields(&self, at: SystemTime, record: &Fields<'_>, when: When) -> Result<Receipt, AppendError> {
+    fn append_fields(
+        &self,
+        at: SystemTime,
+        record: &Fields<'_>,
+        when: When,
+    ) -> Result<Receipt, AppendError> {
         // Serialising is the larger half of the work and needs nothing of the chain, so it happens before
         // the lock, into a buffer that each thread keeps. Under the lock remain a copy, a hash over the line
         // and one over a node, and write(2); see examples/append_cost.rs for what they cost.

@@ -325,11 +325,7 @@ impl Serialize for DecisionRecord<'_> {
 impl<'a> DecisionRecord<'a> {
     /// What no other decision has.
     pub const fn beginning(&self) -> DecisionBeginning {
-        DecisionBeginning {
-            session: self.session.id,
-            event: self.event.id,
-            payload: self.event.payload,
-        }
+        DecisionBeginning { session: self.session.id, event: self.event.id, payload: self.event.payload }
     }
 
     /// What is the same for all events of a session that ask the same and are told the same.

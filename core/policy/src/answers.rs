@@ -110,7 +110,13 @@ impl Statements {
         known.map(|known| &known.evaluation)
     }
 
-    fn put(&mut self, analysis: &Arc<Analysis>, phase: SqlPhase, text_seen: bool, evaluation: &Arc<Evaluation>) {
+    fn put(
+        &mut self,
+        analysis: &Arc<Analysis>,
+        phase: SqlPhase,
+        text_seen: bool,
+        evaluation: &Arc<Evaluation>,
+    ) {
         let bytes = analysis.footprint();
         if bytes > KNOWN_BYTES / 8 {
             return;

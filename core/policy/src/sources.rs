@@ -4,8 +4,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use gatewright_model::digest::Digest;
@@ -88,12 +90,18 @@ impl Sources {
         self.digest
     }
 
+    /// Where the modules are, in order.
+    pub(crate) fn modules(&self) -> impl Iterator<Item = &Path> {
+        self.modules.keys().map(|path| &**path)
+    }
+
     /// The folders in which a change can matter, beside the policy folder.
     pub(crate) fn module_folders(&self) -> BTreeSet<PathBuf> {
-        self.modules.keys().filter_map(|path| path.parent()).map(Path::to_owned).collect()
+        self.modules().filter_map(Path::parent).map(Path::to_owned).collect()
     }
 }
 
+/// The documents of a folder, in order.
 fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -106,6 +114,39 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     files.sort();
     Ok(files)
 }
+
+/// What the system says of a file: something else after each change, unless the clock of the file system stood still between the two.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    path: PathBuf,
+    inode: (u64, u64),
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// Stamps of all documents of a folder, and of these modules. None: one of them is not there, or was changed so lately that it may
+/// change again without another stamp.
+pub(crate) fn stamps(folder: &Path, modules: &[PathBuf], now: SystemTime) -> Option<Vec<Stamp>> {
+    let lately = now.checked_sub(SAME_STAMP)?.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let files = list(folder).ok()?.into_iter().chain(modules.iter().cloned());
+    let stamp = |path: PathBuf| {
+        let file = fs::metadata(&path).ok()?;
+        let (modified, changed) = ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
+        let settled = u64::try_from(modified.0.max(changed.0)).is_ok_and(|at| at < lately);
+        settled.then(|| Stamp {
+            path,
+            inode: (file.dev(), file.ino()),
+            bytes: file.len(),
+            modified,
+            changed,
+        })
+    };
+    files.map(stamp).collect()
+}
+
+/// Two changes of a file within this time may have one stamp: some file systems count in steps of two seconds, and clocks differ.
+const SAME_STAMP: Duration = Duration::from_secs(10);
 
 fn read(file: &Path, limit: u64) -> Result<Vec<u8>, String> {
     use io::Read as _;
@@ -124,4 +165,51 @@ fn hash_file(hash: &mut Sha256, path: &Path, bytes: Option<&[u8]>) {
     hash.update(name);
     hash.update([u8::from(bytes.is_some())]);
     hash.update(sha256(bytes.unwrap_or_default()).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_changes_the_stamps_whatever_it_leaves_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let (document, module) = (folder.path().join("p.toml"), folder.path().join("m.wasm"));
+        fs::write(&document, "one").unwrap();
+        fs::write(&module, "one").unwrap();
+        let later = SystemTime::now() + Duration::from_secs(60);
+        let modules = [module.clone()];
+        let stamps = || stamps(folder.path(), &modules, later);
+        let first = stamps();
+        assert_eq!(first.as_ref().map(Vec::len), Some(2));
+        assert_eq!(first, stamps());
+
+        // In its place, of the same length and with the same time.
+        let modified = fs::metadata(&module).unwrap().modified().unwrap();
+        let another = |_| {
+            fs::write(&module, "two").unwrap();
+            fs::File::options().write(true).open(&module).unwrap().set_modified(modified).unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+            stamps() != first
+        };
+        assert!((0..1000).any(another), "the clock of the file system stands still");
+
+        let second = stamps();
+        fs::write(folder.path().join("new"), "two").unwrap();
+        fs::rename(folder.path().join("new"), &document).unwrap();
+        assert_ne!(second, stamps());
+        let third = stamps();
+        fs::write(folder.path().join("q.toml"), "").unwrap();
+        assert_ne!(third, stamps());
+        fs::remove_file(&module).unwrap();
+        assert_eq!(stamps(), None);
+    }
+
+    #[test]
+    fn what_was_changed_a_moment_ago_has_no_stamp_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("p.toml"), "one").unwrap();
+        assert_eq!(stamps(folder.path(), &[], SystemTime::now()), None);
+        assert_eq!(stamps(&folder.path().join("none"), &[], SystemTime::now()), None);
+    }
 }

@@ -1,8 +1,8 @@
 //! Watches the policy folder, and the folders of the modules that its documents name.
 //!
-//! Notifications make a change take effect at once; a slow poll of the contents heals those that were
-//! missed (network file systems, exhausted watches, renamed folders). Either way the contents decide: the
-//! same bytes are never loaded twice.
+//! Notifications make a change take effect at once; a slow poll heals those that were missed (network file systems, exhausted
+//! watches, renamed folders). A poll looks at what the system says of the files, and reads them where that has changed; after
+//! some polls it reads them anyway. Either way the contents decide: the same bytes are never loaded twice.
 
 use std::{
     collections::BTreeSet,
@@ -13,14 +13,19 @@ use std::{
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use gatewright_model::{decision::SetVersion, digest::Digest};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::{
-    cases::CaseReader, host::Host, problem::LoadProblem, set::PolicySet, sources::Sources, swap::Policies,
+    cases::CaseReader,
+    host::Host,
+    problem::LoadProblem,
+    set::PolicySet,
+    sources::{self, Sources, Stamp},
+    swap::Policies,
 };
 
 /// What happened to the folder.
@@ -61,13 +66,15 @@ pub type OnChange = Box<dyn FnMut(Change<'_>) -> Result<(), String> + Send>;
 pub struct WatchTimes {
     /// How long the folder must be quiet before it is read.
     pub settle: Duration,
-    /// How often the contents are compared without any notification.
+    /// How often the files are looked at without any notification.
     pub poll: Duration,
+    /// After so many looks that found nothing new, all contents are read.
+    pub polls_unread: u32,
 }
 
 impl Default for WatchTimes {
     fn default() -> Self {
-        Self { settle: Duration::from_millis(100), poll: Duration::from_secs(2) }
+        Self { settle: Duration::from_millis(100), poll: Duration::from_secs(2), polls_unread: 30 }
     }
 }
 
@@ -124,6 +131,8 @@ pub fn watch(
             notifier,
             watched: BTreeSet::new(),
             seen: None,
+            modules: Vec::new(),
+            stamps: None,
         };
         watcher.run(&signals, times);
     };
@@ -141,17 +150,27 @@ struct FolderWatcher {
     watched: BTreeSet<PathBuf>,
     /// Digest of the contents that were dealt with last.
     seen: Option<Digest>,
+    /// The modules that were read with it.
+    modules: Vec<PathBuf>,
+    /// What the system said of all files before they were read. None: that says nothing of what was read.
+    stamps: Option<Vec<Stamp>>,
 }
 
 impl FolderWatcher {
     fn run(mut self, signals: &Receiver<Signal>, times: WatchTimes) {
+        let mut unread = 0;
         loop {
-            self.look();
+            if unread == 0 || unread > times.polls_unread || !self.seem_untouched() {
+                self.look();
+                unread = 0;
+            }
+            unread += 1;
             match signals.recv_timeout(times.poll) {
                 Ok(Signal::Changed) => {
                     if settle(signals, times.settle) == Settled::Stop {
                         return;
                     }
+                    unread = 0;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
@@ -159,8 +178,20 @@ impl FolderWatcher {
         }
     }
 
+    /// Are the files those that were read, as far as that can be told without reading them? Never while there is something to be tried again.
+    fn seem_untouched(&self) -> bool {
+        self.seen.is_some()
+            && self.stamps.is_some()
+            && self.stamps == sources::stamps(&self.folder, &self.modules, SystemTime::now())
+    }
+
     fn look(&mut self) {
+        // Before they are read: what changes meanwhile has another stamp afterwards.
+        let stamps = sources::stamps(&self.folder, &self.modules, SystemTime::now());
         let sources = Sources::folder(&self.folder, self.host.limits().module);
+        let modules: Vec<_> = sources.modules().map(Path::to_owned).collect();
+        self.stamps = stamps.filter(|_| modules == self.modules);
+        self.modules = modules;
         self.follow(&sources);
         if self.seen == Some(sources.digest()) {
             return;

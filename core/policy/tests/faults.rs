@@ -194,7 +194,7 @@ impl Reports {
 }
 
 const QUICK: WatchTimes =
-    WatchTimes { settle: Duration::from_millis(20), poll: Duration::from_millis(200) };
+    WatchTimes { settle: Duration::from_millis(20), poll: Duration::from_millis(200), polls_unread: 30 };
 
 #[test]
 fn f019_a_bad_upload_is_refused_and_the_old_set_goes_on() {
