@@ -52,7 +52,7 @@ pub struct Endings {
 }
 
 /// So many are kept. Each of them is compared with what is to be written.
-const KEPT: usize = 8;
+const KEPT: usize = 16;
 
 /// A longer one is not kept, in bytes.
 const KEPT_BYTES: usize = 2 << 10;
@@ -90,14 +90,19 @@ impl Endings {
         Some(Fields::Decision { beginning: record.beginning(), ending })
     }
 
+    /// Is there nothing to give back?
+    pub const fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     /// The session is idle.
     pub fn rest(&mut self) {
         *self = Self::default();
     }
 
     fn keep(&mut self, record: &DecisionRecord<'_>) -> Option<Arc<Ending>> {
-        // Nobody else keeps it: it was said for this event, and will not be said again.
-        if Arc::strong_count(record.evaluation) == 1 {
+        // Nobody else keeps it: it was said for this event, and is not said again as the same value.
+        if Arc::strong_count(record.evaluation) == 1 || record.event.summary().len() > KEPT_BYTES {
             return None;
         }
         let ending = Arc::new(Ending::new(record)?);
@@ -284,6 +289,6 @@ mod tests {
         assert!(endings.complete(&record).is_some());
         assert_eq!(endings.kept.len(), 1);
         endings.rest();
-        assert!(endings.kept.is_empty());
+        assert!(endings.is_empty());
     }
 }

@@ -80,8 +80,8 @@ impl Answers {
         }
     }
 
-    /// Keeps what was said. `text_seen`: a module has read the text of the statement.
-    pub(crate) fn put(&mut self, event: &Event, text_seen: bool, evaluation: &Arc<Evaluation>) {
+    /// Keeps what was said, as a value of its own: whoever gets it knows that it may be said again. `text_seen`: a module has read the text of the statement.
+    pub(crate) fn put(&mut self, event: &Event, text_seen: bool, evaluation: &Evaluation) {
         let failed = evaluation.diagnostics.iter().any(|diagnostic| diagnostic.failure.is_some());
         if !self.reusable || failed {
             return;
@@ -110,13 +110,7 @@ impl Statements {
         known.map(|known| &known.evaluation)
     }
 
-    fn put(
-        &mut self,
-        analysis: &Arc<Analysis>,
-        phase: SqlPhase,
-        text_seen: bool,
-        evaluation: &Arc<Evaluation>,
-    ) {
+    fn put(&mut self, analysis: &Arc<Analysis>, phase: SqlPhase, text_seen: bool, evaluation: &Evaluation) {
         let bytes = analysis.footprint();
         if bytes > KNOWN_BYTES / 8 {
             return;
@@ -127,7 +121,7 @@ impl Statements {
         }
         self.bytes += bytes;
         let subject = meaning(analysis).filter(|_| !text_seen).unwrap_or_else(|| text(analysis));
-        let known = Known { _analysis: Arc::clone(analysis), evaluation: Arc::clone(evaluation) };
+        let known = Known { _analysis: Arc::clone(analysis), evaluation: Arc::new(evaluation.clone()) };
         self.known.insert((subject, phase), known);
     }
 }
@@ -147,11 +141,11 @@ impl Requests {
         self.known.iter().find(|(known, _)| **known == *request).map(|(_, evaluation)| evaluation)
     }
 
-    fn put(&mut self, request: &Arc<HttpRequest>, evaluation: &Arc<Evaluation>) {
+    fn put(&mut self, request: &Arc<HttpRequest>, evaluation: &Evaluation) {
         if request.footprint() > REQUEST_BYTES {
             return;
         }
-        let heard = (Arc::clone(request), Arc::clone(evaluation));
+        let heard = (Arc::clone(request), Arc::new(evaluation.clone()));
         match self.known.get_mut(self.oldest) {
             Some(oldest) => *oldest = heard,
             None => self.known.push(heard),

@@ -35,7 +35,7 @@ impl SessionPolicies {
         Self::default()
     }
 
-    /// Judges one event of `session` by `set`, at `now`. Never fails: what can not be judged is blocked. What may be said again is
+    /// Judges one event of `session` by `set`, at `now`. Never fails: what can not be judged is blocked. What is said again is
     /// the same value each time. The future may be dropped at any point; what was under way is thrown away with it.
     pub async fn evaluate(
         &mut self,
@@ -130,9 +130,9 @@ impl Judge {
             });
             answers.push(Answer { policy: &seat.policy, said });
         }
-        let evaluation = Arc::new(combine(event, version, answers));
+        let evaluation = combine(event, version, answers);
         self.answers.put(event, text_seen, &evaluation);
-        evaluation
+        Arc::new(evaluation)
     }
 }
 

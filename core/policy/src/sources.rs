@@ -131,7 +131,8 @@ pub(crate) fn stamps(folder: &Path, modules: &[PathBuf], now: SystemTime) -> Opt
     let lately = now.checked_sub(SAME_STAMP)?.duration_since(UNIX_EPOCH).ok()?.as_secs();
     let files = list(folder).ok()?.into_iter().chain(modules.iter().cloned());
     let stamp = |path: PathBuf| {
-        let file = fs::metadata(&path).ok()?;
+        // Opened, so that a client of NFS asks its server.
+        let file = fs::File::open(&path).and_then(|file| file.metadata()).ok()?;
         let (modified, changed) = ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
         let settled = u64::try_from(modified.0.max(changed.0)).is_ok_and(|at| at < lately);
         settled.then(|| Stamp {

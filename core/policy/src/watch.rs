@@ -17,7 +17,10 @@ use std::{
 };
 
 use gatewright_model::{decision::SetVersion, digest::Digest};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode},
+};
 
 use crate::{
     cases::CaseReader,
@@ -116,8 +119,10 @@ pub fn watch(
     let notifications = stop.clone();
     let folder = folder.to_owned();
     let run = move || {
-        let handler = move |_event| {
-            let _ = notifications.send(Signal::Changed);
+        let handler = move |event| {
+            if may_change(&event) {
+                let _ = notifications.send(Signal::Changed);
+            }
         };
         let notifier = notify::recommended_watcher(handler)
             .inspect_err(|error| tracing::warn!(%error, "no file notifications, polling only"))
@@ -138,6 +143,12 @@ pub fn watch(
     };
     let thread = thread::Builder::new().name("policy-watch".to_owned()).spawn(run)?;
     Ok(Watch { stop, thread: Some(thread) })
+}
+
+/// May contents have changed? Whoever reads files is told of as well, which the watcher itself does with each look.
+fn may_change(event: &notify::Result<Event>) -> bool {
+    let kind = event.as_ref().map(|event| event.kind);
+    !matches!(kind, Ok(EventKind::Access(access)) if access != AccessKind::Close(AccessMode::Write))
 }
 
 struct FolderWatcher {
@@ -190,9 +201,9 @@ impl FolderWatcher {
         let stamps = sources::stamps(&self.folder, &self.modules, SystemTime::now());
         let sources = Sources::folder(&self.folder, self.host.limits().module);
         let modules: Vec<_> = sources.modules().map(Path::to_owned).collect();
-        self.stamps = stamps.filter(|_| modules == self.modules);
+        let follows = self.follow(&sources);
+        self.stamps = stamps.filter(|_| modules == self.modules && follows);
         self.modules = modules;
-        self.follow(&sources);
         if self.seen == Some(sources.digest()) {
             return;
         }
@@ -230,8 +241,10 @@ impl FolderWatcher {
 
     /// Watches the folders in which the next change can happen. A document that can not be read names no
     /// module, so folders are only added to.
-    fn follow(&mut self, sources: &Sources) {
-        let Some(notifier) = &mut self.notifier else { return };
+    /// `false`: one of them is to be tried again.
+    fn follow(&mut self, sources: &Sources) -> bool {
+        let Some(notifier) = &mut self.notifier else { return true };
+        let mut follows = true;
         for folder in sources.module_folders().into_iter().chain([self.folder.clone()]) {
             if self.watched.contains(&folder) {
                 continue;
@@ -239,8 +252,11 @@ impl FolderWatcher {
             // A folder that does not exist yet is tried again at the next look.
             if notifier.watch(&folder, RecursiveMode::NonRecursive).is_ok() {
                 self.watched.insert(folder);
+            } else {
+                follows = false;
             }
         }
+        follows
     }
 }
 
@@ -264,3 +280,53 @@ fn settle(signals: &Receiver<Signal>, quiet: Duration) -> Settled {
 
 /// A folder that never is quiet is read all the same after this many notifications.
 const SETTLE_ROUNDS: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Instant};
+
+    use notify::event::ModifyKind;
+
+    use super::*;
+
+    /// It would read all policies without a pause.
+    #[test]
+    fn f019_what_the_watcher_reads_does_not_wake_it() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("p.toml"), "").unwrap();
+        let (told, events) = mpsc::channel();
+        let mut notifier = notify::recommended_watcher(move |event| drop(told.send(event))).unwrap();
+        notifier.watch(folder.path(), RecursiveMode::NonRecursive).unwrap();
+        let _ = sources::stamps(folder.path(), &[], SystemTime::now());
+        drop(Sources::folder(folder.path(), 1 << 20));
+        fs::write(folder.path().join("end"), "").unwrap();
+
+        // All that was heard before the file that is written last.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let is_end = |event: &notify::Result<Event>| {
+            event.as_ref().is_ok_and(|event| event.paths.iter().any(|path| path.ends_with("end")))
+        };
+        let mut heard = Vec::new();
+        loop {
+            let event = events.recv_timeout(deadline - Instant::now()).unwrap();
+            if is_end(&event) {
+                assert!(may_change(&event), "{event:?}");
+                break;
+            }
+            heard.push(event);
+        }
+        assert!(!heard.iter().any(may_change), "{heard:?}");
+    }
+
+    #[test]
+    fn what_may_change_contents_wakes_the_watcher() {
+        let woken = |kind| may_change(&Ok(Event::new(kind)));
+        assert!(
+            woken(EventKind::Modify(ModifyKind::Any)) && woken(EventKind::Any) && woken(EventKind::Other)
+        );
+        assert!(woken(EventKind::Access(AccessKind::Close(AccessMode::Write))));
+        assert!(!woken(EventKind::Access(AccessKind::Open(AccessMode::Any))));
+        assert!(!woken(EventKind::Access(AccessKind::Close(AccessMode::Read))));
+        assert!(may_change(&Err(notify::Error::generic("the queue is full"))));
+    }
+}

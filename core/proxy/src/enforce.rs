@@ -273,7 +273,8 @@ impl Enforcer {
 
     /// Does it hold memory that an idle session should give back with [`Enforcer::rest`]?
     pub fn is_awake(&self) -> bool {
-        self.benches.lock().iter().any(|bench| bench.policies.holds_instances())
+        !self.endings.lock().is_empty()
+            || self.benches.lock().iter().any(|bench| bench.policies.holds_instances())
     }
 
     /// The session is idle.

@@ -42,9 +42,10 @@ with telling as (\
 select pg_catalog.concat(':(funcid|aggfnoid|winfnoid|opfuncid) (', pg_catalog.string_agg(p.oid::pg_catalog.text, '|'), ') |:relid (2613|2619|3429) ') as words \
 from pg_catalog.pg_proc p where p.pronamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace \
 and (p.proname operator(pg_catalog.~) '_to_xml(schema|_and_xmlschema)?$' \
-or p.proname operator(pg_catalog.=) any ('{ts_rewrite,pg_stat_get_activity,pg_stat_get_backend_activity}'::pg_catalog.name[]) \
-or p.provolatile operator(pg_catalog.=) 'v'::pg_catalog.\"char\" and p.proname operator(pg_catalog.<>) all ('{random,random_normal,gen_random_uuid,uuidv4,uuidv7,\
-clock_timestamp,timeofday,pg_is_in_recovery,pg_database_size,pg_indexes_size,pg_relation_size,pg_table_size,pg_tablespace_size,pg_total_relation_size}'::pg_catalog.name[]))\
+or p.proname operator(pg_catalog.=) any ('{ts_rewrite,pg_stat_get_activity,pg_stat_get_backend_activity,\
+pg_current_xact_id,pg_current_xact_id_if_assigned,pg_current_snapshot,txid_current,txid_current_if_assigned,txid_current_snapshot}'::pg_catalog.name[]) \
+or p.provolatile operator(pg_catalog.=) 'v'::pg_catalog.\"char\" and p.proname operator(pg_catalog.<>) all ('{random,random_normal,gen_random_uuid,\
+pg_is_in_recovery,pg_database_size,pg_indexes_size,pg_relation_size,pg_table_size,pg_tablespace_size,pg_total_relation_size}'::pg_catalog.name[]))\
 ), told as (\
 select r.ev_class from pg_catalog.pg_rewrite r, telling t \
 where r.ev_class operator(pg_catalog.>=) 16384::pg_catalog.oid and (case when pg_catalog.pg_column_size(r.ev_action) operator(pg_catalog.>) 131072 then true \
