@@ -24,7 +24,7 @@
 /// Somebody's code is a function or operator that came neither with the server nor with an extension of which it is known that
 /// its functions compute from their arguments only. What a view calls of PostgreSQL's own stands in its rule alone, as the
 /// number of a function or relation. A volatile function may keep what it is told, or tell what others have said, and counts as somebody's code
-/// unless it is one of those that are known to do neither.
+/// unless it is one of those that are known to do neither; those that are known to do so are named, whatever a server says of them.
 ///
 /// The entries of a rule's tree begin with ` :resno `. A name in it can hold no blank without a backslash (`outToken` of the server's `nodes/outfuncs.c`), so
 /// what stands between blanks is what it seems to be, or else its entry says nothing. Splitting takes a fiftieth of what a regular expression does.
@@ -42,7 +42,9 @@ with telling as (\
 select pg_catalog.concat(':(funcid|aggfnoid|winfnoid|opfuncid) (', pg_catalog.string_agg(p.oid::pg_catalog.text, '|'), ') |:relid (2613|2619|3429) ') as words \
 from pg_catalog.pg_proc p where p.pronamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace \
 and (p.proname operator(pg_catalog.~) '_to_xml(schema|_and_xmlschema)?$' \
-or p.proname operator(pg_catalog.=) any ('{ts_rewrite,pg_stat_get_activity,pg_stat_get_backend_activity,\
+or p.proname operator(pg_catalog.~) '^(pg_logical_slot_(get|peek)_|lo_|pg_(try_)?advisory_|pg_sleep)' \
+or p.proname operator(pg_catalog.=) any ('{ts_stat,ts_rewrite,loread,lowrite,pg_read_file,pg_read_binary_file,pg_stat_get_activity,pg_stat_get_backend_activity,\
+set_config,setseed,setval,nextval,currval,lastval,pg_notify,\
 pg_current_xact_id,pg_current_xact_id_if_assigned,pg_current_snapshot,txid_current,txid_current_if_assigned,txid_current_snapshot}'::pg_catalog.name[]) \
 or p.provolatile operator(pg_catalog.=) 'v'::pg_catalog.\"char\" and p.proname operator(pg_catalog.<>) all ('{random,random_normal,gen_random_uuid,\
 pg_is_in_recovery,pg_database_size,pg_indexes_size,pg_relation_size,pg_table_size,pg_tablespace_size,pg_total_relation_size}'::pg_catalog.name[]))\
