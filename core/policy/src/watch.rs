@@ -169,19 +169,17 @@ struct FolderWatcher {
 
 impl FolderWatcher {
     fn run(mut self, signals: &Receiver<Signal>, times: WatchTimes) {
-        let mut unread = 0;
+        let mut polls = Polls::default();
         loop {
-            if unread == 0 || unread > times.polls_unread || !self.seem_untouched() {
+            if polls.reads(times.polls_unread, || self.seem_untouched()) {
                 self.look();
-                unread = 0;
             }
-            unread += 1;
             match signals.recv_timeout(times.poll) {
                 Ok(Signal::Changed) => {
                     if settle(signals, times.settle) == Settled::Stop {
                         return;
                     }
-                    unread = 0;
+                    polls = Polls::default();
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
@@ -260,6 +258,21 @@ impl FolderWatcher {
     }
 }
 
+/// Polls since something was heard or read.
+#[derive(Default)]
+struct Polls {
+    unread: u32,
+}
+
+impl Polls {
+    /// Does this one read the files? After so many that did not it does, however untouched they seem.
+    fn reads(&mut self, most_unread: u32, seem_untouched: impl FnOnce() -> bool) -> bool {
+        let reads = self.unread == 0 || self.unread > most_unread || !seem_untouched();
+        self.unread = if reads { 1 } else { self.unread + 1 };
+        reads
+    }
+}
+
 #[derive(PartialEq, Eq)]
 enum Settled {
     Quiet,
@@ -316,6 +329,15 @@ mod tests {
             heard.push(event);
         }
         assert!(!heard.iter().any(may_change), "{heard:?}");
+    }
+
+    #[test]
+    fn f019_polls_read_what_seems_changed_and_once_in_a_while_what_does_not() {
+        let mut polls = Polls::default();
+        let reads: Vec<_> = (0..9).map(|_| polls.reads(3, || true)).collect();
+        assert_eq!(reads, [true, false, false, false, true, false, false, false, true]);
+        assert!(polls.reads(3, || false));
+        assert!(!polls.reads(3, || true));
     }
 
     #[test]
