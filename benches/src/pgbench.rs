@@ -4,9 +4,6 @@ use std::process::{Child, Command, Stdio};
 
 use gatewright_testbed::{Error, Postgres, Psql, Result};
 
-/// Clients at one time; few enough that the proxy and not the queue is measured.
-const CLIENTS: u32 = 8;
-
 /// How pgbench sends its statement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Protocol {
@@ -15,6 +12,8 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
+    pub(crate) const ALL: [Self; 2] = [Self::Simple, Self::Prepared];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Simple => "simple",
@@ -41,11 +40,16 @@ pub(crate) fn fill(postgres: &Postgres) -> Result<()> {
     postgres.sql("postgres", "vacuum analyze").map(drop)
 }
 
-/// Runs select-only for some seconds.
-pub(crate) fn select_only(connection: &Psql, protocol: Protocol, seconds: u32) -> Result<Run> {
+/// Runs select-only for some seconds, from so many clients at one time.
+pub(crate) fn select_only(
+    connection: &Psql,
+    protocol: Protocol,
+    clients: u32,
+    seconds: u32,
+) -> Result<Run> {
     let mut pgbench = Command::new("pgbench");
     pgbench.args(["-n", "-S", "-M", protocol.name(), "-j", "1"]);
-    pgbench.args(["-c", &CLIENTS.to_string(), "-T", &seconds.to_string()]).envs(connection.environment());
+    pgbench.args(["-c", &clients.to_string(), "-T", &seconds.to_string()]).envs(connection.environment());
     let output = pgbench.output().map_err(|error| Error::new(format!("running pgbench: {error}")))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let number = |label: &str| {
