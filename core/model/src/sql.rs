@@ -150,6 +150,9 @@ pub struct Statement {
     /// Those of them by whose values rows are chosen, joined, grouped or sorted, or on which it depends how many there are; `*` where it can not be
     /// told which. A name without a relation may belong to any.
     pub conditions: Vec<Column>,
+    /// Names behind a dot (`p.f`, `(c).f`) that the text alone does not tell to be columns: `f` may be a function over the row before it. With the
+    /// relation whose columns they are, if there is one.
+    pub fields: Vec<Column>,
     /// Every function that it calls or binds by name, and every operator, type and operator class that is
     /// not PostgreSQL's own, by its name and as [`FunctionClass::Unknown`]: there is a function behind each.
     pub functions: Vec<Function>,
@@ -178,14 +181,25 @@ pub struct Statement {
 impl Statement {
     /// About how many bytes of memory it takes, if nothing of it is shared.
     pub fn footprint(&self) -> usize {
-        let Self { relations, columns, passive, conditions, functions, outputs, copies, prepared, .. } =
-            self;
+        let Self {
+            relations,
+            columns,
+            passive,
+            conditions,
+            fields,
+            functions,
+            outputs,
+            copies,
+            prepared,
+            ..
+        } = self;
         let computed = outputs.iter().flatten().map(|output| match output {
             Output::Computed(columns) => columns.len(),
             Output::United { plain, computed } => plain.len() + computed.iter().flatten().count(),
             Output::Direct | Output::Unknown => 0,
         });
-        let columns = columns.len() + passive.len() + conditions.len() + computed.sum::<usize>();
+        let columns =
+            columns.len() + passive.len() + conditions.len() + fields.len() + computed.sum::<usize>();
         let names = relations.len() + functions.len() + columns;
         let body = match prepared {
             Some(Prepared::Prepare { body, .. }) => body.footprint(),

@@ -384,6 +384,7 @@ async fn what_a_module_reads_is_what_the_event_holds() {
             columns: vec![Column { relation: None, name: "id".into() }],
             passive: Vec::new(),
             conditions: Vec::new(),
+            fields: Vec::new(),
             functions: vec![Function {
                 schema: Some("pg_catalog".into()),
                 name: "now".into(),

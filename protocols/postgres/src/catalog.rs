@@ -40,6 +40,10 @@ pub struct Catalog {
     computed_from: Vec<(u32, i16, i16)>,
     /// Names of functions that PostgreSQL has, and somebody else too.
     doubles: HashSet<Arc<str>>,
+    /// Names of somebody's functions that can be called with a row: `p.f` for `f(p)`.
+    of_rows: HashSet<Arc<str>>,
+    /// Relations whose rows a change of another one may change, or check anew, by a foreign key: those of the other one.
+    referrers: HashMap<u32, Vec<u32>>,
     /// Functions that are called by number.
     numbered: Arc<HashSet<Numbered>>,
     /// Relations that had another name in a reading before this one, by that: schema and name.
@@ -109,6 +113,9 @@ impl Relation {
     }
 }
 
+/// The column of `pg_attribute` in which the target keeps what rows have that are older than a column of theirs.
+pub const MISSING_VALUE: &str = "attmissingval";
+
 /// A row of [`QUERY`]'s answer is not what it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadRow;
@@ -138,6 +145,10 @@ impl Catalog {
                 let oid = numbers.next().ok_or(BadRow)??;
                 let numbered = (oid, Arc::from(text(name)?), numbers.collect::<Result<_, _>>()?);
                 Arc::make_mut(&mut self.numbered).insert(numbered);
+                return Ok(());
+            }
+            (0, 3) => {
+                self.of_rows.insert(Arc::from(text(name)?));
                 return Ok(());
             }
             (0, _) => {
@@ -173,6 +184,11 @@ impl Catalog {
                 let sources = lineage::of_view(tree, &mut left);
                 self.walked += before - left;
                 self.queries.entry(oid).or_default().sources.extend(sources);
+                return Ok(());
+            }
+            (_, -12) => {
+                let referrer = text(last)?.parse().map_err(|_| BadRow)?;
+                self.referrers.entry(oid).or_default().push(referrer);
                 return Ok(());
             }
             (_, -10) => {
@@ -263,6 +279,13 @@ impl Catalog {
     /// The columns of a relation that have had this name, and have another one now.
     pub fn former_columns(&self, oid: u32, name: &str) -> &[i16] {
         self.former_columns.get(&(oid, Arc::from(name))).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The column of this relation that has values of columns that were added later.
+    pub fn missing_value(&self, oid: u32) -> Option<i16> {
+        let relation =
+            self.relation(oid).filter(|it| *it.name == *"pg_attribute" && *it.schema == *"pg_catalog")?;
+        relation.attribute(MISSING_VALUE)
     }
 
     /// Are there rules for changes of the relation?
@@ -394,6 +417,25 @@ impl Catalog {
     /// of its arguments.
     pub fn is_double(&self, function: &str) -> bool {
         self.doubles.contains(function)
+    }
+
+    /// May this name behind a dot be a function over the row before it? `relation`: whose columns are before the dot, if that is known.
+    pub fn is_of_row(&self, name: &str, relation: Option<&str>) -> bool {
+        let is_column = |relation: &str| {
+            let mut named = self.named(relation).filter_map(|oid| self.relation(oid)).peekable();
+            named.peek().is_some() && named.all(|known| known.attribute(name).is_some())
+        };
+        self.of_rows.contains(name) && !relation.is_some_and(is_column)
+    }
+
+    /// All relations whose rows may change, or be checked, where rows of `oid` do: through views and foreign keys. Itself is among them.
+    pub fn changed_with(&self, oid: u32) -> impl Iterator<Item = u32> {
+        let (mut seen, mut open) = (HashSet::from([oid]), vec![oid]);
+        while let Some(next) = open.pop() {
+            let referrers = self.referrers.get(&next).map(Vec::as_slice).unwrap_or_default();
+            open.extend(self.reads(next).iter().chain(referrers).filter(|other| seen.insert(**other)));
+        }
+        seen.into_iter()
     }
 
     /// Does it read others of `bases`, as a view does, and not only share rows with them, as a child and its parent do with each other? Its columns may be

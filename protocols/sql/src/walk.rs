@@ -79,6 +79,7 @@ fn read(node: &NodeEnum, mut walk: Walk) -> Reading {
         passive: walk.passive.only(&walk.used),
         columns: walk.columns.list,
         conditions: walk.conditions.list,
+        fields: walk.fields.list,
         functions: walk.functions.list,
         has_where: walk.has_where,
         outputs: outputs
@@ -122,6 +123,7 @@ pub(crate) struct Walk {
     /// Those of a part of which it is not known yet whether they are returned as they stand.
     held: Option<Vec<Column>>,
     conditions: Distinct<Column>,
+    fields: Distinct<Column>,
     functions: Distinct<Function>,
     has_where: Option<bool>,
     renames_to: Option<Arc<str>>,
@@ -147,6 +149,8 @@ pub(crate) struct Walk {
     lineage: Lineage,
     /// How often a name was compared with another, or a column handed on.
     steps: usize,
+    /// What the RETURNING of a MERGE gives is being walked.
+    returns_of_merge: bool,
     /// The rows that the condition being walked should choose among.
     aim: Option<condition::Aim>,
 }
@@ -372,7 +376,9 @@ impl Walk {
             N::GroupingFunc(grouping) => grouping.visit(self),
             N::GroupingSet(set) => set.visit(self),
             N::SqlvalueFunction(value) => value.visit(self),
-            N::MergeSupportFunc(_) => {}
+            // PostgreSQL's own there since 17. Anywhere else, and before, it is a name like any other.
+            N::MergeSupportFunc(_) if self.returns_of_merge => {}
+            N::MergeSupportFunc(_) => self.unseen(None, "merge_action"),
             N::XmlExpr(xml) => xml.visit(self),
             N::XmlSerialize(xml) => xml.visit(self),
             N::MultiAssignRef(reference) => reference.visit(self),

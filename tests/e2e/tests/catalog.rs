@@ -6,6 +6,7 @@
 use gatewright_e2e::{Mint, Psql, Scene, eventually, free_port, policies};
 
 mod catalog {
+    mod unseen_code;
     mod views;
 }
 

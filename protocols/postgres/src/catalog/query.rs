@@ -15,10 +15,12 @@
 /// | of the same | | | -11 | a tree | its query's, where -8 does not tell all its columns |
 /// | of a table | | | -9 | two numbers | the first column is computed from the second |
 /// | of any | | | -10 | | there are rules for changes of it |
+/// | of a table | | | -12 | oid | a foreign key of that one is about it: what becomes of its rows may become of that one's |
 /// | of a table | | | -4 | oid | that is a child or partition of it, or its parent |
 /// | of a view | | | -1 | | it shows what somebody's code gives, or what the target keeps of values |
 /// | 0 | | a name | 2 | numbers | of one of PostgreSQL's functions for large objects: its own, and those of its arguments' types |
 /// | 0 | a schema | a name | 1 | | a function with the name of one of PostgreSQL's |
+/// | 0 | | a name | 3 | | of a function of somebody's that can be called with a row alone: `p.f` for `f(p)` |
 /// | 0 | | | 0 | seconds | how old all this is at most: a transaction above READ COMMITTED sees what was there when it began |
 ///
 /// Somebody's code is a function or operator that came neither with the server nor with an extension of which it is known that
@@ -39,7 +41,9 @@
 /// below 16384 came with the server (`FirstNormalObjectId`).
 pub const QUERY: &str = "/* gatewright: catalog */ \
 with telling as (\
-select pg_catalog.concat(':(funcid|aggfnoid|winfnoid|opfuncid) (', pg_catalog.string_agg(p.oid::pg_catalog.text, '|'), ') |:relid (2613|2619|3429) ') as words \
+select pg_catalog.concat(':(funcid|aggfnoid|winfnoid|opfuncid) (', pg_catalog.string_agg(p.oid::pg_catalog.text, '|'), ') |:relid (2613|2619|3429) ') as words, \
+(select pg_catalog.concat(':varattno (0|', a.attnum, ') ') from pg_catalog.pg_attribute a where a.attrelid operator(pg_catalog.=) 1249::pg_catalog.oid \
+and a.attname operator(pg_catalog.=) 'attmissingval'::pg_catalog.name) as missing \
 from pg_catalog.pg_proc p where p.pronamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace \
 and (p.proname operator(pg_catalog.~) '_to_xml(schema|_and_xmlschema)?$' \
 or p.proname operator(pg_catalog.~) '^(pg_logical_slot_(get|peek)_|lo_|pg_(try_)?advisory_|pg_sleep)' \
@@ -51,7 +55,8 @@ pg_is_in_recovery,pg_database_size,pg_indexes_size,pg_relation_size,pg_table_siz
 ), told as (\
 select r.ev_class from pg_catalog.pg_rewrite r, telling t \
 where r.ev_class operator(pg_catalog.>=) 16384::pg_catalog.oid and (case when pg_catalog.pg_column_size(r.ev_action) operator(pg_catalog.>) 131072 then true \
-when pg_catalog.octet_length(r.ev_action::pg_catalog.text) operator(pg_catalog.>) 524288 then true else r.ev_action::pg_catalog.text operator(pg_catalog.~) t.words end)\
+when pg_catalog.octet_length(r.ev_action::pg_catalog.text) operator(pg_catalog.>) 524288 then true when r.ev_action::pg_catalog.text operator(pg_catalog.~) t.words then true \
+else pg_catalog.strpos(r.ev_action::pg_catalog.text, ':relid 1249 ') operator(pg_catalog.>) 0 and r.ev_action::pg_catalog.text operator(pg_catalog.~) t.missing end)\
 ), shown as (\
 select r.ev_class as view, r.oid as rule, case when pg_catalog.pg_column_size(r.ev_action) operator(pg_catalog.>) 131072 then null \
 when pg_catalog.octet_length(r.ev_action::pg_catalog.text) operator(pg_catalog.>) 524288 then null else r.ev_action::pg_catalog.text end as tree \
@@ -147,6 +152,16 @@ where p.oid operator(pg_catalog.>=) 16384::pg_catalog.oid \
 and exists (select from pg_catalog.pg_proc b where b.proname operator(pg_catalog.=) p.proname \
 and b.pronamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace and b.oid operator(pg_catalog.<) 16384::pg_catalog.oid) \
 and not exists (select from vouched v where v.classid operator(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass and v.objid operator(pg_catalog.=) p.oid) \
+union all \
+select distinct '0', '', p.proname::pg_catalog.text, '3', '' \
+from pg_catalog.pg_proc p join pg_catalog.pg_type t on t.oid operator(pg_catalog.=) p.proargtypes[0] left join pg_catalog.pg_type b on b.oid operator(pg_catalog.=) t.typbasetype \
+where p.oid operator(pg_catalog.>=) 16384::pg_catalog.oid \
+and (p.pronargs::pg_catalog.int4 operator(pg_catalog.-) p.pronargdefaults::pg_catalog.int4 operator(pg_catalog.<=) 1 or p.provariadic operator(pg_catalog.<>) 0::pg_catalog.oid) \
+and (t.typtype operator(pg_catalog.=) any ('{c,p}'::pg_catalog.\"char\"[]) or b.typtype operator(pg_catalog.=) any ('{c,d}'::pg_catalog.\"char\"[])) \
+and not exists (select from vouched v where v.classid operator(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass and v.objid operator(pg_catalog.=) p.oid) \
+union all \
+select distinct c.confrelid::pg_catalog.text, '', '', '-12', c.conrelid::pg_catalog.text from pg_catalog.pg_constraint c \
+where c.contype operator(pg_catalog.=) 'f'::pg_catalog.\"char\" \
 union all \
 select '0', '', p.proname::pg_catalog.text, '2', pg_catalog.concat_ws(' ', p.oid, nullif(p.proargtypes::pg_catalog.text, '')) from pg_catalog.pg_proc p \
 where p.oid operator(pg_catalog.=) any ('{715,952,953,954,955,956,957,958,964,1004,3170,3171,3172}'::pg_catalog.oid[]) \

@@ -142,6 +142,11 @@ impl ResolvedPlan {
             return;
         }
         let catalog = Arc::clone(&self.catalog);
+        // By itself, and in whole rows.
+        let missing =
+            catalog.named("pg_attribute").filter_map(|oid| Some((oid, catalog.missing_value(oid)?)));
+        let missing = missing.flat_map(|(oid, attribute)| [(oid, attribute), (oid, 0)]);
+        self.columns.extend(missing.map(|column| (column, Fate::Withhold)));
         self.masks_servers_own = self.relations.iter().any(|oid| self.is_servers_own(*oid));
         // Until it is looked at, a view is as good as one that uses everything: others may be asked about it before, where they refer to each other.
         self.views = catalog.queries().map(|view| (view, View::default())).collect();

@@ -14,7 +14,10 @@ use super::{
     catalog_reading::{Basis, CatalogReading, History},
     cursors::Cursors,
     definitions::dependence,
-    objection::{fate_of_output, hidden_code, is_ruled, reach, runs_unseen, statement_objection},
+    objection::{
+        could_quote, fate_of_output, hidden_code, holds_missing_values, is_ruled, names_missing_values,
+        reach, runs_unseen, statement_objection,
+    },
     relay::Desk,
 };
 use crate::{
@@ -447,7 +450,17 @@ impl ActiveMasks {
         };
         // Where nothing masked is in reach, an output that we could not follow is harmless.
         if reach(statement, plan) == Reach::Nothing {
-            return all(Fate::Keep);
+            if plan.relations.is_empty()
+                || !names_missing_values(statement)
+                || !outputs.iter().any(holds_missing_values)
+            {
+                return all(Fate::Keep);
+            }
+            if statement.has_star || !agrees(outputs, fields) {
+                return all(Fate::Withhold);
+            }
+            let fate = |output| if holds_missing_values(output) { Fate::Withhold } else { Fate::Keep };
+            return outputs.iter().map(fate).collect();
         }
         if statement.has_star || !agrees(outputs, fields) {
             return all(Fate::Withhold);
@@ -464,7 +477,7 @@ impl ActiveMasks {
 /// Could what the target says of the statements quote a value that the masks hide?
 fn may_quote(analysis: &Analysis, plan: &MaskPlan, resolved: Option<&ResolvedPlan>) -> bool {
     analysis.statements.iter().any(|statement| {
-        let reached = resolved.is_some_and(|plan| reach(statement, plan) != Reach::Nothing);
+        let reached = resolved.is_some_and(|plan| could_quote(statement, plan));
         let searched = !plan.detectors.is_empty();
         // What a cursor computes was judged when it was declared, perhaps by other policies.
         let unseen = match resolved {

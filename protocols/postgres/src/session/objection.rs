@@ -14,7 +14,7 @@ use gatewright_model::{
 
 use super::masking::Masks;
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, MISSING_VALUE},
     mask::{Fate, Reach, ResolvedPlan, name_of},
     reply::Report,
 };
@@ -25,18 +25,73 @@ pub(super) fn hidden_code(statement: &Statement) -> bool {
         || statement.functions.iter().any(|function| function.class == FunctionClass::Unknown)
 }
 
-/// The same, with what the catalog knows: a function that has the name of one of PostgreSQL's may be somebody else's.
+/// The same, with what the catalog knows: a function that has the name of one of PostgreSQL's may be somebody else's, and so may what stands
+/// behind a dot be. What a function reads of the target's files and changes is not seen either: masked columns are in there.
 pub(super) fn runs_unseen(statement: &Statement, catalog: &Catalog) -> bool {
-    let mut functions = statement.functions.iter();
+    let is_unseen = |function: &Function| {
+        (function.schema.is_none() && catalog.is_double(&function.name))
+            || (function.class == FunctionClass::Host && !TELL_STATES.contains(&&*function.name))
+    };
+    let is_call = |field: &Column| catalog.is_of_row(&field.name, field.relation.as_deref());
     hidden_code(statement)
-        || functions.any(|function| function.schema.is_none() && catalog.is_double(&function.name))
+        || statement.functions.iter().any(is_unseen)
+        || statement.fields.iter().any(is_call)
 }
+
+/// Functions of the host that tell how it is or change that, and nothing of what is stored. An extension's are not among them: anybody may have made
+/// one of that name.
+const TELL_STATES: [&str; 28] = [
+    "pg_backup_start",
+    "pg_backup_stop",
+    "pg_cancel_backend",
+    "pg_config",
+    "pg_control_checkpoint",
+    "pg_control_init",
+    "pg_control_recovery",
+    "pg_control_system",
+    "pg_create_restore_point",
+    "pg_current_logfile",
+    "pg_export_snapshot",
+    "pg_get_replication_slots",
+    "pg_get_shmem_allocations",
+    "pg_lock_status",
+    "pg_log_backend_memory_contexts",
+    "pg_prepared_xact",
+    "pg_promote",
+    "pg_reload_conf",
+    "pg_rotate_logfile",
+    "pg_stat_get_backend_client_addr",
+    "pg_stat_get_recovery_prefetch",
+    "pg_stat_get_subscription",
+    "pg_stat_get_wal_receiver",
+    "pg_stat_get_wal_senders",
+    "pg_switch_wal",
+    "pg_tablespace_location",
+    "pg_terminate_backend",
+    "pg_walfile_name",
+];
 
 /// How a statement reaches masked columns.
 pub(super) fn reach(statement: &Statement, plan: &ResolvedPlan) -> Reach {
     let reaches = statement.relations.iter().map(|relation| reach_of(relation, plan));
     reaches.max().unwrap_or(Reach::Nothing)
 }
+
+/// Could what the target says of the statement quote a masked value? Of a row that it changes, and of those that change with it in other relations, a
+/// constraint that is broken quotes everything.
+pub(super) fn could_quote(statement: &Statement, plan: &ResolvedPlan) -> bool {
+    let catalog = plan.catalog();
+    let changed = || statement.relations.iter().filter(|relation| relation.access != Access::Read);
+    let changes_masked = |oid| catalog.changed_with(oid).any(|oid| plan.reach(oid) != Reach::Nothing);
+    reach(statement, plan) != Reach::Nothing
+        || (!plan.relations.is_empty()
+            && (names_missing_values(statement)
+                || MAINTENANCE.contains(&statement.kind) && statement.relations.is_empty()
+                || changed().any(|relation| meant(relation, catalog).any(changes_masked))))
+}
+
+/// What goes through all tables of a schema or a database where it names none, and computes what statistics and indexes are about.
+const MAINTENANCE: [&str; 4] = ["analyze", "cluster", "reindex", "vacuum"];
 
 fn reach_of(relation: &Relation, plan: &ResolvedPlan) -> Reach {
     if plan.relations.is_empty() {
@@ -123,12 +178,20 @@ pub(super) fn guesses(analysis: &Analysis, plan: &ResolvedPlan) -> Vec<(Arc<str>
     if limited().next().is_none() {
         return all;
     }
-    for statement in analysis.statements.iter().filter(|statement| !statement.conditions.is_empty()) {
+    // Names of relations that the same text makes. What would flow into them from masked ones is looked at where they are made.
+    let mut made: HashSet<&str> = HashSet::new();
+    for statement in analysis.statements.iter() {
+        let makes = |relation: &&Relation| makes(statement, relation, plan.catalog());
+        made.extend(statement.relations.iter().filter(makes).map(|relation| &*relation.name));
+        if statement.conditions.is_empty() {
+            continue;
+        }
         for (mask, most) in limited() {
             let Some(oid) = plan.catalog().find(&mask.schema, &mask.relation) else { continue };
             let only = std::iter::once(oid).chain(plan.catalog().kin(oid)).collect();
             let reached = |relation: &Relation| match reach_of(relation, plan) {
                 Reach::Nothing => Reach::Nothing,
+                _ if made.contains(&*relation.name) => Reach::Nothing,
                 _ => reach_among(relation, &only, plan.catalog()),
             };
             let reach = statement.relations.iter().map(reached).max().unwrap_or(Reach::Nothing);
@@ -382,6 +445,13 @@ pub(super) fn statement_objection(statement: &Statement, plan: &ResolvedPlan) ->
                 "leave the column `query` out",
             );
         }
+        if uses_missing_values(statement) {
+            return object(
+                "mask.statistics",
+                "the target keeps values of columns that were added later in `pg_attribute.attmissingval`",
+                "leave that column out",
+            );
+        }
         match statement.kind {
             "explain" if runs_unseen(statement, plan.catalog()) => {
                 return object(
@@ -491,8 +561,15 @@ fn unseen_way_out(statement: &Statement, catalog: &Catalog) -> Option<&'static s
     if statement.kinds().any(makes_code) {
         return Some("who is not shown masked columns makes no code that could read them");
     }
+    if statement.kind == "copy_from" && statement.effects.host_access {
+        return Some("what the target's files hold could be masked columns, and is written nowhere");
+    }
     let writes = statement.effects.ddl || statement.relations.iter().any(|it| it.access != Access::Read);
-    let carries = writes || statement.kind == "copy_to";
+    // A setting, a large object, a sequence, a lock: whoever is told that keeps it, too.
+    let keeps = |function: &Function| {
+        matches!(function.class, FunctionClass::Changing | FunctionClass::Host | FunctionClass::Dynamic)
+    };
+    let carries = writes || statement.kind == "copy_to" || statement.functions.iter().any(keeps);
     (runs_unseen(statement, catalog) && carries)
         .then_some("what code that can not be seen gives could be masked columns, and is written nowhere")
 }
@@ -591,6 +668,37 @@ fn shows_queries(relation: &Relation, statement: &Statement) -> bool {
     let shows = |column: &Column| matches!(&*column.name, "query" | "*");
     relation.name.starts_with("pg_stat_statements")
         || (*relation.name == *"pg_stat_activity" && statement.columns.iter().any(shows))
+}
+
+/// Does it name what the target says all rows have that were there before a column was added?
+pub(super) fn names_missing_values(statement: &Statement) -> bool {
+    let is_attributes = |name: &str| name == "pg_attribute";
+    let named = |column: &Column| {
+        *column.name == *MISSING_VALUE
+            || (*column.name == *"*" && column.relation.as_deref().is_none_or(is_attributes))
+    };
+    statement.relations.iter().any(|relation| is_attributes(&relation.name))
+        && (statement.columns.iter().chain(&statement.fields).any(named) || statement.kind == "copy_to")
+}
+
+/// Of these, a query that shows them alone is answered, without them: pg_dump asks for them.
+fn uses_missing_values(statement: &Statement) -> bool {
+    let keeps = |function: &Function| function.class != FunctionClass::Harmless;
+    names_missing_values(statement)
+        && (!matches!(statement.kind, "select" | "declare_cursor" | "fetch")
+            || statement.effects.write
+            || statement.functions.iter().any(keeps))
+}
+
+/// May the output be made of such values?
+pub(super) fn holds_missing_values(output: &Output) -> bool {
+    let holds =
+        |columns: &[Column]| columns.iter().any(|column| matches!(&*column.name, "*" | MISSING_VALUE));
+    match output {
+        Output::Direct => false,
+        Output::Computed(columns) => holds(columns),
+        Output::United { .. } | Output::Unknown => true,
+    }
 }
 
 const SINK_HINT: &str = "leave the masked relation out, or change it without naming its masked columns";

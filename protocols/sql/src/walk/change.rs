@@ -132,7 +132,10 @@ impl Walk {
                     }
                 })
             });
-            walk.returning_from(returning_clause, relation, scope, &assigned)
+            let outer = std::mem::replace(&mut walk.returns_of_merge, true);
+            let returned = walk.returning_from(returning_clause, relation, scope, &assigned);
+            walk.returns_of_merge = outer;
+            returned
         })
     }
 

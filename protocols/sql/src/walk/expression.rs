@@ -126,8 +126,10 @@ impl Walk {
         }
         let Some(range) = self.range_named(schema, qualifier) else {
             self.note_column(&Column { relation: Some(Arc::from(qualifier)), name: Arc::clone(name) });
+            self.fields.insert(Column { relation: None, name: Arc::clone(name) });
             return Origin::Unknown;
         };
+        self.note_field(&range, name);
         let origin = range.column(name);
         self.note_origin(origin.as_ref(), name);
         if functions::takes_a_row(name) {
@@ -138,6 +140,22 @@ impl Walk {
             return Origin::Unknown;
         }
         origin.unwrap_or(Origin::Unknown)
+    }
+
+    /// Notes a name behind a row's, unless that row surely has such a column.
+    fn note_field(&mut self, range: &Range, name: &Arc<str>) {
+        let relation = match &range.source {
+            Source::Base { name, renamed: false, .. } => Some(Arc::clone(name)),
+            Source::Derived(Some(columns))
+                if columns
+                    .iter()
+                    .any(|column| matches!(&column.name, OutName::Known(own) if own == name)) =>
+            {
+                return;
+            }
+            Source::Base { .. } | Source::Derived(_) | Source::Function(_) => None,
+        };
+        self.fields.insert(Column { relation, name: Arc::clone(name) });
     }
 
     /// `*` or `p.*` where it stands for columns.
@@ -267,6 +285,7 @@ impl Walk {
         self.all(&[arg, indirection]);
         // A field of a row can also be the call of a function with that row.
         for field in strings(indirection) {
+            self.fields.insert(Column { relation: None, name: Arc::from(field) });
             if functions::takes_a_row(field) {
                 self.lineage.doubtful = true;
             }

@@ -84,7 +84,7 @@ impl Walk {
         }
     }
 
-    fn unseen(&mut self, schema: Option<&str>, name: &str) {
+    pub(super) fn unseen(&mut self, schema: Option<&str>, name: &str) {
         self.effects = self.effects.union(Effects { write: true, ..Effects::default() });
         self.lineage.doubtful = true;
         self.functions.insert(Function {
