@@ -22,7 +22,7 @@ use gatewright_model::{
 };
 use parking_lot::Mutex;
 
-use crate::{config::Target, enforce::Enforcer, listener::Door, sessions::Ending};
+use crate::{config::Target, enforce::Enforcer, give_back, listener::Door, sessions::Ending};
 
 /// The sessions of one connection. Closed with it, or when their last request is over, whichever is later.
 pub struct ClientSessions {
@@ -245,6 +245,7 @@ impl ClientSessions {
         for enforcer in &self.open.lock().sessions {
             enforcer.rest();
         }
+        give_back::soon();
     }
 }
 

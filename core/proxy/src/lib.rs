@@ -15,6 +15,7 @@ pub mod dev_certificates;
 pub mod driver;
 pub mod enforce;
 pub mod errand;
+mod give_back;
 pub mod identity_fetch;
 pub mod keys;
 pub mod listener;

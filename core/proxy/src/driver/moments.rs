@@ -10,7 +10,10 @@ use gatewright_model::session::Side;
 use tokio::time::{Sleep, sleep, sleep_until};
 
 use super::{Driver, HIGH_WATER, Happened};
-use crate::wire::{Pipe as _, Wire};
+use crate::{
+    give_back,
+    wire::{Pipe as _, Wire},
+};
 
 /// What waits for a client and can not be written. There is none, and no timer, while a client takes what is sent.
 pub(super) struct Backlog {
@@ -108,6 +111,7 @@ impl<W: Wire> Driver<W> {
             enforcer.rest();
             self.downstream.iter_mut().for_each(|pipe| pipe.rest());
             self.upstream.iter_mut().for_each(|pipe| pipe.rest());
+            give_back::soon();
         }
     }
 }

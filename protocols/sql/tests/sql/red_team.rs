@@ -1,9 +1,11 @@
 //! Ways around a mask or a rule that were found by attacking it, each with what closes it. The masked column is `people.ssn`.
 
+use std::collections::BTreeSet;
+
 use expect_test::expect;
 
 use crate::render::{analyse, check, check_outputs};
-use gatewright_model::sql::Grade;
+use gatewright_model::sql::{Column, FunctionClass, Grade};
 
 /// Columns that a join merges are given once and first, so an alias behind them is not the one that counting would say.
 #[test]
@@ -147,4 +149,62 @@ fn a012_names_that_the_server_may_cut_elsewhere_are_not_read() {
 #[test]
 fn f020_a_text_of_very_many_words_is_not_read() {
     assert_eq!(analyse(&format!("select a{}", ",a".repeat(200_000))).grade, Grade::Opaque);
+}
+
+/// `p.f` may be a call of `f` with the row, and so may a field of any value be.
+#[test]
+fn a016_what_stands_behind_a_dot_may_be_a_call() {
+    let fields = |text: &str| {
+        let analysis = analyse(text);
+        let fields = analysis.statements.iter().flat_map(|statement| &statement.fields);
+        let name =
+            |column: &Column| format!("{}.{}", column.relation.as_deref().unwrap_or("?"), column.name);
+        fields.map(name).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ")
+    };
+    for (text, expected) in [
+        ("select a, b from t", ""),
+        ("select p.f from t p where p.g = 1 order by p.h", "t.f t.g t.h"),
+        ("select s.t.f from s.t", "t.f"),
+        ("select (t).f, (t.c).g, (t.d[1]).h from t", "?.f ?.g ?.h t.c t.d"),
+        // A column that the text gives is one.
+        ("select q.f, q.g from (select a as f from t) q", "?.g"),
+        ("with w(f) as (select a from t) select w.f, w.g from w", "?.g"),
+        ("select v.f from (values (1)) v(f)", ""),
+        ("select p.f from t p(a, b)", "?.f"),
+        ("select u.f from unnest(array[1]) u", "?.f"),
+        ("update t set a = p.f from u p returning t.g", "t.g u.f"),
+    ] {
+        assert_eq!(fields(text), expected, "{text}");
+    }
+}
+
+/// Before version 17 it is a name like any other, and after it PostgreSQL's own where a MERGE returns.
+#[test]
+fn a016_merge_action_is_unknown_elsewhere_than_where_a_merge_returns() {
+    let is_unknown = |text: &str| {
+        let analysis = analyse(text);
+        let mut functions = analysis.statements.iter().flat_map(|statement| &statement.functions);
+        functions.any(|function| function.class == FunctionClass::Unknown)
+    };
+    let merge = "merge into t using u on t.a = u.a when matched then update set b = 1 returning";
+    assert!(is_unknown("select merge_action()"));
+    assert!(is_unknown("merge into t using u on merge_action() = 'x' when matched then delete"));
+    assert!(is_unknown("with w as (select merge_action()) select * from w"));
+    assert!(!is_unknown(&format!("{merge} merge_action(), t.b")));
+    assert!(is_unknown(&format!("with w as ({merge} 1) select merge_action() from w")));
+}
+
+/// What reads a value of a type by its number runs the checks of a domain.
+#[test]
+fn a016_input_functions_of_any_type_change_what_they_like() {
+    for call in [
+        "array_in('{x}', 16400, -1)",
+        "record_in('(x)', 16400, -1)",
+        "range_in('[x,y]', 16400, -1)",
+        "domain_in('x', 16400, -1)",
+    ] {
+        assert!(analyse(&format!("select {call}")).effects().write, "{call}");
+    }
+    assert!(analyse("select pg_catalog.pg_input_is_valid('x', 'd')").effects().write);
+    assert!(!analyse("select int4in('1')").effects().write);
 }
