@@ -43,9 +43,25 @@ fn a025_a_view_that_was_made_behind_an_old_snapshot_is_withheld() {
     assert_eq!(psql.say("commit;").unwrap(), "");
 }
 
+/// Nobody tells the gateway: its catalog is read again once it is old.
+#[test]
+fn a025_a_view_that_is_replaced_past_the_gateway_is_seen_by_age() {
+    let scene = scene();
+    define(
+        &scene,
+        "create view notes as select id, city as note from people; grant select on notes to public",
+    );
+    let mut psql = scene.psql(&ALICE).unwrap().open().unwrap();
+    assert_eq!(psql.say("select upper(note) from notes where id = 1;").unwrap(), "LONDON\n");
+    define(&scene, "create or replace view notes as select id, ssn as note from people");
+    eventually("the catalog is read again", || {
+        psql.say("select upper(note) from notes where id = 1;").is_ok_and(|answer| answer.contains("ERROR"))
+    });
+}
+
 /// What a view shows of a function is no column of a table that could be masked.
 #[test]
-fn a036_what_a_view_shows_of_somebodys_code_is_withheld() {
+fn a026_what_a_view_shows_of_somebodys_code_is_withheld() {
     let scene = scene();
     define(
         &scene,
@@ -80,7 +96,7 @@ fn a036_what_a_view_shows_of_somebodys_code_is_withheld() {
 
 /// The server takes the function whose arguments fit best, of all that go by a name.
 #[test]
-fn a036_a_function_under_a_name_of_postgresqls_is_somebodys_code() {
+fn a026_a_function_under_a_name_of_postgresqls_is_somebodys_code() {
     let scene = scene();
     let mut psql = scene.psql(&ALICE).unwrap().open().unwrap();
     assert_eq!(

@@ -20,7 +20,7 @@ fn alice(scene: &Scene) -> Conversation {
 
 /// `p.f` is `f(p)` where `p` has no column `f`.
 #[test]
-fn a036_a_field_that_somebodys_function_computes_is_withheld() {
+fn a026_a_field_that_somebodys_function_computes_is_withheld() {
     let scene = scene();
     define(
         &scene,

@@ -462,7 +462,7 @@ fn shown(statement: &str, columns: &[(&str, u32, i16)]) -> String {
 
 /// A view shows what the functions that it calls give, and these are nobody's columns.
 #[test]
-fn a036_a_view_over_code_is_withheld() {
+fn a026_a_view_over_code_is_withheld() {
     for (text, origin) in [
         ("select x from by_code", 16_700),
         ("select x from over_it", 16_800),
@@ -486,7 +486,7 @@ fn a036_a_view_over_code_is_withheld() {
 
 /// A function that somebody has made under a name of PostgreSQL's is found instead of it, where its arguments fit better.
 #[test]
-fn a036_a_name_that_somebody_else_uses_too_is_code() {
+fn a026_a_name_that_somebody_else_uses_too_is_code() {
     let answer = shown("select lower('x')", &[("lower", 0, 0)]);
     assert!(!answer.contains("6789"), "{answer}");
     let answer = shown("select upper('x')", &[("upper", 0, 0)]);
