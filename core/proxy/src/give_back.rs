@@ -1,7 +1,7 @@
 //! Gives back to the system what sessions had that are idle now.
 //!
 //! The allocator keeps a page that is free for a second, and looks for those whose second is over when another page becomes free. Where
-//! all are idle none does, and what the last ones had stays: a third of what ten thousand idle sessions take.
+//! all are idle none does, and what the last ones had stays: half of what two thousand idle sessions take.
 
 use std::{
     hint::black_box,
