@@ -18,7 +18,7 @@ use crate::{modules, run, setup};
 /// Benchmarks that the counting program goes through, each for a second.
 const TRAINING: [&str; 3] = ["http", "postgres", "kubernetes"];
 
-/// What the counting program needs not: the counts are the same where the compiler sees each crate by itself, in a fraction of the time.
+/// The counting program is thrown away, so it is built as quickly as it can be: what runs in it is counted before crates are put together.
 const QUICKLY: &[(&str, &str)] =
     &[("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")];
 

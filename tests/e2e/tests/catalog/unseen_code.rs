@@ -166,6 +166,14 @@ fn a035_what_older_rows_have_of_a_masked_column_is_withheld() {
             "select count(*) from pg_attribute where atthasmissing and attmissingval::text::int = 1;",
         ],
     );
+    let mut carol = scene.psql(&CAROL).unwrap().open().unwrap();
+    for shown in [
+        "select attmissingval from pg_attribute where atthasmissing;",
+        "select x from kept;",
+        "select x from whole;",
+    ] {
+        assert!(carol.say(shown).unwrap().contains("LATE-SECRET"), "it is there: {shown}");
+    }
     let names = "select attname, format_type(atttypid, atttypmod) from pg_attribute where attrelid = 'scratch'::regclass and attnum > 0 limit 1;";
     assert!(!psql.say(names).unwrap().contains("ERROR"), "everything else of it is shown");
     let all = psql.say("select * from pg_attribute where atthasmissing limit 1;").unwrap();
@@ -204,6 +212,10 @@ fn a021_what_is_read_of_the_targets_files_is_withheld() {
         ],
     );
     assert_eq!(scene.postgres.sql("postgres", "select count(*) from scratch").unwrap(), "0");
+    let mut carol = scene.psql(&CAROL).unwrap().open().unwrap();
+    for shown in ["select get_raw_page(1);", "select merge_action();", "select pg_read_file('told');"] {
+        assert!(carol.say(shown).unwrap().contains("536-22"), "it is there: {shown}");
+    }
     let told = psql.say("select pg_cancel_backend(0);").unwrap();
     assert!(told.starts_with("f\n") || told.contains("\nf\n"), "what tells how it went is shown: {told}");
 }
