@@ -8,6 +8,7 @@
 pub mod approvals;
 pub mod asciicast;
 pub mod cluster;
+pub mod comparison;
 pub mod conformance;
 pub mod disk;
 pub mod driver;

@@ -69,12 +69,20 @@ impl Client {
     /// # Errors
     /// Where the server refuses.
     pub fn at_server(postgres: &Postgres) -> Result<Self> {
-        let stream = io(UnixStream::connect(postgres.socket()))?;
-        io(stream.set_read_timeout(Some(PATIENCE)))?;
-        let mut client = Self { stream: Stream::Socket(stream), buffer: Vec::new() };
+        let mut client = Self::connect_socket(postgres)?;
         client.send(&startup(&[("user", postgres.account()), ("database", "postgres")]))?;
         client.until_ready()?;
         Ok(client)
+    }
+
+    /// Connects to the server's own socket, where nobody is asked for a password, and sends nothing.
+    ///
+    /// # Errors
+    /// Where it does not listen.
+    pub fn connect_socket(postgres: &Postgres) -> Result<Self> {
+        let stream = io(UnixStream::connect(postgres.socket()))?;
+        io(stream.set_read_timeout(Some(PATIENCE)))?;
+        Ok(Self { stream: Stream::Socket(stream), buffer: Vec::new() })
     }
 
     /// Connects, asks for TLS and does the handshake.

@@ -4,21 +4,17 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use gatewright_e2e::{
-    Mint, Scene, evidence, policies,
+    Scene, comparison, evidence, policies,
     wire::{self, Client, bind, describe, execute, flush, parse, query, sync},
 };
 
-/// Two sessions: at the server itself, and through a gateway whose policy takes nothing upon itself.
+/// Two sessions, at the server and through the gateway.
 fn both(scene: &Scene) -> [Client; 2] {
-    let token = scene.gateway.token(&Mint::default()).unwrap();
-    let through = Client::session(scene.gateway.port(), &scene.gateway.authority(), &token).unwrap();
-    [Client::at_server(&scene.postgres).unwrap(), through]
+    comparison::both(scene).unwrap()
 }
 
-/// What comes for these bytes until the session is ready as often as said.
 fn answers(client: &mut Client, bytes: &[u8], times: usize) -> Vec<wire::Message> {
-    client.send(bytes).unwrap();
-    (0..times).flat_map(|_| client.until_ready().unwrap()).collect()
+    comparison::answers(client, bytes, times).unwrap()
 }
 
 fn same(scene: &Scene, bytes: &[u8], times: usize, expected: &[&str]) {
