@@ -217,6 +217,34 @@ async fn an_answer_holds_for_other_literals_unless_the_module_read_them() {
 }
 
 #[tokio::test]
+async fn a018_a_module_that_reads_parameters_is_asked_at_each_execute() {
+    let analysis = analysis("select $1");
+    let execute = |value: &str| {
+        let parameters = vec![Parameter::Text(value.into())];
+        let facet =
+            Facet::Sql(SqlEvent { phase: SqlPhase::Execute, analysis: analysis.clone(), parameters });
+        Arc::new(Event { id: EventId::FIRST, payload: Digest::new([7; 32]), facet })
+    };
+    let (folder, host) = (Folder::new(), host());
+    let mut said = Vec::new();
+    let (mut instances, alice) = (SessionPolicies::new(), session("alice", &[]));
+    folder.write("p.toml", &document("p", &parameters(), ""));
+    let set = folder.set(&host);
+    for value in ["7", "8", "7"] {
+        let evaluation = judge_again(&mut instances, &set, &alice, &execute(value)).await;
+        said.push(reason(&evaluation).to_owned());
+    }
+    assert_eq!(said, [r#"[Text("7")]"#, r#"[Text("8")]"#, r#"[Text("7")]"#]);
+
+    // The same question of a module that reads none: that is what is heard again.
+    let set = folder.hostile("p", "canary").set(&host);
+    for value in ["7", "8", "7"] {
+        let evaluation = judge_again(&mut instances, &set, &alice, &execute(value)).await;
+        assert_eq!(reason(&evaluation), "alice");
+    }
+}
+
+#[tokio::test]
 async fn f022_a_session_that_rests_holds_no_instance_and_is_judged_all_the_same() {
     let folder = Folder::new();
     folder.hostile("p", "canary");

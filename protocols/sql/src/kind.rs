@@ -2,8 +2,8 @@
 //! `tcop/utility.c`), in lower case, words joined by `_`.
 //!
 //! Where a tag hides what a policy must be able to name, the kind says more than the tag: `set_role`,
-//! `set_session_authorization`, `set_search_path`, `set_lexing`, `set_transaction`, `copy_to`, `copy_from`, `select_into`,
-//! `alter_role_set`, `alter_database_set`, `grant_role`.
+//! `set_session_authorization`, `set_search_path`, `set_row_security`, `set_lexing`, `set_transaction`, `copy_to`, `copy_from`,
+//! `select_into`, `alter_role_set`, `alter_database_set`, `grant_role`.
 
 use pg_query::{
     NodeEnum,
@@ -23,6 +23,8 @@ pub(crate) const UNKNOWN: &str = "unknown";
 pub(crate) const SET_ROLE: &str = "set_role";
 /// What names without a schema stand for changes.
 pub(crate) const SET_SEARCH_PATH: &str = "set_search_path";
+/// Whether the rows that a row security policy keeps back are left out or an error.
+const SET_ROW_SECURITY: &str = "set_row_security";
 const SET_SESSION_AUTHORIZATION: &str = "set_session_authorization";
 /// How the server reads the next statement changes to something that the gateway does not follow.
 pub(crate) const SET_LEXING: &str = "set_lexing";
@@ -252,6 +254,8 @@ pub(crate) fn of_setting(setting: &str, value: Option<&str>) -> Option<&'static 
         Some(SET_ROLE)
     } else if is("session_authorization") {
         Some(SET_SESSION_AUTHORIZATION)
+    } else if is("row_security") {
+        Some(SET_ROW_SECURITY)
     } else if is_about_strings(setting) {
         (!is_one_of(&["on", "true", "yes", "1"])).then_some(SET_LEXING)
     } else if is("client_encoding") {

@@ -248,6 +248,7 @@ fn family_of_kind(kind: &str) -> Option<Family> {
         | "set_role"
         | "set_session_authorization"
         | "set_search_path"
+        | "set_row_security"
         | "set_lexing"
         | "set_transaction" => Family::Set,
         "show" => Family::Show,

@@ -105,7 +105,7 @@ fn a001_direct_tls_has_to_name_the_protocol() {
 
 #[test]
 fn a005_settings_of_the_startup_packet_are_judged_as_set_is() {
-    let rules = "require_where = []\ndeny_effects = []\nallow_role_switch = true\ndeny_kinds = [\"set_search_path\"]";
+    let rules = "require_where = []\ndeny_effects = []\nallow_role_switch = true\ndeny_kinds = [\"set_search_path\", \"set_row_security\"]";
     let rules = policies::rules("rules", rules).unwrap();
     let scene = Scene::build(&[("rules", &rules)], true, |setup| setup).unwrap();
     let script = r#"
@@ -117,10 +117,11 @@ with psycopg.connect(options="-c statement_timeout=7s -c app.tenant=o'x", autoco
     conn.execute("set app.tenant = 'another'")
     conn.execute("reset statement_timeout; reset app.tenant")
     print(ask())
-try:
-    psycopg.connect(options="-c search_path=evil")
-except psycopg.OperationalError as error:
-    print("blocked by policy" in str(error))
+for option in ["search_path=evil", "row_security=off"]:
+    try:
+        psycopg.connect(options="-c " + option)
+    except psycopg.OperationalError as error:
+        print("blocked by policy" in str(error))
 try:
     psycopg.connect(options="-c statement_timeout=never")
 except psycopg.OperationalError as error:
@@ -128,7 +129,7 @@ except psycopg.OperationalError as error:
 "#;
     let recorder = scene.recorder.as_ref().unwrap();
     recorder.forget();
-    assert_eq!(libpq(&scene, script), "('7s', \"o'x\")\n('7s', \"o'x\")\nTrue\nTrue\n");
+    assert_eq!(libpq(&scene, script), "('7s', \"o'x\")\n('7s', \"o'x\")\nTrue\nTrue\nTrue\n");
     assert!(!recorder.saw("evil"));
     let records = scene.evidence().unwrap().text();
     assert!(records.contains("set search_path to $1"), "{records}");

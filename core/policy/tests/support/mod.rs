@@ -44,6 +44,11 @@ pub fn everything() -> PathBuf {
     hostile().with_file_name("examples").join("everything.wasm")
 }
 
+/// A module that says the values that a statement is run with, built.
+pub fn parameters() -> PathBuf {
+    hostile().with_file_name("examples").join("parameters.wasm")
+}
+
 /// Builds guests where the documents of `policies/` expect them. Cargo itself sees to it that this happens
 /// once, and again after a change.
 fn cargo_build(workspace: &Path) -> PathBuf {

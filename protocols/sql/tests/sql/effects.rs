@@ -293,6 +293,15 @@ fn a020_role_and_path_in_every_spelling() {
     );
     check(r#"set schema 'evil'"#, expect!["set_search_path [session]"]);
     check(r#"reset search_path"#, expect!["set_search_path [session]"]);
+    check(r#"set row_security = off"#, expect!["set_row_security [session]"]);
+    check(r#"set local "Row_Security" to off"#, expect!["set_row_security [session]"]);
+    check(r#"reset row_security"#, expect!["set_row_security [session]"]);
+    check(
+        r#"select set_config('row_' || 'security', 'off', false), set_config('ROW_SECURITY', 'off', true)"#,
+        expect![[r#"
+            opaque: it changes how the strings in all that follows are read
+            set_lexing+set_role+set_row_security+select [session] set_config()=changing"#]],
+    );
     check(r#"alter role bob set role = admin"#, expect!["alter_role_set [ddl]"]);
     check(r#"alter role all in database d set search_path = x"#, expect!["alter_role_set [ddl]"]);
     check(r#"alter database d set role to admin"#, expect!["alter_database_set [ddl]"]);
