@@ -51,7 +51,7 @@ fn after_a_block_the_session_is_as_after_an_error_of_the_server() {
 }
 
 #[test]
-fn a_masked_column_is_masked_under_every_name() {
+fn a025_a_masked_column_is_masked_under_every_name() {
     let scene = Scene::with(&[("masks", &policies::masks().unwrap())]).unwrap();
     let mut psql = scene.psql(&ALICE).unwrap().open().unwrap();
     let secrets = ["ada@example.com", "4111 1111 1111 1111", "536-22-8726"];
@@ -121,7 +121,7 @@ fn a025_a_masked_column_that_was_renamed_closes_its_relation_and_nothing_else() 
 }
 
 #[test]
-fn masks_hold_in_binary_and_over_the_extended_protocol() {
+fn a034_masks_hold_in_binary_and_over_the_extended_protocol() {
     let scene = Scene::with(&[("masks", &policies::masks().unwrap())]).unwrap();
     let script = r#"
 import psycopg

@@ -6,6 +6,7 @@
 use std::process::Command;
 
 use gatewright_e2e::{Mint, Psql, Scene, driver, policies};
+use gatewright_testbed::is_older;
 
 const ALICE: Mint<'static> =
     Mint { subject: "alice", groups: &["analysts"], actors: &[], kind: "human", ttl: "1h" };
@@ -160,6 +161,10 @@ with psycopg.connect() as conn, conn.cursor() as cur:
 #[test]
 fn a033_what_pg_dump_writes_is_masked() {
     let scene = masked();
+    if is_older("pg_dump", &scene.postgres).unwrap() {
+        println!("not tried: this pg_dump refuses a server that is newer");
+        return;
+    }
     let child = "create table people_abroad (country text) inherits (people);
         insert into people_abroad select p.*, 'Malta' from only people p where id = 1;
         grant select on people_abroad to public";
@@ -181,6 +186,10 @@ fn a_dump_is_a_read() {
     let rules = policies::rules("rules", "read_only = true").unwrap();
     let masks = policies::masks().unwrap();
     let scene = Scene::with(&[("rules", &rules), ("masks", &masks)]).unwrap();
+    if is_older("pg_dump", &scene.postgres).unwrap() {
+        println!("not tried: this pg_dump refuses a server that is newer");
+        return;
+    }
     let connection = scene.gateway.psql(&ALICE).unwrap();
     let dump =
         Command::new("pg_dump").args(["-t", "people"]).envs(connection.environment()).output().unwrap();

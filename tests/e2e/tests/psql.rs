@@ -6,6 +6,7 @@
 use std::{process::Command, thread, time::Duration};
 
 use gatewright_e2e::{Clients, Mint, Postgres, Scene, Setup, Stage, eventually, policies, wire};
+use gatewright_testbed::is_older;
 
 #[test]
 fn a_session_begins_with_a_token_and_tls() {
@@ -91,7 +92,9 @@ fn describing_commands_are_as_without_us() {
     ] {
         let through = scene.alice().unwrap().run(script).unwrap();
         assert_eq!(through, direct(&scene).run(script).unwrap(), "{script}");
-        assert!(!through.contains("ERROR"), "{script}: {through}");
+        // A psql that is older than its server asks for what that does not have any more.
+        let is_older = is_older("psql", &scene.postgres).unwrap();
+        assert!(is_older || !through.contains("ERROR"), "{script}: {through}");
     }
 }
 

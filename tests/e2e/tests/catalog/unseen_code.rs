@@ -189,7 +189,7 @@ fn a021_what_is_read_of_the_targets_files_is_withheld() {
         &scene,
         &format!(
             "create function get_raw_page(int) returns text language sql security definer as 'select ssn from public.people where id = 1'; \
-             create function merge_action() returns text language sql security definer as 'select ssn from public.people where id = 1'; \
+             create function \"merge_action\"() returns text language sql security definer as 'select ssn from public.people where id = 1'; \
              create table lines (line text); grant all on lines to public; grant pg_read_server_files to {account}; \
              grant execute on function pg_read_file(text) to public"
         ),
@@ -203,8 +203,8 @@ fn a021_what_is_read_of_the_targets_files_is_withheld() {
         &mut psql,
         &[
             "select get_raw_page(1);",
-            "select merge_action();",
-            "insert into scratch select merge_action();",
+            "select \"merge_action\"();",
+            "insert into scratch select \"merge_action\"();",
             "select pg_read_file('told');",
             "insert into scratch select pg_read_file('told');",
             "copy lines from 'told';",
@@ -213,7 +213,7 @@ fn a021_what_is_read_of_the_targets_files_is_withheld() {
     );
     assert_eq!(scene.postgres.sql("postgres", "select count(*) from scratch").unwrap(), "0");
     let mut carol = scene.psql(&CAROL).unwrap().open().unwrap();
-    for shown in ["select get_raw_page(1);", "select merge_action();", "select pg_read_file('told');"] {
+    for shown in ["select get_raw_page(1);", "select \"merge_action\"();", "select pg_read_file('told');"] {
         assert!(carol.say(shown).unwrap().contains("536-22"), "it is there: {shown}");
     }
     let told = psql.say("select pg_cancel_backend(0);").unwrap();
