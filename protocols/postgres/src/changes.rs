@@ -81,12 +81,27 @@ struct Log {
 
 #[derive(Debug, Default)]
 struct Entries {
-    open: Vec<(u64, Author, Scope)>,
+    open: Vec<(u64, Change)>,
     /// The last ones that ended, in order.
-    ended: VecDeque<(Changes, Author, Scope)>,
+    ended: VecDeque<(Changes, Change)>,
     /// Those up to this one are not known any more.
     forgotten: Changes,
     next: u64,
+}
+
+#[derive(Debug)]
+struct Change {
+    author: Author,
+    scope: Scope,
+    /// It may be more than one transaction, and what was true between two of them nobody knows.
+    is_several: bool,
+}
+
+impl Change {
+    /// Is it somebody else's, and touches what this depends on?
+    fn is_met_by(&self, own: Option<Author>, dependence: &Scope) -> bool {
+        Some(self.author) != own && self.scope.meets(dependence)
+    }
 }
 
 /// Ended changes that are kept.
@@ -123,7 +138,17 @@ impl ChangeLog {
         let entries = self.0.entries.lock();
         let mut open = entries.open.iter();
         entries.ended_since(since, Some(own), &dependence)
-            && !open.any(|(_, author, scope)| *author != own && scope.meets(&dependence))
+            && !open.any(|(_, change)| change.is_met_by(Some(own), &dependence))
+    }
+
+    /// Has anybody but `own` changed what this depends on at most once since then? Then it was at any time as it was then, or as it is now.
+    pub fn is_one_since(&self, since: Changes, own: Author, dependence: &Scope) -> bool {
+        let entries = self.0.entries.lock();
+        let ended = entries.ended.iter().filter(|(number, _)| *number > since).map(|(_, change)| change);
+        let changes = ended.chain(entries.open.iter().map(|(_, change)| change));
+        let met = changes.filter(|change| change.is_met_by(Some(own), dependence));
+        since >= entries.forgotten
+            && met.map(|change| 1 + u8::from(change.is_several)).take(2).sum::<u8>() <= 1
     }
 
     /// A change is about to be sent.
@@ -131,7 +156,7 @@ impl ChangeLog {
         let mut entries = self.0.entries.lock();
         let number = entries.next;
         entries.next += 1;
-        entries.open.push((number, author, scope));
+        entries.open.push((number, Change { author, scope, is_several: false }));
         self.0.open.fetch_add(1, Ordering::SeqCst);
         OpenChange { log: self.clone(), number }
     }
@@ -140,9 +165,8 @@ impl ChangeLog {
 impl Entries {
     /// Is nothing among the changes that have ended since then, but for `own`, which meets `dependence`?
     fn ended_since(&self, since: Changes, own: Option<Author>, dependence: &Scope) -> bool {
-        let mut later = self.ended.iter().rev().take_while(|(number, ..)| *number > since);
-        since >= self.forgotten
-            && !later.any(|(_, author, scope)| Some(*author) != own && scope.meets(dependence))
+        let mut later = self.ended.iter().rev().take_while(|(number, _)| *number > since);
+        since >= self.forgotten && !later.any(|(_, change)| change.is_met_by(own, dependence))
     }
 }
 
@@ -154,11 +178,12 @@ pub struct OpenChange {
 }
 
 impl OpenChange {
-    /// It touches this as well.
-    pub fn widen(&self, scope: Scope) {
+    /// It touches this as well. `is_several`: perhaps in another transaction.
+    pub fn widen(&self, scope: Scope, is_several: bool) {
         let mut entries = self.log.0.entries.lock();
-        if let Some((.., own)) = entries.open.iter_mut().find(|(number, ..)| *number == self.number) {
-            own.widen(scope);
+        if let Some((_, own)) = entries.open.iter_mut().find(|(number, _)| *number == self.number) {
+            own.scope.widen(scope);
+            own.is_several |= is_several;
         }
     }
 }
@@ -167,12 +192,12 @@ impl Drop for OpenChange {
     fn drop(&mut self) {
         let log = &self.log.0;
         let mut entries = log.entries.lock();
-        let Some(at) = entries.open.iter().position(|(number, ..)| *number == self.number) else { return };
-        let (_, author, scope) = entries.open.swap_remove(at);
+        let Some(at) = entries.open.iter().position(|(number, _)| *number == self.number) else { return };
+        let (_, change) = entries.open.swap_remove(at);
         let number = Changes(log.ended.load(Ordering::SeqCst) + 1);
-        entries.ended.push_back((number, author, scope));
+        entries.ended.push_back((number, change));
         if entries.ended.len() > KEPT
-            && let Some((oldest, ..)) = entries.ended.pop_front()
+            && let Some((oldest, _)) = entries.ended.pop_front()
         {
             entries.forgotten = oldest;
         }
@@ -195,7 +220,7 @@ mod tests {
         let (own, other) = (log.author(), log.author());
         let before = log.now();
         let change = log.open(other, names(&["v"]));
-        change.widen(names(&["w"]));
+        change.widen(names(&["w"]), false);
         let settled = |since, author, name: &str| log.is_settled_since(since, author, || names(&[name]));
         for (name, is_met) in [("v", true), ("w", true), ("x", false)] {
             assert_eq!(settled(before, own, name), !is_met, "{name}");
@@ -212,6 +237,35 @@ mod tests {
         assert!(log.is_true_since(before, || names(&[])), "what depends on nothing is always true");
         drop(log.open(other, Scope::ALL));
         assert!(!settled(before, own, "x"));
+    }
+
+    #[test]
+    fn a029_two_changes_have_a_time_between_them() {
+        let log = ChangeLog::default();
+        let (own, other, third) = (log.author(), log.author(), log.author());
+        let before = log.now();
+        let is_one = |name: &str| log.is_one_since(before, own, &names(&[name]));
+        assert!(is_one("v"));
+        let first = log.open(other, names(&["v"]));
+        assert!(is_one("v"), "it is under way");
+        drop(first);
+        assert!(is_one("v"), "it is done");
+        drop(log.open(own, names(&["v"])));
+        assert!(is_one("v"), "one's own is no surprise");
+        drop(log.open(third, names(&["x"])));
+        assert!(is_one("v"), "it touches something else");
+        let second = log.open(third, names(&["v"]));
+        assert!(!is_one("v"), "two, of which one is under way");
+        drop(second);
+        assert!(!is_one("v"), "two");
+        assert!(log.is_one_since(log.now(), own, &Scope::ALL), "since then there was none");
+
+        let several = log.open(other, names(&["y"]));
+        assert!(is_one("y"));
+        several.widen(names(&["y"]), true);
+        assert!(!is_one("y"), "in more than one transaction");
+        (0..=KEPT).for_each(|_| drop(log.open(own, names(&["z"]))));
+        assert!(!is_one("nothing"), "what happened then is not known any more");
     }
 
     #[test]

@@ -82,25 +82,13 @@ const WITHHELD: &str = "gatewright/unknown-origin";
 impl RowMask {
     /// How to rewrite rows of `fields`. `None`: nothing is to be hidden, rows pass as they are.
     ///
-    /// `unnamed`: what becomes of a column, by its place, of which the target does not say where it comes from.
-    pub fn new(
-        plan: &MaskPlan,
-        resolved: Option<&ResolvedPlan>,
-        fields: &[Field],
-        unnamed: impl Fn(usize) -> Fate,
-        key: &MaskKey,
-    ) -> Option<Self> {
+    /// `fates`: what becomes of each of them. One of which that is not said is withheld.
+    pub fn new(plan: &MaskPlan, fields: &[Field], fates: &[Fate], key: &MaskKey) -> Option<Self> {
         let searches = !plan.detectors.is_empty();
         let columns: Vec<ColumnAction> = fields
             .iter()
             .enumerate()
-            .map(|(at, field)| match resolved {
-                None => (field, Fate::Keep),
-                Some(resolved) if resolved.relations.is_empty() => (field, Fate::Keep),
-                Some(_) if field.relation == 0 => (field, unnamed(at)),
-                Some(resolved) => (field, resolved.fate(field.relation, field.attribute)),
-            })
-            .map(|(field, fate)| match fate {
+            .map(|(at, field)| match fates.get(at).copied().unwrap_or(Fate::Withhold) {
                 Fate::Mask(index) => match plan.columns.get(index) {
                     Some(mask) => ColumnAction::Mask {
                         rule: Arc::clone(&mask.rule),
@@ -287,10 +275,19 @@ mod tests {
         body.to_vec()
     }
 
+    /// What becomes of the fields. `unnamed`: of those that come from no relation.
+    fn fates(resolved: &ResolvedPlan, fields: &[Field], unnamed: Fate) -> Vec<Fate> {
+        let fate = |field: &Field| match field.relation {
+            0 => unnamed,
+            relation => resolved.fate(relation, field.attribute),
+        };
+        fields.iter().map(fate).collect()
+    }
+
     fn rewrite(fields: &[Field], fate: Fate, values: &[Option<&str>]) -> Option<Vec<Option<String>>> {
         let resolved = ResolvedPlan::new(plan(), catalog());
         let key = MaskKey::new([7; 32]);
-        let mask = RowMask::new(&resolved.plan, Some(&resolved), fields, |_| fate, &key)?;
+        let mask = RowMask::new(&resolved.plan, fields, &fates(&resolved, fields, fate), &key)?;
         let frame = mask.rewrite(&row(values), &resolved.plan, &mut Counts::default()).unwrap();
         let mut reader = Reader::new(&frame[5..]);
         let count = reader.count().unwrap();
@@ -380,9 +377,7 @@ mod tests {
     fn a010_a_row_of_another_width_is_refused() {
         let resolved = ResolvedPlan::new(plan(), catalog());
         let key = MaskKey::new([7; 32]);
-        let mask =
-            RowMask::new(&resolved.plan, Some(&resolved), &[field(10, 3, 25)], |_| Fate::Withhold, &key)
-                .unwrap();
+        let mask = RowMask::new(&resolved.plan, &[field(10, 3, 25)], &[Fate::Mask(0)], &key).unwrap();
         let body = row(&[Some("a"), Some("b")]);
         assert!(mask.rewrite(&body, &resolved.plan, &mut Counts::default()).is_err());
     }
@@ -395,7 +390,8 @@ mod tests {
         assert_eq!(resolved.stale, HashMap::from([(10, "public.people.social".to_owned())]));
         let key = MaskKey::new([7; 32]);
         let fields = [field(10, 1, 23), field(10, 3, 25), field(50, 1, 25)];
-        let mask = RowMask::new(&resolved.plan, Some(&resolved), &fields, |_| Fate::Keep, &key).unwrap();
+        let fates = fates(&resolved, &fields, Fate::Keep);
+        let mask = RowMask::new(&resolved.plan, &fields, &fates, &key).unwrap();
         let body = row(&[Some("1"), Some("123-45-6789"), Some("other")]);
         let frame = mask.rewrite(&body, &resolved.plan, &mut Counts::default()).unwrap();
         let mut reader = Reader::new(&frame[7..]);
@@ -415,7 +411,7 @@ mod tests {
         };
         let key = MaskKey::new([7; 32]);
         let fields = [field(50, 1, 25), field(50, 1, 3802)];
-        let mask = RowMask::new(&plan, None, &fields, |_| Fate::Keep, &key).unwrap();
+        let mask = RowMask::new(&plan, &fields, &[Fate::Keep; 2], &key).unwrap();
         let mut counts = Counts::default();
         let body = row(&[Some("mail a@example.org now"), Some("a@example.org")]);
         let frame = mask.rewrite(&body, &plan, &mut counts).unwrap();

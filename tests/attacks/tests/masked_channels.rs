@@ -20,6 +20,7 @@ mod masked_channels {
     mod expressions;
     mod formats;
     mod inference;
+    mod kept_waiting;
     mod plans;
     mod portals;
     mod rows;

@@ -35,7 +35,12 @@ fn rows(plan: &MaskPlan, attributes: &[i16]) -> RowMask {
             attribute => Described { relation: 10, attribute: *attribute, type_oid: 25, binary: false },
         })
         .collect();
-    RowMask::new(plan, Some(&resolved), &fields, |_| Fate::Withhold, &MaskKey::new([7; 32])).unwrap()
+    let fate = |field: &Described| match field.relation {
+        0 => Fate::Withhold,
+        relation => resolved.fate(relation, field.attribute),
+    };
+    let fates: Vec<Fate> = fields.iter().map(fate).collect();
+    RowMask::new(plan, &fields, &fates, &MaskKey::new([7; 32])).unwrap()
 }
 
 /// What becomes of data that comes in these pieces.

@@ -268,10 +268,24 @@ impl ResolvedPlan {
             _ if self.catalog.shows_unseen(relation) => Fate::Withhold,
             reach => match self.views.get(&relation) {
                 Some(view) => view.fates.get(&attribute).copied().unwrap_or(Fate::Withhold),
-                // A column of a masked relation that no rule names is what the policy leaves open.
-                None if reach == Reach::Direct => Fate::Keep,
+                // A column of a masked relation that no rule names is what the policy leaves open. One that the catalog does not have (any more, or
+                // yet) has perhaps had a name that a rule names.
+                None if reach == Reach::Direct && self.is_column(relation, attribute) => Fate::Keep,
                 None => Fate::Withhold,
             },
+        }
+    }
+
+    /// Does the catalog have it? What PostgreSQL adds to each table it has always.
+    fn is_column(&self, relation: u32, attribute: i16) -> bool {
+        attribute < 0 || self.catalog.relation(relation).is_some_and(|own| own.column(attribute).is_some())
+    }
+
+    /// What becomes of what may be either of two.
+    pub fn stricter(&self, one: Fate, other: Fate) -> Fate {
+        match (one, other) {
+            (Fate::Keep, fate) | (fate, Fate::Keep) => fate,
+            _ => self.fate_of_either([one, other], false),
         }
     }
 

@@ -235,7 +235,11 @@ impl Relay {
                 self.executed(None, desk);
                 Ok(Verdict::Pass)
             }
-            (Expect::Query(_) | Expect::Execute { .. }, tag::COPY_IN_RESPONSE) => {
+            (expect @ (Expect::Query(_) | Expect::Execute { .. }), tag::COPY_IN_RESPONSE) => {
+                // The target ignores a Sync that stands before the data: its batch is open until the next one, and nothing waits for its end before that.
+                if matches!(expect, Expect::Execute { .. }) {
+                    (self.batch_open, self.batch_ran, self.barrier) = (true, true, false);
+                }
                 self.copy_in = true;
                 self.pipeline.forget_syncs();
                 Ok(Verdict::Pass)

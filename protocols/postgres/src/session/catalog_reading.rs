@@ -47,6 +47,8 @@ pub(super) struct CatalogReading {
     private: bool,
     /// Definitions that this transaction has changed, for as long as nobody knows whether that is committed.
     open: Option<OpenChange>,
+    /// The transaction of `open` may have ended before what comes now, and another one have begun.
+    open_may_have_ended: bool,
     /// The plan of the last statement, found in `current`: policies give the same plan again and again.
     resolved: Option<Arc<ResolvedPlan>>,
 }
@@ -79,15 +81,24 @@ pub(super) enum Standing {
 
 impl CatalogReading {
     /// Definitions are about to be changed: what was read is not true any more, here at once, and for others when it is committed.
-    pub(super) fn outdate(&mut self, scope: Scope, database: &Arc<str>, desk: &Desk<'_>) {
+    /// `is_several`: in more than one transaction, for all that is known.
+    pub(super) fn outdate(&mut self, scope: Scope, is_several: bool, database: &Arc<str>, desk: &Desk<'_>) {
         self.outdated = true;
-        match &self.open {
-            Some(open) => open.widen(scope),
+        let (open, is_several) = match self.open.take() {
+            Some(open) => (open, is_several || self.open_may_have_ended),
             None => {
+                self.open_may_have_ended = false;
                 let (history, author) = self.log(database, desk);
-                self.open = Some(history.log.open(*author, scope));
+                (history.log.open(*author, scope.clone()), is_several)
             }
-        }
+        };
+        open.widen(scope, is_several);
+        self.open = Some(open);
+    }
+
+    /// What is sent now ends the transaction, or is sent before the target has said whether that has ended.
+    pub(super) const fn may_end_transaction(&mut self) {
+        self.open_may_have_ended = true;
     }
 
     /// What only this transaction has seen may be rolled back by now.
@@ -114,6 +125,7 @@ impl CatalogReading {
         }
         (self.private, self.outdated) = (false, false);
         self.open = None;
+        self.open_may_have_ended = false;
     }
 
     fn log(&mut self, database: &Arc<str>, desk: &Desk<'_>) -> &(History, Author) {
@@ -154,6 +166,18 @@ impl CatalogReading {
         }
         let age = desk.now.saturating_duration_since(basis.read_at);
         if age < Catalogs::FRESH { Standing::True } else { Standing::Old }
+    }
+
+    /// Was what this depends on at any time since as it was then, or as it is now?
+    pub(super) fn is_one_of_two(
+        &mut self,
+        basis: Basis,
+        dependence: &Scope,
+        database: &Arc<str>,
+        desk: &Desk<'_>,
+    ) -> bool {
+        let (history, author) = self.log(database, desk);
+        history.log.is_one_since(basis.changes, *author, dependence)
     }
 
     /// Takes what was read after `since`, if there is that.

@@ -1,16 +1,19 @@
 //! Definitions that change while a statement waits.
 //!
 //! A statement is judged, and its masks are chosen, by the catalog as it is when the statement is sent. The target may let it wait, for a
-//! lock on a view say, and reads the view as it is by then. So what it depends on is looked at once more when an answer begins: from then on
-//! the target holds locks on everything that the answer shows. If any of that may have changed, the answer waits until the catalog has been read
-//! again, beside the session, and is masked by what was read. Where that can not be done, what is not surely harmless is withheld.
+//! lock on a view say, and reads the view as it is by then. So what it depends on is looked at once more when an answer begins: what comes
+//! later can not change it any more. If any of that may have changed, the answer waits until the catalog has been read again, beside the session.
+//!
+//! Which of the two it was made by, nobody can tell: the answer may have waited in a buffer, while its transaction and its locks were gone and
+//! the definition changed. So it is masked as strictly as either of the two asks for. Where there were more changes than one, there was something
+//! between them that nobody has read; then, and where the catalog can not be read again, what is not surely harmless is withheld.
 
 use std::{sync::Arc, time::Instant};
 
 use gatewright_model::sql::{Access, Analysis, Relation, Statement};
 
 use super::{
-    catalog_reading::Standing,
+    catalog_reading::{Basis, Standing},
     masking::{Begins, Masks},
     pipeline::{Expect, Pipeline},
     relay::{Desk, Relay},
@@ -25,6 +28,7 @@ pub(super) struct Waiting {
     /// How often the catalog may still be asked for: an errand that others have sent may have begun too early.
     errands_left: u8,
     standing: Standing,
+    basis: Basis,
 }
 
 impl Relay {
@@ -56,7 +60,7 @@ impl Relay {
             self.distrust(standing, desk);
             return false;
         }
-        self.definitions = Some(Waiting { since: desk.now, errands_left: 2, standing });
+        self.definitions = Some(Waiting { since: desk.now, errands_left: 2, standing, basis });
         // Whatever is being read already began before.
         if !self.catalog.is_read_beside() {
             self.ask_beside(desk);
@@ -77,10 +81,15 @@ impl Relay {
     /// A reading beside the session is over. Must an answer wait for another one?
     pub(super) fn definitions_returned(&mut self, desk: &mut Desk<'_>) -> bool {
         let Some(waiting) = &self.definitions else { return false };
-        let (since, standing) = (waiting.since, waiting.standing);
+        let (since, standing, basis) = (waiting.since, waiting.standing, waiting.basis);
         if self.catalog.take_newer(since, &self.database, desk) {
             self.definitions = None;
+            let dependence = answered(&mut self.pipeline).map_or(Scope::ALL, |masks| masks.dependence());
+            let is_one_of_two = self.catalog.is_one_of_two(basis, &dependence, &self.database, desk);
             self.judge_again(desk);
+            if !is_one_of_two {
+                self.distrust(Standing::Changed, desk);
+            }
             return false;
         }
         if waiting.errands_left > 0 {

@@ -40,6 +40,8 @@ pub(super) struct Masks {
 struct ActiveMasks {
     plan: Arc<MaskPlan>,
     resolved: Option<Arc<ResolvedPlan>>,
+    /// As `resolved` was before definitions changed, which the answer may have been made by all the same.
+    earlier: Vec<Arc<ResolvedPlan>>,
     analysis: Arc<Analysis>,
     /// Queries of cursors, by the place of the FETCH in the text.
     fetched: Vec<(usize, Arc<Statement>)>,
@@ -113,6 +115,7 @@ impl Masks {
                 hides_reports: may_quote(analysis, &plan, resolved.as_deref()),
                 plan,
                 resolved,
+                earlier: Vec::new(),
                 analysis: Arc::clone(analysis),
                 fetched: cursors.fetched(analysis),
                 _charge: charge,
@@ -197,7 +200,7 @@ impl Masks {
         let Some(active) = self.active.as_deref_mut() else { return };
         let Ok(Some(resolved)) = catalog.resolve(&active.plan) else { return self.distrust(desk) };
         active.hides_reports |= may_quote(&active.analysis, &active.plan, Some(&resolved));
-        active.resolved = Some(resolved);
+        active.earlier.extend(active.resolved.replace(resolved));
         active.basis = catalog.basis();
         active.is_judged_again = true;
         self.describe_again(desk);
@@ -230,10 +233,7 @@ impl Masks {
         if active.is_told_first() {
             active.described = fields.to_vec();
         }
-        let fields = &*active.believed(fields);
-        let fates = active.unnamed(fields);
-        let unnamed = |at: usize| fates.get(at).copied().unwrap_or(Fate::Withhold);
-        active.rows = RowMask::new(&active.plan, active.resolved.as_deref(), fields, unnamed, key);
+        active.rows = RowMask::new(&active.plan, fields, &active.fates(fields), key);
     }
 
     /// The next statement of a text is answered now.
@@ -311,15 +311,14 @@ impl Masks {
             active.copy = Copying::Rewritten(CopyMask::new(form));
             return Ok(());
         }
-        let masks = active.resolved.as_ref().filter(|plan| !plan.relations.is_empty());
         // What runs under a name that was not known may be the COPY of anything.
-        let is_judged = |plan: &Arc<ResolvedPlan>| {
+        let is_judged = |plan: &ResolvedPlan| {
             statement.kind == "copy_to"
                 && !active.is_distrusted
                 && !runs_unseen(statement, plan.catalog())
                 && reach(statement, plan) == Reach::Nothing
         };
-        if !masks.is_none_or(is_judged) {
+        if !active.readings().all(|plan| plan.relations.is_empty() || is_judged(plan)) {
             return Err(unjudged_copy());
         }
         // Detectors read text; a binary COPY of a statement that they watch can not be searched.
@@ -384,20 +383,43 @@ impl ActiveMasks {
         self.is_by_name || matches!(self.copy, Copying::Described(_))
     }
 
+    /// The plan as it was found in each catalog that the answer may have been made by.
+    fn readings(&self) -> impl Iterator<Item = &ResolvedPlan> {
+        self.earlier.iter().chain(&self.resolved).map(|plan| &**plan)
+    }
+
+    /// What becomes of the columns.
+    fn fates(&self, fields: &[Field]) -> Vec<Fate> {
+        let mut all = vec![Fate::Keep; fields.len()];
+        for plan in self.readings().filter(|plan| !plan.relations.is_empty()) {
+            let fields = &*self.believed(fields, plan);
+            let unnamed = self.unnamed(fields, plan).into_iter().chain(std::iter::repeat(Fate::Withhold));
+            for ((fate, field), unnamed) in all.iter_mut().zip(fields).zip(unnamed) {
+                let own = match field.relation {
+                    0 => unnamed,
+                    relation => plan.fate(relation, field.attribute),
+                };
+                *fate = plan.stricter(*fate, own);
+            }
+        }
+        all
+    }
+
     /// The columns, without the origin where that says nothing: a relation that nobody knows, or a view that may have been another one when the rows
     /// were made.
-    fn believed<'a>(&self, fields: &'a [Field]) -> Cow<'a, [Field]> {
-        let Some(plan) = self.resolved.as_deref() else { return Cow::Borrowed(fields) };
+    fn believed<'a>(&self, fields: &'a [Field], plan: &ResolvedPlan) -> Cow<'a, [Field]> {
         // A cursor that outlives its transaction outlives the query of its view, and its table's children.
         let statement = self.analysis.statements.get(self.statement);
         let is_of_any_time =
             statement.is_none_or(|statement| statement.fetches.is_some()) && self.fetched().is_none();
         let is_distrusted =
             self.is_distrusted || statement.is_some_and(|statement| is_ruled(statement, plan.catalog()));
-        let is_doubtful = |field: &Field| match is_distrusted {
-            true => !matches!(plan.fate(field.relation, field.attribute), Fate::Mask(_)),
-            false => {
-                plan.catalog().is_view(field.relation) || !self.is_as_ever(field.relation, plan.catalog())
+        let is_doubtful = |field: &Field| {
+            let is_view = plan.catalog().is_view(field.relation);
+            match is_distrusted {
+                // A column of a table is what it is, whatever it is called.
+                true => is_view || !matches!(plan.fate(field.relation, field.attribute), Fate::Mask(_)),
+                false => is_view || !self.is_as_ever(field.relation, plan.catalog()),
             }
         };
         if !is_distrusted && !is_of_any_time {
@@ -426,12 +448,11 @@ impl ActiveMasks {
     }
 
     /// What becomes of the columns of which the target does not say where they come from.
-    fn unnamed(&self, fields: &[Field]) -> Vec<Fate> {
+    fn unnamed(&self, fields: &[Field], plan: &ResolvedPlan) -> Vec<Fate> {
         let all = |fate| vec![fate; fields.len()];
         let Some(statement) = self.analysis.statements.get(self.statement) else {
             return all(Fate::Withhold);
         };
-        let Some(plan) = self.resolved.as_deref() else { return all(Fate::Keep) };
         let fetched = self.fetched();
         let statement = fetched.map_or(statement, |query| query);
         // A cursor was judged when it was declared, perhaps by other policies.

@@ -241,11 +241,19 @@ impl Relay {
                 self.defines = true;
             }
             if let Some(scope) = scope_of(statement) {
-                self.catalog.outdate(scope, &self.database, desk);
+                if self.pipeline.may_end_transaction() {
+                    self.catalog.may_end_transaction();
+                }
+                // It may commit as often as it likes.
+                let is_several = statement.kind == "do";
+                self.catalog.outdate(scope, is_several, &self.database, desk);
             }
             // What is rolled back takes its definitions along.
             if statement.effects.transaction {
                 self.catalog.outdate_private();
+            }
+            if ENDS.contains(&statement.kind) {
+                self.catalog.may_end_transaction();
             }
         }
     }
@@ -268,6 +276,9 @@ fn touches_data(analysis: &Analysis) -> bool {
             !idle || read || write || ddl || host_access || dynamic
         })
 }
+
+/// Kinds of statements that end a transaction, and perhaps begin another one.
+const ENDS: [&str; 3] = ["commit", "rollback", "prepare_transaction"];
 
 /// Kinds of statements that only begin, end or set something.
 const IDLE: [&str; 10] = [

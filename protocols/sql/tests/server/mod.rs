@@ -117,8 +117,11 @@ impl Client {
     }
 }
 
-/// The folder of PostgreSQL's server programs: of the table's version, else of any.
+/// The folder of PostgreSQL's server programs: the one that `GATEWRIGHT_POSTGRES` names, else of the table's version, else of any.
 fn bin() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("GATEWRIGHT_POSTGRES") {
+        return Some(named.into());
+    }
     let debian = Path::new("/usr/lib/postgresql");
     let mut folders: Vec<PathBuf> =
         fs::read_dir(debian).into_iter().flatten().flatten().map(|e| e.path()).collect();

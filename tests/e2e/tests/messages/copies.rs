@@ -98,7 +98,7 @@ fn a022_a_copy_by_the_extended_protocol() {
     assert_eq!(completed(&messages)[1], "COPY 2");
     // A Sync that comes before the data is not answered.
     let messages = [query("begin"), begin.clone(), sync(), data_and_end];
-    let messages = comparison.same_unmasked(&[ready(3, &messages)]).unwrap();
+    let messages = comparison.same(&[ready(3, &messages)]).unwrap();
     assert_eq!(tags(&messages), "CZ12nGCZCZ");
     let steps = [
         unready(4, &[begin.clone(), flush()]),

@@ -113,6 +113,90 @@ fn a025_the_same_in_a_copy() {
     assert!(transcript.contains("mask.copy") && !to_client(&reader).contains(SECRET), "{transcript}");
 }
 
+/// Its answer was made, and waited in a buffer, before the definition changed: it is masked by what was asked too.
+#[test]
+fn a029_an_answer_that_was_made_before_a_change_is_masked_as_it_was_then() {
+    for changes in [1, 2] {
+        let (mut reader, mut definer) = two();
+        // Since the catalog was read, `v` has come to show people.
+        redefines(&mut definer);
+        definer.target([complete("CREATE VIEW"), ready(b'I')].concat());
+        asks(&mut reader, "select y from v");
+        reads(&mut reader, PEOPLE);
+        for _ in 0..changes {
+            definer.client(query("create or replace view v as select id::text as y from orders"));
+            definer.permit();
+            definer.target([complete("CREATE VIEW"), ready(b'I')].concat());
+        }
+        reader.target(rows(V));
+        assert_eq!(to_client(&reader), "", "nothing before it is known what it is");
+        reads(&mut reader, ORDERS);
+        assert_eq!(without_notice(&reader), "T D(null) C(SELECT 1) Z(I)", "{}", reader.transcript());
+    }
+}
+
+/// The masked column has another number by now, and the one that it had is none that the catalog has.
+#[test]
+fn a029_a_column_that_is_gone_is_not_taken_for_one_that_is_open() {
+    let (mut reader, mut definer) = two();
+    asks(&mut reader, "select ssn, name from people");
+    definer
+        .client(query("alter table people drop column ssn; alter table people rename column fresh to ssn"));
+    definer.permit();
+    definer.target([complete("ALTER TABLE"), complete("ALTER TABLE"), ready(b'I')].concat());
+    let described = row_description(&[("ssn", PEOPLE, 3), ("name", PEOPLE, 2)]);
+    reader.target([described, data_row(&[SECRET, "Ada"]), complete("SELECT 1"), ready(b'I')].concat());
+    let errand = reader.take_errands().pop().unwrap();
+    let columns = ["id", "name", "ssn"].iter().zip(["1", "2", "4"]);
+    let columns = columns.map(|(name, number)| data_row(&["16400", "public", "people", number, name]));
+    let catalog = [
+        row_description(&[("a", 0, 0)]),
+        columns.collect::<Vec<_>>().concat(),
+        complete("SELECT 3"),
+        ready(b'I'),
+    ];
+    carry_out_at(reader.now(), errand, &[greeting(), catalog.concat()], usize::MAX);
+    reader.returned();
+    assert_eq!(without_notice(&reader), "T D(null,Ada) C(SELECT 1) Z(I)", "{}", reader.transcript());
+}
+
+/// Between two changes it may have shown anything. Within one transaction nobody else sees what is between.
+#[test]
+fn a029_what_was_true_between_two_changes_is_believed_by_nobody() {
+    for (change, shown) in [
+        (&["alter view v rename to w; alter view w rename to v"][..], "1"),
+        (&["begin", "alter view v rename to w", "alter view w rename to v", "commit"], "1"),
+        (&["alter view v rename to w", "alter view w rename to v"], "null"),
+        (&["alter view v rename to w; commit; alter view w rename to v"], "null"),
+        (
+            &[
+                "begin",
+                "alter view v rename to w",
+                "commit and chain",
+                "alter view w rename to v",
+                "commit",
+            ],
+            "null",
+        ),
+        (&["do $$ begin execute 'alter view v rename to w'; commit; end $$"], "null"),
+    ] {
+        let (mut reader, mut definer) = two();
+        asks(&mut reader, "select y from v");
+        let mut is_open = false;
+        for text in change {
+            definer.client(query(text));
+            definer.permit();
+            is_open = (is_open || *text == "begin") && *text != "commit";
+            definer.target([complete("DONE"), ready(if is_open { b'T' } else { b'I' })].concat());
+        }
+        let described = row_description(&[("y", V, 1)]);
+        reader.target([described, data_row(&["1"]), complete("SELECT 1"), ready(b'I')].concat());
+        reads(&mut reader, ORDERS);
+        let told = format!("T D({shown}) C(SELECT 1) Z(I)");
+        assert_eq!(without_notice(&reader), told, "{change:?}: {}", reader.transcript());
+    }
+}
+
 /// Whatever changes, what is shown of a table is what it was, and nothing is lost.
 #[test]
 fn an_answer_that_waited_is_whole() {

@@ -1,0 +1,65 @@
+//! A29: an answer that was made before a definition changed, and is read by the gateway behind the change, because its client does not read.
+//!
+//! The target has ended the transaction of such an answer by then, so it holds no lock: a catalog that is read again is newer than the answer.
+
+use std::time::Duration;
+
+use gatewright_e2e::{eventually, wire};
+
+use super::super::{CAROL, MALLORY, Sent, Sides, print, say};
+
+/// One change, as a migration makes it: the column is called as before, and has another number.
+const MIGRATION: &[&str] = &[
+    "begin",
+    "alter table people add column fresh text",
+    "update people set fresh = ssn",
+    "alter table people drop column ssn",
+    "alter table people rename column fresh to ssn",
+    "commit",
+];
+
+#[test]
+fn a029_an_answer_that_waits_for_its_client_is_masked_as_what_it_was_made_of() {
+    kept_waiting("", "select ssn, city from people where id = 1", MIGRATION);
+}
+
+#[test]
+fn a029_an_answer_of_a_view_that_waits_for_its_client_is_masked_as_what_it_was_made_of() {
+    kept_waiting(
+        "create view lab.notes as select id, ssn as note from people",
+        "select note from lab.notes where id = 1",
+        &["create or replace view lab.notes as select id, city as note from people"],
+    );
+}
+
+/// The answer stands behind one that is large enough for the gateway to wait for its client, and small enough for the buffers between target and
+/// gateway: so the target has done all of it. How large that is, is the machine's business.
+fn kept_waiting(defined: &str, query: &str, change: &[&str]) {
+    for rows in [400, 600, 800] {
+        let large = format!("select repeat('x', 10000) from generate_series(1, {rows})");
+        let batch =
+            |text: &str| [wire::parse("", text), wire::bind("", "", &[]), wire::execute("", 0)].concat();
+        for sent in [
+            wire::query(&format!("{large}; {query}")),
+            [batch(&large), batch(query), wire::sync()].concat(),
+        ] {
+            let sides = Sides::prepare("", defined);
+            let mut other = sides.session_in(&CAROL, "postgres");
+            let mut client = sides.session_in(&MALLORY, "postgres");
+            say(&mut client, Sent::Query, query);
+            client.send(&sent).unwrap();
+            eventually("the target has done it", || {
+                std::thread::sleep(Duration::from_millis(100));
+                let active =
+                    "select count(*) from pg_stat_activity where usename = 'app' and state = 'active'";
+                sides.scene.postgres.sql("postgres", active).is_ok_and(|count| count == "0")
+            });
+            for statement in change {
+                let told = say(&mut other, Sent::Query, statement);
+                assert!(wire::states(&told).is_empty(), "{statement}: {}", print(&told));
+            }
+            let told = client.until_ready().unwrap();
+            assert_eq!(sides.leak(&told, None), None, "behind {rows} rows of 10,000 bytes");
+        }
+    }
+}
