@@ -17,6 +17,7 @@ mod release;
 mod run;
 mod setup;
 mod threats;
+mod versions;
 
 use std::process::ExitCode;
 
@@ -115,6 +116,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--check|--results]",
         what: "write docs/threats.md: which threat is held by which test",
         run: threats::run,
+    },
+    Command {
+        name: "versions",
+        arguments: "[14] [15] [16] [17] [18]",
+        what: "the tests that talk to PostgreSQL, with each version of it (ten minutes for each)",
+        run: versions::run,
     },
 ];
 

@@ -30,7 +30,7 @@ pub use kubectl::{Kubectl, Running, Said, has_recent_kubectl};
 pub use kubernetes::{ADMIN_TOKEN, Kubernetes, manifest};
 pub use nginx::Nginx;
 pub use port::free_port;
-pub use postgres::{Clients, Postgres, postgres_programs};
+pub use postgres::{Clients, Postgres, is_older, postgres_programs};
 pub use psql::{Conversation, Psql};
 pub use sample::SAMPLE;
 pub use ssh::{Sshd, make_key, public_key, sign};

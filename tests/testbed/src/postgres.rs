@@ -256,6 +256,21 @@ pub fn postgres_programs() -> Result<PathBuf> {
         .ok_or_else(|| Error::new("there is no PostgreSQL server").remedy("run `cargo xtask setup`"))
 }
 
+/// Is this client program (`psql`, `pg_dump`) of an older version than the server?
+///
+/// # Errors
+/// Where it can not be run, or the server does not answer.
+pub fn is_older(client: &str, postgres: &Postgres) -> Result<bool> {
+    let client = output_of(client, Command::new(client).arg("--version").output())?;
+    let server = postgres.sql("postgres", "show server_version")?;
+    Ok(version(&client) < version(&server))
+}
+
+/// The first number of a version.
+fn version(text: &str) -> Option<u32> {
+    text.split([' ', '.']).find_map(|part| part.parse().ok())
+}
+
 /// Makes a data directory. `initdb` takes a second, a copy of what it made takes a tenth: the first one to
 /// need it keeps a copy in the target directory.
 fn initialise(user: User, programs: &Path, home: &Path, data: &Path) -> Result<()> {
