@@ -491,8 +491,9 @@ pub enum Output {
     /// Computed from these columns (and constants) only. Empty: from no column at all, like `count(*)`
     /// or `1 + 1`. A column without a relation may belong to any relation of the statement.
     Computed(Vec<Column>),
-    /// One of several values, as UNION, INTERSECT and EXCEPT give it. The server's description says nothing of
-    /// such a column, so the text is all there is.
+    /// One of several values, as UNION, INTERSECT and EXCEPT give it: the server's description says nothing of
+    /// such a column, so the text is all there is. Or what RETURNING gives of a column: what stood there, or what was
+    /// assigned; for the server that is the column.
     United {
         /// It may be one of these columns, untouched.
         plain: Vec<Column>,

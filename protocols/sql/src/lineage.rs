@@ -132,6 +132,16 @@ impl Origin {
         self.or(other.clone().into_origin())
     }
 
+    /// The origin of a value that RETURNING gives: what stood there, or what was assigned. For the server it is the column.
+    pub(crate) fn or_assigned(self, assigned: &Lineage) -> Self {
+        match self {
+            Self::Direct(_) if !assigned.doubtful && !assigned.columns.is_empty() => {
+                self.united(&Self::Computed(assigned.columns.clone()))
+            }
+            origin => origin.with(assigned),
+        }
+    }
+
     pub(crate) fn columns(&self) -> impl Iterator<Item = &Column> {
         let (columns, more): (&[Column], &[Column]) = match self {
             Self::Direct(columns) | Self::Computed(columns) => (columns, &[]),

@@ -22,7 +22,7 @@ use std::{
 };
 
 use sqlparser::{
-    ast::{ObjectName, ObjectNamePart, SetExpr, Statement, visit_relations},
+    ast::{CopyTarget, ObjectName, ObjectNamePart, SetExpr, Statement, visit_relations},
     dialect::PostgreSqlDialect,
     parser::Parser,
 };
@@ -49,7 +49,15 @@ pub(crate) fn objection(text: &str, readings: &[Reading]) -> Option<&'static str
     };
     // It is not the reader that decides: should it panic, it has no opinion.
     let statements = catch_unwind(AssertUnwindSafe(parse)).ok().flatten()?;
-    if statements.len() != readings.len() {
+    // What follows this it takes for the data, which is in messages of its own: so it has no opinion about that.
+    let copies_data = |statement: &Statement| {
+        matches!(statement, Statement::Copy { to: false, target: CopyTarget::Stdin, .. })
+    };
+    let (read, readings) = match statements.iter().position(copies_data) {
+        Some(at) => (at + 1, readings.get(..=at).unwrap_or(readings)),
+        None => (statements.len(), readings),
+    };
+    if read != readings.len() {
         return Some("the second reader counts another number of statements");
     }
     statements.iter().zip(readings).find_map(|(statement, reading)| {

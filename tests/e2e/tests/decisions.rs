@@ -98,6 +98,47 @@ fn a025_a_masked_column_is_masked_under_every_name() {
 }
 
 #[test]
+fn a025_what_a_change_returns_is_masked_whatever_was_assigned() {
+    let scene = Scene::with(&[("masks", &policies::masks().unwrap())]).unwrap();
+    scene
+        .postgres
+        .sql("postgres", "alter table people add constraint people_email unique (email)")
+        .unwrap();
+    let mut psql = scene.psql(&ALICE).unwrap().open().unwrap();
+    for (statement, shown) in [
+        (
+            "update people set city = city where id = 1 returning name, email, city;",
+            "Ada Lovelace|[redacted]|London",
+        ),
+        (
+            "update people set city = upper(name) || city where id = 1 returning card, city;",
+            "1111|ADA LOVELACELondon",
+        ),
+        ("update people set city = 'London' where id = 1 returning email;", "[redacted]"),
+        (
+            "update people p set city = (select max(o.id) from orders o) where p.id = 1 returning p.email;",
+            "[redacted]",
+        ),
+    ] {
+        let answer = psql.say(statement).unwrap();
+        assert!(answer.contains(shown), "{statement}: {answer}");
+        assert!(
+            !answer.contains("ada@") && !answer.contains("536-22") && !answer.contains("4111"),
+            "{answer}"
+        );
+    }
+    for refused in [
+        "update people set city = ssn where id = 1 returning city;",
+        "update people set city = (select ssn from people where id = 1) where id = 1 returning city;",
+        "update people set city = email where id = 1 returning *;",
+        "with x as (update people set city = ssn where id = 1 returning city) select city from x;",
+    ] {
+        let answer = psql.say(refused).unwrap();
+        assert!(answer.contains("ERROR") && answer.contains("code: mask."), "{refused}: {answer}");
+    }
+}
+
+#[test]
 fn a025_a_masked_column_that_was_renamed_closes_its_relation_and_nothing_else() {
     let scene = Scene::with(&[("masks", &policies::masks().unwrap())]).unwrap();
     scene.postgres.sql("postgres", "alter table people rename column ssn to social").unwrap();

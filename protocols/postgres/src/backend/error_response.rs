@@ -19,6 +19,8 @@ pub struct Report<'a> {
     pub has_place: bool,
     /// `W`, `p`, `q`: it comes from a text that something else has made.
     pub is_within: bool,
+    /// It says more than what went wrong, and where in the server's source: a detail, a hint, names.
+    pub has_more: bool,
 }
 
 impl Report<'_> {
@@ -26,6 +28,14 @@ impl Report<'_> {
     /// comes from reading the text, before any of it is planned.
     pub fn is_about_a_name(&self) -> bool {
         self.file == "parse_relation.c" && self.has_place && !self.is_within
+    }
+
+    /// Does it say nothing but that a transaction has failed? These are always the same words.
+    pub fn is_about_a_failed_transaction(&self) -> bool {
+        self.sqlstate == "25P02"
+            && self.message
+                == "current transaction is aborted, commands ignored until end of transaction block"
+            && !self.has_more
     }
 
     /// Does the server close the connection after this?
@@ -57,6 +67,7 @@ fn read(body: &[u8]) -> Result<Report<'_>, Malformed> {
             field => {
                 report.has_place |= field == b'P';
                 report.is_within |= matches!(field, b'W' | b'p' | b'q');
+                report.has_more |= !matches!(field, b'S' | b'L' | b'R');
                 reader.string()?;
             }
         }
@@ -82,6 +93,22 @@ mod tests {
         assert!(!told("P15\0Fparse_relation.c\0p3\0qselect ssn\0"));
         assert!(!told("Fparse_relation.c\0"));
         assert!(!told(""));
+    }
+
+    #[test]
+    fn a031_an_error_about_a_failed_transaction_quotes_nothing() {
+        let is_that = |fields: &str| {
+            decode(format!("SFEHLER\0VERROR\0{fields}Fpostgres.c\0L1\0Rexec\0\0").as_bytes())
+                .unwrap()
+                .is_about_a_failed_transaction()
+        };
+        let words = "current transaction is aborted, commands ignored until end of transaction block";
+        assert!(is_that(&format!("C25P02\0M{words}\0")));
+        assert!(!is_that(&format!("C25P02\0M{words}: 536-22-8726\0")));
+        assert!(!is_that(&format!("C25001\0M{words}\0")));
+        for more in ["D", "H", "W", "P", "s", "t", "c", "d", "n"] {
+            assert!(!is_that(&format!("C25P02\0M{words}\0{more}536-22-8726\0")), "{more}");
+        }
     }
 
     #[test]

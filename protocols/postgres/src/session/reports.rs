@@ -59,7 +59,7 @@ impl Relay {
             Expect::Query(query) => {
                 query.failed = Some(sqlstate);
                 let hides = query.masks.hides_reports() || self.touched_masked;
-                let hides = hides && !report.is_about_a_name();
+                let hides = hides && !report.is_about_a_name() && !report.is_about_a_failed_transaction();
                 Ok(if hides { Verdict::Replace(scrubbed("ERROR", report.sqlstate)) } else { Verdict::Pass })
             }
             Expect::RefusedQuery { error } => Ok(Verdict::Replace(std::mem::take(error))),
@@ -70,7 +70,7 @@ impl Relay {
                 {
                     *error = told;
                 }
-                Ok(self.batch_failed(&sqlstate, desk))
+                Ok(self.batch_failed(&report, desk))
             }
             Expect::CatalogQuery { .. } => {
                 let cancelled = (*sqlstate == *CANCELLED).then(|| told(body));
@@ -79,7 +79,7 @@ impl Relay {
             }
             Expect::CatalogBatch { .. } if *sqlstate == *CANCELLED => {
                 self.catalog.fail(Some(told(body)));
-                Ok(self.batch_failed(&sqlstate, desk))
+                Ok(self.batch_failed(&report, desk))
             }
             Expect::Sync { is_own: true } => Ok(Verdict::Swallow),
             // The commit that a Sync does can fail.
@@ -87,19 +87,21 @@ impl Relay {
                 Ok(Verdict::Replace(scrubbed("ERROR", report.sqlstate)))
             }
             Expect::Sync { .. } => Ok(Verdict::Pass),
-            _ => Ok(self.batch_failed(&sqlstate, desk)),
+            _ => Ok(self.batch_failed(&report, desk)),
         }
     }
 
     /// The target skips everything up to the next Sync; so does our account of it.
-    fn batch_failed(&mut self, sqlstate: &Arc<str>, desk: &mut Desk<'_>) -> Verdict {
+    fn batch_failed(&mut self, report: &error_response::Report<'_>, desk: &mut Desk<'_>) -> Verdict {
+        let sqlstate = &Arc::from(report.sqlstate);
         let is_own = self.pipeline.is_in_own_batch();
         let (skipped, synced) = self.pipeline.take_batch();
         if !synced {
             self.skipping = Skipping::Target;
         }
         // What only reads a text can quote nothing but that text.
-        let quotes = self.touched_masked && !matches!(skipped.first(), Some(Expect::Parse { .. }));
+        let reads = matches!(skipped.first(), Some(Expect::Parse { .. }));
+        let quotes = self.touched_masked && !reads && !report.is_about_a_failed_transaction();
         let mut verdict = quotes.then(|| Verdict::Replace(scrubbed("ERROR", sqlstate)));
         let mut undos = Vec::new();
         let mut read = self.take_delivered();

@@ -228,7 +228,7 @@ impl Walk {
             self.within(Scope::of(rows), |walk| walk.within(scope, |walk| walk.returning(clause)));
         columns.map(|mut columns| {
             for column in &mut columns {
-                column.origin = column.origin.clone().with(assigned);
+                column.origin = column.origin.clone().or_assigned(assigned);
             }
             columns
         })

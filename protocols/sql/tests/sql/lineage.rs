@@ -27,6 +27,27 @@ fn a025_plain_columns_through_anything() {
     check_outputs(r#"select p.b from people as p(a, b)"#, expect!["direct"]);
     check_outputs(r#"insert into people values (1) returning ssn"#, expect!["direct"]);
     check_outputs(r#"update people set a = 1 returning *"#, expect!["direct"]);
+    check_outputs(
+        r#"update people set a = b where c = 1 returning ssn, *"#,
+        expect!["one of(?.ssn) or computed(?.b), one of(people.*) or computed(?.b)"],
+    );
+    check_outputs(
+        r#"update people set a = (select b from others) returning ssn"#,
+        expect!["one of(?.ssn) or computed(?.b)"],
+    );
+    check_outputs(r#"update people set a = f(b) returning ssn, upper(ssn)"#, expect!["unknown, unknown"]);
+    check_outputs(
+        r#"update people set a = b from others returning others.d, people"#,
+        expect!["one of(others.d) or computed(?.b), unknown"],
+    );
+    check_outputs(
+        r#"insert into people (a) values (1) on conflict (a) do update set a = excluded.b returning ssn"#,
+        expect!["one of(?.ssn) or computed(?.a people.b)"],
+    );
+    check_outputs(
+        r#"with x as (update people set a = b returning c) select c from x"#,
+        expect!["one of(?.c) or computed(?.b)"],
+    );
     check_outputs(r#"delete from people returning people.ssn"#, expect!["direct"]);
     check_outputs(
         r#"merge into people p using n on true when matched then delete returning p.ssn"#,

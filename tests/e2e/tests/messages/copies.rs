@@ -65,6 +65,13 @@ fn a022_a_copy_that_the_client_breaks_off() {
 #[test]
 fn a022_a_copy_among_the_statements_of_a_text() {
     let comparison = comparison();
+    // Statements behind it run when its data has come.
+    let text = "begin; copy scratch from stdin; select count(*) from scratch; rollback";
+    let messages = comparison.same(&[ready(1, &[query(text), data("x\n"), done()])]).unwrap();
+    assert_eq!(tags(&messages), "CGCTDCCZ");
+    let text = "copy scratch from stdin; copy scratch from stdin; delete from scratch";
+    let messages = [query(text), data("x\n"), done(), data("y\n"), done()];
+    assert_eq!(tags(&comparison.same(&[ready(1, &messages)]).unwrap()), "GCGCCZ");
     let text = "begin; insert into things values (6, 'six'); copy things from stdin";
     let rest = query("select count(*) from things; rollback; select count(*) from things");
     let messages = [query(text), data("7\tseven\n"), data("8\teight\n"), done(), rest.clone()];

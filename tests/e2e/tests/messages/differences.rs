@@ -116,14 +116,6 @@ fn a_row_of_too_many_columns_is_refused_before_it_is_read() {
     told(&steps, ["EZ", "EZ", "EZ"], ["54011", "42501", "42501"]);
 }
 
-/// The second reader takes what follows a COPY FROM STDIN for its data.
-#[test]
-fn a011_statements_behind_a_copy_from_the_client_are_refused() {
-    let text = query("begin; copy scratch from stdin; rollback");
-    let steps = [ready(1, &[text, message('d', b"x\n"), message('c', b"")])];
-    told(&steps, ["CGCCZ", "EZ", "EZ"], ["", "42501", "42501"]);
-}
-
 /// What is not known could be anything that is masked.
 #[test]
 fn a031_errors_about_what_is_not_there_have_no_words_for_whom_columns_are_masked() {

@@ -43,6 +43,27 @@ fn a031_an_error_at_commit_may_speak_of_masked_values_too() {
 }
 
 #[test]
+fn a031_that_a_transaction_has_failed_is_told_in_the_servers_words() {
+    const WORDS: &str = "current transaction is aborted, commands ignored until end of transaction block";
+    for (words, told) in [(WORDS, "block)"), ("aborted: 123-45-6789", "block (SQLSTATE 25P02))")] {
+        let mut play = masking();
+        play.client(query("begin"));
+        play.permit_masked(plan());
+        play.target([complete("BEGIN"), ready(b'T')].concat());
+        play.client(query("select ssn from people where ssn::int = 1"));
+        play.permit_masked(plan());
+        play.target([error("22P02", "invalid input syntax"), ready(b'E')].concat());
+        play.client(query("select 1"));
+        play.permit_masked(plan());
+        play.target([error("25P02", words), ready(b'E')].concat());
+        let client = messages::render(play.transcript().client_bytes(), false);
+        let last = client.rsplit("E(").next().unwrap();
+        assert!(last.contains(told), "{client}");
+        assert!(!client.contains("6789"), "{client}");
+    }
+}
+
+#[test]
 fn errors_of_statements_that_reach_nothing_masked_keep_their_words() {
     let mut play = masking();
     play.client(query("select nope from orders"));
