@@ -21,7 +21,10 @@ use gatewright_model::session::{ProtocolError, Side};
 
 use self::lineage::LONGEST_OF_ALL;
 pub use self::{catalogs::Catalogs, lineage::Sources, query::QUERY};
-use crate::reader::{Malformed, Reader};
+use crate::{
+    reader::{Malformed, Reader},
+    reply,
+};
 
 /// What the gateway knows of a database's relations.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -490,7 +493,7 @@ impl CatalogBuilder {
         if self.size > limit {
             return Err(ProtocolError {
                 fault: side,
-                code: "upstream.too_large",
+                code: reply::TOO_LARGE,
                 detail: Arc::from(format!("the catalog takes more than {limit} bytes")),
             });
         }

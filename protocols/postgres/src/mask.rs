@@ -21,7 +21,7 @@ pub(crate) use self::resolved::name_of;
 pub use self::resolved::{Fate, Reach, ResolvedPlan};
 use crate::{
     backend::{row_description::Field, tag},
-    reader::{Malformed, Reader},
+    reader::{Malformed, Reader, length},
 };
 
 /// How the rows of one answer are rewritten.
@@ -147,7 +147,7 @@ impl RowMask {
             put_value(&mut row, written)?;
         }
         reader.finish()?;
-        let length = i32::try_from(row.len() - 1).map_err(|_| Malformed::OutOfRange)?;
+        let length = length(row.len() - 1)?;
         if let Some(slot) = row.get_mut(1..5) {
             slot.copy_from_slice(&length.to_be_bytes());
         }
@@ -220,7 +220,7 @@ fn put_value(row: &mut BytesMut, value: Option<&[u8]>) -> Result<(), Malformed> 
     match value {
         None => row.put_i32(-1),
         Some(value) => {
-            row.put_i32(i32::try_from(value.len()).map_err(|_| Malformed::OutOfRange)?);
+            row.put_i32(length(value.len())?);
             row.put_slice(value);
         }
     }

@@ -10,6 +10,15 @@ pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
+/// A length as the protocol writes it (threats A24: never one that wraps).
+///
+/// # Errors
+///
+/// It is 2 GiB or more.
+pub(crate) fn length(bytes: usize) -> Result<i32, Malformed> {
+    i32::try_from(bytes).map_err(|_| Malformed::OutOfRange)
+}
+
 /// A body is not what its message type says. Whose fault it is, and the message, are added by
 /// [`Malformed::in_message`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +144,18 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a024_no_length_that_is_written_wraps() {
+        const MOST: usize = (1 << 31) - 1;
+        for bytes in [0, 1, MOST - 1, MOST] {
+            assert_eq!(length(bytes).map(|length| length as usize), Ok(bytes));
+        }
+        let wrapping = [MOST + 1, (1 << 32) - 1, 1 << 32, (1 << 32) + 64, usize::MAX];
+        for bytes in wrapping {
+            assert_eq!(length(bytes), Err(Malformed::OutOfRange), "{bytes}");
+        }
+    }
 
     #[test]
     fn a_string_needs_its_end() {

@@ -12,6 +12,7 @@ use crate::{
     backend::{self, ready_for_query::Transaction},
     cancel::OwnKey,
     frontend,
+    reader::length,
 };
 
 /// An ErrorResponse or NoticeResponse to write.
@@ -128,6 +129,9 @@ pub const BUSY: &str = "upstream.busy";
 /// The code of a target that starts, recovers or shuts down.
 pub const NOT_READY: &str = "upstream.not_ready";
 
+/// The code of what a target sends that has to be held, and is too large for that.
+pub const TOO_LARGE: &str = "upstream.too_large";
+
 /// The last words before the connection closes because a peer broke the protocol.
 ///
 /// What a target did wrong is not shown in detail: before its identity is proved its words are not to
@@ -139,6 +143,10 @@ pub fn protocol_error(error: &ProtocolError) -> Bytes {
         Side::Upstream if error.code == NOT_READY => {
             ("57P03", "the target does not take connections now: try again")
         }
+        Side::Upstream if error.code == TOO_LARGE => (
+            "54000",
+            "what the target sends is too large to be held, which masking it takes: select less of it",
+        ),
         Side::Upstream => ("08006", "the connection to the target failed"),
     };
     let detail = format!("code: {}", error.code);
@@ -320,7 +328,7 @@ pub fn message(tag: u8, body: impl FnOnce(&mut BytesMut)) -> Bytes {
 }
 
 fn set_length(bytes: &mut BytesMut, at: usize) {
-    let length = i32::try_from(bytes.len() - at).unwrap_or(0);
+    let length = length(bytes.len() - at).unwrap_or(0);
     if let Some(slot) = bytes.get_mut(at..at + 4) {
         slot.copy_from_slice(&length.to_be_bytes());
     }

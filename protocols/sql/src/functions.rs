@@ -106,6 +106,10 @@ pub(crate) fn classify(schema: Option<&str>, name: &str) -> Known {
         }
         Some(entry) if schema.is_none() || in_catalog => known(entry.word),
         None if in_catalog && LATER.split_whitespace().any(|later| later == name) => known("harmless"),
+        None if has(&ELSEWHERE, name) => {
+            let unknown = unknown();
+            Known { effects: Effects { host_access: true, ..unknown.effects }, ..unknown }
+        }
         _ => unknown(),
     }
 }
@@ -210,6 +214,9 @@ static OPERATORS: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| sorted(include_str!("functions/operators.txt")));
 static TYPES: LazyLock<Vec<&'static str>> = LazyLock::new(|| sorted(include_str!("functions/types.txt")));
 
+static ELSEWHERE: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| sorted(include_str!("functions/elsewhere.txt")));
+
 const POSTGRES: &str = include_str!("functions/postgres.txt");
 const EXTENSIONS: &str = include_str!("functions/extensions.txt");
 const LATER: &str = include_str!("functions/later.txt");
@@ -217,6 +224,17 @@ const LATER: &str = include_str!("functions/later.txt");
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a021_what_reaches_out_of_the_database_in_another_version_is_known_for_it() {
+        for schema in [None, Some("pg_catalog"), Some("anybodys")] {
+            for name in ["pg_start_backup", "pg_ls_summariesdir", "pg_log_standby_snapshot"] {
+                let known = classify(schema, name);
+                assert_eq!(known.class, FunctionClass::Unknown, "somebody may have made it");
+                assert!(known.effects.host_access && known.effects.write, "{name}");
+            }
+        }
+    }
 
     #[test]
     fn closed_by_default() {

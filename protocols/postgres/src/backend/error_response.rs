@@ -23,6 +23,12 @@ pub struct Report<'a> {
     pub has_more: bool,
 }
 
+/// Is it a code that the server itself gives? Code of somebody's may give any, and five characters of a value as one.
+pub fn is_servers_own(sqlstate: &str) -> bool {
+    let codes = include_str!("sqlstates.txt").lines().filter(|line| !line.starts_with('#'));
+    codes.flat_map(str::split_whitespace).any(|code| code == sqlstate)
+}
+
 impl Report<'_> {
     /// Is it about a name in the text that was sent, which stands for no relation or column? It quotes that text then, and no value: it
     /// comes from reading the text, before any of it is planned.
@@ -108,6 +114,16 @@ mod tests {
         assert!(!is_that(&format!("C25001\0M{words}\0")));
         for more in ["D", "H", "W", "P", "s", "t", "c", "d", "n"] {
             assert!(!is_that(&format!("C25P02\0M{words}\0{more}536-22-8726\0")), "{more}");
+        }
+    }
+
+    #[test]
+    fn a031_a_code_of_nobodys_is_told_from_the_servers() {
+        for code in ["00000", "01000", "22P02", "23505", "40001", "42P01", "57014", "P0001", "XX000"] {
+            assert!(is_servers_own(code), "{code}");
+        }
+        for value in ["53622", "88726", "ABCDE", "22P0", "", "#", "Every"] {
+            assert!(!is_servers_own(value), "{value}");
         }
     }
 

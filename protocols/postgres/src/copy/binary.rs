@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Field, Part, Undecodable};
-use crate::reader::{Malformed, Reader};
+use crate::reader::{Malformed, Reader, length};
 
 #[derive(Debug, Default)]
 pub(super) struct Binary {
@@ -62,7 +62,7 @@ impl Binary {
         match value {
             None => out.extend((-1_i32).to_be_bytes()),
             Some(value) => {
-                out.extend(i32::try_from(value.len()).map_err(|_| Undecodable)?.to_be_bytes());
+                out.extend(length(value.len()).map_err(|_| Undecodable)?.to_be_bytes());
                 out.extend_from_slice(value);
             }
         }

@@ -6,7 +6,7 @@
 use gatewright_masking::Masker;
 use gatewright_model::mask::MaskMethod;
 
-use crate::reader::{Malformed, Reader};
+use crate::reader::{Malformed, Reader, length};
 
 /// The form of a type's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,7 +165,7 @@ fn binary_array(masker: &Masker, value: &[u8], out: &mut Vec<u8>) -> Result<(), 
             Some(element) => {
                 masked.clear();
                 masker.apply(element, &mut masked);
-                out.extend(i32::try_from(masked.len()).map_err(|_| Malformed::OutOfRange)?.to_be_bytes());
+                out.extend(length(masked.len())?.to_be_bytes());
                 out.extend_from_slice(&masked);
             }
         }

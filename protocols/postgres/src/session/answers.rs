@@ -497,7 +497,7 @@ pub(super) fn unasked(tag: u8) -> ProtocolError {
 fn too_large(tag: u8, size: usize) -> ProtocolError {
     ProtocolError {
         fault: Side::Upstream,
-        code: "upstream.too_large",
+        code: reply::TOO_LARGE,
         detail: Arc::from(format!(
             "a message of type `{}` with {size} bytes must be held to be masked, and is too large for that",
             char::from(tag).escape_default()

@@ -40,7 +40,11 @@ impl Relay {
     }
 
     pub(super) fn error(&mut self, body: &[u8], desk: &mut Desk<'_>) -> Result<Verdict, ProtocolError> {
-        let report = error_response::decode(body)?;
+        let mut report = error_response::decode(body)?;
+        // It stands in records as well.
+        if self.masks_columns && !error_response::is_servers_own(report.sqlstate) {
+            report.sqlstate = SOMEBODYS;
+        }
         self.look_at_reports(desk);
         if report.is_fatal() {
             let hides = self.touched_masked;
@@ -161,8 +165,16 @@ fn told(body: &[u8]) -> Bytes {
     reply::message(tag::ERROR_RESPONSE, |message| message.put_slice(body))
 }
 
-/// An error or notice of a statement with masks: its code stays, its words could quote a masked value.
+/// What stands for a code that is none of the server's own: that of `RAISE EXCEPTION`, which drivers expect of somebody's code.
+const SOMEBODYS: &str = "P0001";
+
+/// An error or notice of a statement with masks: a code of the server's own stays, its words could quote a masked value.
 fn scrubbed(severity: &'static str, sqlstate: &str) -> Bytes {
+    let sqlstate = match error_response::is_servers_own(sqlstate) {
+        true => sqlstate,
+        false if severity == "NOTICE" => "01000",
+        false => SOMEBODYS,
+    };
     let kind = condition(sqlstate).unwrap_or("an error");
     Report {
         severity,

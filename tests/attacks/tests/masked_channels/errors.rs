@@ -203,6 +203,8 @@ const SAID: &[Attack] = &[
     shows(&["select lab.fails('datatype')"]),
     shows(&["select lab.fails('table')"]),
     shows(&["select lab.fails('schema')"]),
+    part(&["select lab.fails('code')"], "53622"),
+    part(&["select lab.fails('code of a warning')"], "53622"),
     shows(&["select lab.fails('context')"]),
     shows(&["select lab.fails('internal')"]),
 ];
@@ -223,6 +225,8 @@ begin
         when 'datatype' then raise exception using message = 'x', datatype = s;
         when 'table' then raise exception using message = 'x', table = s;
         when 'schema' then raise exception using message = 'x', schema = s;
+        when 'code' then raise exception using message = 'x', errcode = left(replace(s, '-', ''), 5);
+        when 'code of a warning' then raise warning using message = 'x', errcode = left(replace(s, '-', ''), 5);
         when 'context' then execute format('do $d$ begin perform 1 / 0; end $d$ -- %s', s); execute format('select 1 / 0 /* %s */', s);
         when 'internal' then execute format('select nothing.%I from nothing', s);
     end case;

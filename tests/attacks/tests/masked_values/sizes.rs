@@ -254,6 +254,7 @@ fn a036_a_value_of_64_mb_is_masked_and_a_larger_one_refused() {
         assert!(!told.iter().any(|message| matches!(message.tag, 'D' | 'd')), "{}", print(&told));
         let last = told.last().unwrap();
         assert_eq!(last.field('S').as_deref(), Some("FATAL"), "{}", print(&told));
+        assert_eq!(last.field('C').as_deref(), Some("54000"), "{}", print(&told));
         assert_eq!(last.field('D').as_deref(), Some("code: upstream.too_large"), "{}", print(&told));
         assert!(mallory.message().unwrap().is_none());
     }

@@ -42,6 +42,24 @@ fn a031_an_error_at_commit_may_speak_of_masked_values_too() {
     assert!(client.starts_with("E(42703 column does not exist"), "{client}");
 }
 
+/// Somebody's code may give any code, and one is as long as a part of a value. It is in no record either.
+#[test]
+fn a031_a_code_that_is_none_of_the_servers_is_told_to_nobody() {
+    let answers =
+        [report(b'E', "ERROR", "53622"), [report(b'N', "WARNING", "53622"), complete("SELECT 0")].concat()];
+    for answer in answers {
+        let mut play = masking();
+        play.client(query("select ssn from people where ssn::int = 1"));
+        play.permit_masked(plan());
+        play.target([answer, ready(b'I')].concat());
+        let client = messages::render(play.transcript().client_bytes(), false);
+        assert!(client.contains("(P0001 ") || client.contains("(01000 "), "{client}");
+        let told = play.transcript().to_string();
+        let told = told.split("to client").last().unwrap();
+        assert!(!told.contains("53622"), "{told}");
+    }
+}
+
 #[test]
 fn a031_that_a_transaction_has_failed_is_told_in_the_servers_words() {
     const WORDS: &str = "current transaction is aborted, commands ignored until end of transaction block";
