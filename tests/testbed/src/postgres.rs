@@ -108,6 +108,15 @@ impl Postgres {
         output_of("psql", psql.output()).map(|text| text.trim_end().to_owned())
     }
 
+    /// Its version, as `15`.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn version(&self) -> Result<u32> {
+        let answer = self.sql("postgres", "show server_version")?;
+        version(&answer).ok_or_else(|| Error::new(format!("the server is of version `{answer}`")))
+    }
+
     /// Its port on 127.0.0.1, which its certificate calls `localhost` as well.
     pub fn port(&self) -> u16 {
         self.port
@@ -262,8 +271,7 @@ pub fn postgres_programs() -> Result<PathBuf> {
 /// Where it can not be run, or the server does not answer.
 pub fn is_older(client: &str, postgres: &Postgres) -> Result<bool> {
     let client = output_of(client, Command::new(client).arg("--version").output())?;
-    let server = postgres.sql("postgres", "show server_version")?;
-    Ok(version(&client) < version(&server))
+    Ok(version(&client) < Some(postgres.version()?))
 }
 
 /// The first number of a version.

@@ -169,8 +169,11 @@ fn a035_what_others_have_sent_is_not_shown() {
     let statements = "create extension pg_stat_statements; grant pg_read_all_stats to app";
     let sides = Sides::with(&policies::masks().unwrap(), &settings, statements, "select 1");
     let mut other = sides.session(Who::Exempt);
-    let said = other.query("set lab.known = '536-22-8726'").unwrap();
-    assert!(!said.iter().any(|message| message.tag == 'E'), "{}", print(&said));
+    // Of constants pg_stat_statements keeps nothing, and since version 18 not of these either; of a comment it does.
+    for text in ["select /* 536-22-8726 */ 1", "set lab.known = '536-22-8726'"] {
+        let said = other.query(text).unwrap();
+        assert!(!said.iter().any(|message| message.tag == 'E'), "{}", print(&said));
+    }
     sides.hide(OTHERS);
 }
 

@@ -2,8 +2,8 @@
 # What psql is known for: a long script, and then what only its options and a terminal give.
 here=$(dirname "$0")
 ask() { psql -X -q "$@" 2>&1; }
-# The server and the gateway have ports of their own, and each session a process and a schema.
-plain() { sed 's/port [0-9]*/port N/; s/PID [0-9]*/PID N/; s/pg_temp_[0-9]*/pg_temp_N/'; }
+# The server and the gateway have ports of their own, and each session a process.
+plain() { sed 's/port [0-9]*/port N/; s/PID [0-9]*/PID N/'; }
 
 ask -f "$here/programme.sql" | plain
 

@@ -40,6 +40,7 @@ create temp sequence psql_times;
 \t on
 select 10 / (3 - nextval('psql_times')) \watch 0.01
 \t off
+drop sequence psql_times;
 \echo '== \\d of a table'
 \d psql_things
 \d+ psql_things
