@@ -387,6 +387,9 @@ impl Relay {
         self.copy_in = false;
         let Some(expect) = self.pipeline.pop() else { return Err(unasked(tag::READY_FOR_QUERY)) };
         self.transaction = transaction;
+        if transaction == Transaction::Idle {
+            self.catalog.may_end_transaction();
+        }
         match expect {
             // Whatever was asked is answered first: an answer that comes too early is one to something else.
             Expect::Query(RunningQuery { answered: false, failed: None, .. }) => {

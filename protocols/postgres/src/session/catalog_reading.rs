@@ -47,6 +47,8 @@ pub(super) struct CatalogReading {
     private: bool,
     /// Definitions that this transaction has changed, for as long as nobody knows whether that is committed.
     open: Option<OpenChange>,
+    /// The changes that had ended when the session was in no transaction for the last time.
+    idle_at: Changes,
     /// The transaction of `open` may have ended before what comes now, and another one have begun.
     open_may_have_ended: bool,
     /// The plan of the last statement, found in `current`: policies give the same plan again and again.
@@ -115,6 +117,11 @@ impl CatalogReading {
     fn begin(&mut self, shareable: bool, changes: Changes, now: Instant) {
         self.shareable = shareable;
         self.began = Some((now, changes));
+    }
+
+    /// The session is in no transaction: what it begins now sees nothing that is older.
+    pub(super) fn note_idle(&mut self, database: &Arc<str>, desk: &Desk<'_>) {
+        self.idle_at = self.changes(database, desk);
     }
 
     /// The transaction is over, and with it what only it has seen.
@@ -250,6 +257,8 @@ impl CatalogReading {
         let catalog =
             if shared { desk.shared.catalogs.put(database, changes, catalog, began) } else { catalog };
         self.private = !shared;
+        // An old snapshot: who knows which changes it has seen.
+        let changes = if catalog.age().is_zero() { changes } else { changes.min(self.idle_at) };
         let Some(read_at) = began.checked_sub(catalog.age()) else { return };
         self.current = Some((catalog, read_at, changes));
         self.outdated = false;

@@ -18,7 +18,11 @@ use super::{
     pipeline::{Expect, Pipeline},
     relay::{Desk, Relay},
 };
-use crate::{backend::tag, catalog::Catalog, changes::Scope};
+use crate::{
+    backend::{ready_for_query::Transaction, tag},
+    catalog::Catalog,
+    changes::Scope,
+};
 
 /// An answer that waits for the catalog.
 #[derive(Debug)]
@@ -35,6 +39,9 @@ impl Relay {
     /// Is there a catalog that this can be judged by?
     pub(super) fn is_catalog_ready(&mut self, analysis: &Analysis, desk: &Desk<'_>) -> bool {
         let (catalog, cursors) = (&mut self.catalog, &self.cursors);
+        if self.transaction == Transaction::Idle && self.pipeline.is_empty() && !self.batch_open {
+            catalog.note_idle(&self.database, desk);
+        }
         let dependence = |catalog: &Catalog| dependence(analysis, &cursors.fetched(analysis), catalog);
         catalog.is_ready(dependence, &self.database, self.defines, desk)
     }
@@ -84,10 +91,11 @@ impl Relay {
         let (since, standing, basis) = (waiting.since, waiting.standing, waiting.basis);
         if self.catalog.take_newer(since, &self.database, desk) {
             self.definitions = None;
-            let dependence = answered(&mut self.pipeline).map_or(Scope::ALL, |masks| masks.dependence());
-            let is_one_of_two = self.catalog.is_one_of_two(basis, &dependence, &self.database, desk);
+            // What it depends on now counts too: it may do so since the first of two changes.
+            let mut dependence = self.answers_dependence();
             self.judge_again(desk);
-            if !is_one_of_two {
+            dependence.widen(self.answers_dependence());
+            if !self.catalog.is_one_of_two(basis, &dependence, &self.database, desk) {
                 self.distrust(Standing::Changed, desk);
             }
             return false;
@@ -99,6 +107,11 @@ impl Relay {
         self.definitions = None;
         self.distrust(standing, desk);
         false
+    }
+
+    /// What the answer depends on, by the catalog that it was judged by.
+    fn answers_dependence(&mut self) -> Scope {
+        answered(&mut self.pipeline).map_or(Scope::ALL, |masks| masks.dependence())
     }
 
     fn judge_again(&mut self, desk: &Desk<'_>) {

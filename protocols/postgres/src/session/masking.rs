@@ -388,9 +388,24 @@ impl ActiveMasks {
         self.earlier.iter().chain(&self.resolved).map(|plan| &**plan)
     }
 
+    /// Would what is being answered be refused, as definitions are by now? What a change returns is a column for the target, whatever was put there.
+    fn is_refused_by_now(&self) -> bool {
+        let statement = self.analysis.statements.get(self.statement);
+        let statement = self.fetched().map_or(statement, |query| Some(&**query));
+        let is_refused = |statement, plan: &ResolvedPlan| {
+            !plan.relations.is_empty() && statement_objection(statement, plan).is_some()
+        };
+        (self.is_judged_again || self.is_distrusted)
+            && statement.is_some_and(|statement| self.readings().any(|plan| is_refused(statement, plan)))
+    }
+
     /// What becomes of the columns.
     fn fates(&self, fields: &[Field]) -> Vec<Fate> {
         let mut all = vec![Fate::Keep; fields.len()];
+        if self.is_refused_by_now() {
+            all.fill(Fate::Withhold);
+            return all;
+        }
         for plan in self.readings().filter(|plan| !plan.relations.is_empty()) {
             let fields = &*self.believed(fields, plan);
             let unnamed = self.unnamed(fields, plan).into_iter().chain(std::iter::repeat(Fate::Withhold));
@@ -412,8 +427,11 @@ impl ActiveMasks {
         let statement = self.analysis.statements.get(self.statement);
         let is_of_any_time =
             statement.is_none_or(|statement| statement.fetches.is_some()) && self.fetched().is_none();
-        let is_distrusted =
-            self.is_distrusted || statement.is_some_and(|statement| is_ruled(statement, plan.catalog()));
+        // What was told of columns before the target has looked for what gives them may be of something else.
+        let is_told_too_early = self.is_told_first() && self.is_judged_again;
+        let is_distrusted = self.is_distrusted
+            || is_told_too_early
+            || statement.is_some_and(|statement| is_ruled(statement, plan.catalog()));
         let is_doubtful = |field: &Field| {
             let is_view = plan.catalog().is_view(field.relation);
             match is_distrusted {

@@ -137,14 +137,14 @@ impl Pipeline {
     }
 
     /// What is not answered yet, in order.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Expect> {
+        self.expected.iter_mut()
+    }
+
     /// May a transaction end before what is sent now runs?
     pub(super) fn may_end_transaction(&self) -> bool {
         let ends = |expect: &Expect| matches!(expect, Expect::Query(_) | Expect::Sync { .. });
         self.expected.iter().any(ends)
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Expect> {
-        self.expected.iter_mut()
     }
 
     /// Is the catalog being read?

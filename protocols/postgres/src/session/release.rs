@@ -24,7 +24,7 @@ use super::{
     relay::{Desk, Held, NameKind, Prepared, Relay, Request, Skipping, Undo},
     requests::is_read_alike,
 };
-use crate::{frontend::tag, mask::ResolvedPlan, reply};
+use crate::{backend::ready_for_query::Transaction, frontend::tag, mask::ResolvedPlan, reply};
 
 impl Relay {
     /// A permit has come: the held request goes on, if masking can keep its word.
@@ -252,7 +252,9 @@ impl Relay {
             if statement.effects.transaction {
                 self.catalog.outdate_private();
             }
-            if ENDS.contains(&statement.kind) {
+            let is_alone =
+                self.transaction == Transaction::Idle && COMMIT_BY_THEMSELVES.contains(&statement.kind);
+            if is_alone || ENDS.contains(&statement.kind) {
                 self.catalog.may_end_transaction();
             }
         }
@@ -277,8 +279,32 @@ fn touches_data(analysis: &Analysis) -> bool {
         })
 }
 
-/// Kinds of statements that end a transaction, and perhaps begin another one.
-const ENDS: [&str; 3] = ["commit", "rollback", "prepare_transaction"];
+/// Kinds of statements that end a transaction, and perhaps begin another one, or may run something that does.
+const ENDS: [&str; 5] = ["call", "commit", "execute", "prepare_transaction", "rollback"];
+
+/// Kinds that end the transaction of a batch where they stand (`PreventInTransactionBlock` of PostgreSQL's `xact.c`), or some of which do. In a
+/// transaction that a client has begun they fail.
+const COMMIT_BY_THEMSELVES: [&str; 19] = [
+    "alter_database",
+    "alter_subscription",
+    "alter_system",
+    "alter_type",
+    "analyze",
+    "cluster",
+    "commit_prepared",
+    "create_database",
+    "create_index",
+    "create_subscription",
+    "create_tablespace",
+    "discard_all",
+    "drop_database",
+    "drop_index",
+    "drop_subscription",
+    "drop_tablespace",
+    "reindex",
+    "rollback_prepared",
+    "vacuum",
+];
 
 /// Kinds of statements that only begin, end or set something.
 const IDLE: [&str; 10] = [

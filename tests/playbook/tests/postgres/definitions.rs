@@ -135,6 +135,19 @@ fn a029_an_answer_that_was_made_before_a_change_is_masked_as_it_was_then() {
     }
 }
 
+/// For the target it is the column that was assigned to, whatever was put there.
+#[test]
+fn a029_what_a_change_returns_is_withheld_where_it_would_be_refused_by_now() {
+    let (mut reader, mut definer) = two();
+    asks(&mut reader, "update orders set id = n.y from v n where orders.id = 1 returning orders.id");
+    redefines(&mut definer);
+    definer.target([complete("CREATE VIEW"), ready(b'I')].concat());
+    let described = row_description(&[("id", ORDERS, 1)]);
+    reader.target([described, data_row(&[SECRET]), complete("UPDATE 1"), ready(b'I')].concat());
+    reads(&mut reader, PEOPLE);
+    assert_eq!(without_notice(&reader), "T D(null) C(UPDATE 1) Z(I)", "{}", reader.transcript());
+}
+
 /// The masked column has another number by now, and the one that it had is none that the catalog has.
 #[test]
 fn a029_a_column_that_is_gone_is_not_taken_for_one_that_is_open() {
@@ -166,6 +179,16 @@ fn a029_what_was_true_between_two_changes_is_believed_by_nobody() {
     for (change, shown) in [
         (&["alter view v rename to w; alter view w rename to v"][..], "1"),
         (&["begin", "alter view v rename to w", "alter view w rename to v", "commit"], "1"),
+        (
+            &[
+                "begin",
+                "alter view v rename to w",
+                "create index on orders (id)",
+                "alter view w rename to v",
+                "commit",
+            ],
+            "1",
+        ),
         (&["alter view v rename to w", "alter view w rename to v"], "null"),
         (&["alter view v rename to w; commit; alter view w rename to v"], "null"),
         (
@@ -220,6 +243,55 @@ fn an_answer_that_waited_is_whole() {
             "the second statement rests on what was read for the first"
         );
     }
+}
+
+/// The same in batches, whose transactions end where nobody says so.
+#[test]
+fn a029_a_batch_may_be_two_transactions() {
+    let run = |text: &str| [parse("", text), bind("", "", &[]), execute("")].concat();
+    let (first, second) = ("alter view v rename to w", "alter view w rename to v");
+    let done = || [message(b'1', b""), message(b'2', b""), complete("DONE")].concat();
+    for (sent, shown) in [
+        (vec![run(first), run(second), sync()], "1"),
+        (vec![run(first), sync(), run(second), sync()], "null"),
+        (vec![run(first), run("call lab.commits()"), run(second), sync()], "null"),
+        (vec![run("commit prepared 'a'"), run(second), sync()], "null"),
+        (vec![run(first), run("vacuum orders"), run(second), sync()], "null"),
+    ] {
+        let (mut reader, mut definer) = two();
+        asks(&mut reader, "select y from v");
+        let count = sent.len();
+        for (at, messages) in sent.into_iter().enumerate() {
+            let is_sync = messages == sync();
+            definer.client(messages);
+            if is_sync {
+                definer.target(ready(b'I'));
+            } else {
+                definer.permit();
+                definer.permit();
+                definer.target(done());
+            }
+            assert!(at < count);
+        }
+        let described = row_description(&[("y", V, 1)]);
+        reader.target([described, data_row(&["1"]), complete("SELECT 1"), ready(b'I')].concat());
+        reads(&mut reader, ORDERS);
+        let told = format!("T D({shown}) C(SELECT 1) Z(I)");
+        assert_eq!(without_notice(&reader), told, "{}", definer.transcript());
+    }
+    // What follows is sent before the target has said that the first one is over, and is told to nobody by itself.
+    let (mut reader, mut definer) = two();
+    asks(&mut reader, "select y from v");
+    definer.client([run(first), sync(), parse("", "select 1")].concat());
+    (0..3).for_each(|_| definer.permit());
+    definer.target([done(), ready(b'I'), message(b'1', b"")].concat());
+    definer.client([run(second), sync()].concat());
+    (0..2).for_each(|_| definer.permit());
+    definer.target([done(), ready(b'I')].concat());
+    let described = row_description(&[("y", V, 1)]);
+    reader.target([described, data_row(&["1"]), complete("SELECT 1"), ready(b'I')].concat());
+    reads(&mut reader, ORDERS);
+    assert_eq!(without_notice(&reader), "T D(null) C(SELECT 1) Z(I)", "{}", definer.transcript());
 }
 
 /// A COPY that was asked about is looked at again when its data begins.
