@@ -136,7 +136,10 @@ fn difference(line: &str) -> Result<Difference<'_>> {
 }
 
 /// The version of a driver, from where it is pinned.
-fn version(pinned: &str) -> Result<String> {
+///
+/// # Errors
+/// Where nothing is pinned there.
+pub(crate) fn version(pinned: &str) -> Result<String> {
     let unknown = || Error::new(format!("drivers.tsv pins a driver where none is: {pinned}"));
     let (place, package) = pinned.split_once(' ').ok_or_else(unknown)?;
     let found = match place {
@@ -187,12 +190,7 @@ written down here does not differ any more. CI runs all of them on every change.
 Through the gateway a client may be newer than the server: direct TLS (`sslnegotiation=direct`) and protocol 3.2 with its
 long cancel keys work with any version of it, and are tested with libpq 18 (`tests/e2e/tests/startup.rs`).
 
-SQLAlchemy's own tests of its PostgreSQL dialect were run by hand, and are not a part of CI: `pytest --dburi
-postgresql+psycopg://app:TOKEN@localhost:PORT/DATABASE test/dialect/postgresql` (2.0.58). Of 9,861, directly 9,848 passed, 2 failed
-(the machine lacked a collation) and 11 were skipped. Through the gateway the same 2 failed and 7 more: one sets a client
-encoding other than UTF8, which is refused by design, and six compose a URL by replacing single letters, those of the token
-in it among them. Of the rest of its tests that ask a server, 5,713 passed both ways. tokio-postgres' own tests (0.7): 168
-of 168 directly, 162 through the gateway; the other six log in with passwords of accounts that the gateway does not have.
+The tests that SQLAlchemy and tokio-postgres have of themselves run both ways as well, every night: [suites.md](suites.md).
 
 | Driver | Version | What it is known for | Result |
 | --- | --- | --- | --- |

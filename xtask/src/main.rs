@@ -16,6 +16,7 @@ mod regress;
 mod release;
 mod run;
 mod setup;
+mod suites;
 mod threats;
 mod versions;
 
@@ -91,6 +92,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--json]",
         what: "PostgreSQL's own regression suite, without the gateway and through it (minutes)",
         run: regress::run,
+    },
+    Command {
+        name: "suites",
+        arguments: "[--all] [tokio-postgres] [sqlalchemy]",
+        what: "the drivers' own tests, without the gateway and through it (five minutes; --all: fifteen)",
+        run: suites::run,
     },
     Command { name: "modules", arguments: "", what: "build the policy modules", run: |_| modules::build() },
     Command {

@@ -13,7 +13,7 @@ use gatewright_testbed::{Error, Result, target_directory};
 
 use crate::{
     modules,
-    run::{cargo, output, program, step},
+    run::{cargo, output, program, quietly, step},
     setup,
 };
 
@@ -44,6 +44,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if let Some(other) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
         return Err(Error::new(format!("`{other}` is no version that there is a server for"))
             .remedy(format!("name some of {}, or none for all of them", known.join(", "))));
+    }
+    if !quietly(program("cargo").args(["nextest", "--version"])) {
+        return Err(Error::new("these tests are chosen as cargo-nextest chooses tests, which is not here")
+            .remedy("run `cargo install --locked cargo-nextest`"));
     }
     setup::run(setup::Purpose::Test)?;
     modules::build()?;

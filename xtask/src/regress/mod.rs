@@ -97,7 +97,8 @@ fn through(stage: &Stage, rules: &str) -> Result<Server> {
     })
 }
 
-const EVERYTHING: &str = r#"allow_grades = ["disputed", "opaque"]
+/// Settings of a policy that allows everything, what nobody can read too.
+pub(crate) const EVERYTHING: &str = r#"allow_grades = ["disputed", "opaque"]
 [settings]
 allow_grades = ["disputed", "opaque"]
 require_where = []
