@@ -245,6 +245,47 @@ fn an_answer_that_waited_is_whole() {
     }
 }
 
+/// It came to depend on a view by the first change, which the catalog of before does not know; and the second one is of that view.
+#[test]
+fn a029_a_change_counts_that_is_behind_another_one() {
+    for (second, shown) in [
+        ("create or replace view w as select id::text as y from orders", "null"),
+        ("create or replace view other as select id::text as y from orders", "1"),
+    ] {
+        let (mut reader, mut definer) = two();
+        asks(&mut reader, "select y from v");
+        for text in ["create or replace view v as select y from w", second] {
+            definer.client(query(text));
+            definer.permit();
+            definer.target([complete("CREATE VIEW"), ready(b'I')].concat());
+        }
+        reader.target(
+            [row_description(&[("y", V, 1)]), data_row(&["1"]), complete("SELECT 1"), ready(b'I')].concat(),
+        );
+        let errand = reader.take_errands().pop().unwrap();
+        let view = |oid: &str, name: &str, reads: &str| {
+            [
+                data_row(&[oid, "public", name, "1", "y"]),
+                data_row(&[oid, "", "", "0", reads]),
+                data_row(&[oid, "", "", "-3", ""]),
+            ]
+            .concat()
+        };
+        let catalog = [
+            row_description(&[("a", 0, 0)]),
+            super::masks::catalog_rows(),
+            view("16700", "v", "16800"),
+            view("16800", "w", "16500"),
+            complete("SELECT 12"),
+            ready(b'I'),
+        ];
+        carry_out_at(reader.now(), errand, &[greeting(), catalog.concat()], usize::MAX);
+        reader.returned();
+        let told = format!("T D({shown}) C(SELECT 1) Z(I)");
+        assert_eq!(without_notice(&reader), told, "{second}: {}", reader.transcript());
+    }
+}
+
 /// The same in batches, whose transactions end where nobody says so.
 #[test]
 fn a029_a_batch_may_be_two_transactions() {
