@@ -200,7 +200,13 @@ impl Masks {
         let Some(active) = self.active.as_deref_mut() else { return };
         let Ok(Some(resolved)) = catalog.resolve(&active.plan) else { return self.distrust(desk) };
         active.hides_reports |= may_quote(&active.analysis, &active.plan, Some(&resolved));
-        active.earlier.extend(active.resolved.replace(resolved));
+        active.earlier.extend(active.resolved.take().filter(|earlier| !Arc::ptr_eq(earlier, &resolved)));
+        active.resolved = Some(resolved);
+        // Each of them keeps a catalog. Whom nobody believes, nothing is shown by what was read first.
+        if active.earlier.len() > MOST_EARLIER {
+            active.earlier.remove(0);
+            active.is_distrusted = true;
+        }
         active.basis = catalog.basis();
         active.is_judged_again = true;
         self.describe_again(desk);
@@ -512,6 +518,9 @@ impl ActiveMasks {
         outputs.iter().zip(fields).map(fate).collect()
     }
 }
+
+/// Catalogs that one answer is masked by beside the newest.
+const MOST_EARLIER: usize = 4;
 
 /// Could what the target says of the statements quote a value that the masks hide?
 fn may_quote(analysis: &Analysis, plan: &MaskPlan, resolved: Option<&ResolvedPlan>) -> bool {

@@ -6,17 +6,10 @@ use std::time::Duration;
 
 use gatewright_e2e::{eventually, wire};
 
-use super::super::{CAROL, MALLORY, Sent, Sides, print, say};
-
-/// One change, as a migration makes it: the column is called as before, and has another number.
-const MIGRATION: &[&str] = &[
-    "begin",
-    "alter table people add column fresh text",
-    "update people set fresh = ssn",
-    "alter table people drop column ssn",
-    "alter table people rename column fresh to ssn",
-    "commit",
-];
+use super::{
+    super::{CAROL, MALLORY, Sent, Sides, print, say},
+    plans::MIGRATION,
+};
 
 #[test]
 fn a029_an_answer_that_waits_for_its_client_is_masked_as_what_it_was_made_of() {

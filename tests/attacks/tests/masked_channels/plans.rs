@@ -19,18 +19,18 @@ const EXECUTES: usize = 1_000;
 const AT_ONCE: usize = 25;
 
 /// The masked column gets another number with each round: who looks for the old one finds nothing.
-const NUMBER: Change = Change {
-    defined: "",
-    prepared: "select ssn, city from people where id = 1",
-    rounds: &[&[
-        "begin",
-        "alter table people add column fresh text",
-        "update people set fresh = ssn",
-        "alter table people drop column ssn",
-        "alter table people rename column fresh to ssn",
-        "commit",
-    ]],
-};
+const NUMBER: Change =
+    Change { defined: "", prepared: "select ssn, city from people where id = 1", rounds: &[MIGRATION] };
+
+/// One change, as a migration makes it: the column is called as before, and has another number.
+pub(super) const MIGRATION: &[&str] = &[
+    "begin",
+    "alter table people add column fresh text",
+    "update people set fresh = ssn",
+    "alter table people drop column ssn",
+    "alter table people rename column fresh to ssn",
+    "commit",
+];
 
 /// A column that is open takes the place behind the one that is masked, and the other way round.
 const PLACES: Change = Change {

@@ -286,6 +286,24 @@ fn a029_a_change_counts_that_is_behind_another_one() {
     }
 }
 
+/// A text of many answers, before each of which something changes, keeps no catalog for each of them.
+#[test]
+fn a029_an_answer_is_masked_by_a_bounded_number_of_catalogs() {
+    let (mut reader, mut definer) = two();
+    asks(&mut reader, &["select y from v"; 7].join("; "));
+    for value in ["1", "1", "1", "1", "null", "null", "null"] {
+        definer.client(query("alter view v set (security_barrier)"));
+        definer.permit();
+        definer.target([complete("ALTER VIEW"), ready(b'I')].concat());
+        reader.target([row_description(&[("y", V, 1)]), data_row(&["1"])].concat());
+        reads(&mut reader, ORDERS);
+        let told = to_client(&reader);
+        assert_eq!(told, format!("T D({value})"), "{}", reader.transcript());
+        reader.target(complete("SELECT 1"));
+        reader.later(Duration::from_millis(1));
+    }
+}
+
 /// The same in batches, whose transactions end where nobody says so.
 #[test]
 fn a029_a_batch_may_be_two_transactions() {
